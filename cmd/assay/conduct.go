@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+
+	"assay/lab"
+	"assay/lab/bench"
+	"assay/lab/evidence"
+	"assay/probes"
+	"assay/profiles/plan"
+	"assay/reports"
+)
+
+// A session is one run from the first record to the sealed file.
+type session struct {
+	in       *inputs
+	dir      string // the run's folder
+	id       string
+	signer   *signer
+	operator string
+	note     string
+	progress *progress
+}
+
+// build puts up the bench of a session; it is called when the run's folder exists.
+type build func(ctx context.Context, o bench.Options) (*bench.Bench, error)
+
+// offer tells what the bench of a session has, before it is put up.
+type offer struct {
+	has     []probes.Instrument
+	missing []bench.Missing
+}
+
+// newSession makes the run's folder. It never reuses one: evidence is not overwritten.
+func newSession(in *inputs, out string, key *signer, p *progress) (*session, error) {
+	at := time.Now().UTC().Format("20060102T150405Z")
+	s := &session{in: in, signer: key, progress: p, operator: operator()}
+	s.id = tidy(in.dossier.Product.Model) + "-" + tidy(in.unit.ID) + "-" + at
+	base := filepath.Join(out, s.id)
+	for n := 1; ; n++ {
+		s.dir = base
+		if n > 1 {
+			s.dir = fmt.Sprintf("%s-%d", base, n)
+		}
+		err := os.MkdirAll(filepath.Dir(s.dir), 0o755)
+		if err == nil {
+			err = os.Mkdir(s.dir, 0o755)
+		}
+		if errors.Is(err, os.ErrExist) && n < 100 {
+			continue
+		}
+		if err != nil {
+			return nil, unusable(fmt.Errorf("make the run's folder: %w", err), "choose a writable folder with --out")
+		}
+		s.id = filepath.Base(s.dir)
+		return s, nil
+	}
+}
+
+var untidy = regexp.MustCompile(`[^A-Za-z0-9.-]+`)
+
+func tidy(s string) string { return strings.Trim(untidy.ReplaceAllString(s, "-"), "-.") }
+
+func operator() string {
+	for _, name := range []string{"ASSAY_OPERATOR", "SUDO_USER", "USER"} {
+		if v := os.Getenv(name); v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// conduct plans, puts up the bench, asks, judges, seals and reports. Whatever was
+// observed before something went wrong stays in the run's folder.
+func (s *session) conduct(ctx context.Context, has offer, put build) (*reports.Report, error) {
+	steps, err := s.in.makePlan(has.has, has.missing)
+	if err != nil {
+		return nil, err
+	}
+	journal, err := evidence.Create(s.dir, time.Now)
+	if err != nil {
+		return nil, benchFailed(err, "is the disk full or read-only? choose another folder with --out")
+	}
+	defer journal.Close()
+	s.progress.doing("putting up the bench")
+	b, err := put(ctx, bench.Options{Dir: s.dir, Dossier: s.in.dossier, Unit: s.in.unit.ID, File: s.in.file, Person: person(), Log: s.progress.story})
+	if err != nil {
+		return nil, s.noBench(err)
+	}
+	defer b.Close()
+	if err := lab.Open(journal, s.begin(), s.in.dossier, s.in.set, b.Description(), steps); err != nil {
+		return nil, s.cannotWrite(err)
+	}
+	outcome, err := s.ask(ctx, b, journal, steps)
+	if err != nil {
+		return nil, s.cannotWrite(err)
+	}
+	// From here on a second Ctrl-C is not obeyed: sealing takes a moment and loses nothing.
+	ctx = context.WithoutCancel(ctx)
+	if err := s.finish(ctx, b, journal, outcome, len(steps.Steps)); err != nil {
+		return nil, s.cannotWrite(err)
+	}
+	return s.seal(ctx)
+}
+
+// ask runs the loop.
+func (s *session) ask(ctx context.Context, b *bench.Bench, j *evidence.Journal, steps *plan.Plan) (lab.Outcome, error) {
+	run := lab.Run{Rig: b, Plan: steps, Kinds: s.in.kinds, Journal: j, Unit: s.in.unit.ID, Watch: s.progress.step}
+	if b.Capture != nil {
+		run.Capture = lab.FileCapture
+	}
+	return run.Do(ctx)
+}
+
+// finish closes the bench, adds what it captured and the verdicts, and ends the record.
+func (s *session) finish(ctx context.Context, b *bench.Bench, j *evidence.Journal, outcome lab.Outcome, steps int) error {
+	s.progress.doing("closing the bench")
+	end := lab.End{Outcome: outcome, Observations: steps}
+	if err := b.Close(); err != nil {
+		s.progress.story("close the bench: " + err.Error())
+	}
+	if b.Capture != nil {
+		stats := b.Capture.Stats()
+		end.Capture, end.Frames, end.Dropped = lab.FileCapture, stats.Frames, stats.Dropped
+		if _, err := j.AddFile(lab.FileCapture, "application/x-pcapng", filepath.Join(s.dir, lab.FileCapture)); err != nil {
+			return err
+		}
+	}
+	ev, err := evidence.Open(s.dir)
+	if err != nil {
+		return fmt.Errorf("read the journal back: %w", err)
+	}
+	verdicts, err := reports.Verdicts(ev)
+	if err != nil {
+		return fmt.Errorf("judge: %w", err)
+	}
+	if _, err := j.AddBytes(lab.FileVerdicts, "application/json", verdicts); err != nil {
+		return err
+	}
+	if _, err := j.Append(evidence.KindEnd, end); err != nil {
+		return err
+	}
+	return j.Close()
+}
+
+// seal makes the one file, verifies it as a stranger would, and writes the faces beside it.
+func (s *session) seal(ctx context.Context) (*reports.Report, error) {
+	s.progress.doing("sealing the evidence")
+	file := filepath.Join(s.dir, s.id+".assay")
+	if err := evidence.Seal(ctx, s.dir, file, s.signer.signer, nil); err != nil {
+		return nil, benchFailed(fmt.Errorf("seal the evidence: %w", err), "the observations are safe in "+s.dir+"; `assay verify` reads them")
+	}
+	ev, err := verified(ctx, file, s.signer.verifier)
+	if err != nil {
+		return nil, benchFailed(fmt.Errorf("verify what was just sealed: %w", err), "the disk may be failing; the observations are in "+s.dir)
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, "lab.pub"), s.signer.public, 0o644); err != nil {
+		return nil, s.cannotWrite(err)
+	}
+	r, err := reports.Build(ev)
+	if err != nil {
+		return nil, benchFailed(err, "")
+	}
+	if err := writeFaces(r, s.dir); err != nil {
+		return nil, s.cannotWrite(err)
+	}
+	// The sealed file holds the journal and every artefact, and was read back whole.
+	for _, name := range []string{"journal.jsonl", "files"} {
+		if err := os.RemoveAll(filepath.Join(s.dir, name)); err != nil {
+			return nil, s.cannotWrite(err)
+		}
+	}
+	return r, nil
+}
+
+func (s *session) begin() lab.Begin {
+	return lab.Begin{
+		Run: s.id, Tool: tool(), Operator: s.operator, Product: s.in.dossier.Product,
+		Unit:    lab.Unit{ID: s.in.unit.ID, Serial: s.in.unit.Serial, MAC: s.in.unit.MAC},
+		Profile: s.in.set.Profile.ID, Edition: s.in.set.Profile.Version, Key: s.signer.kind, Note: s.note,
+	}
+}
+
+func (s *session) noBench(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return &complaint{exitIncomplete, errors.New("stopped before the bench was up; nothing was observed"), ""}
+	}
+	return benchFailed(fmt.Errorf("put up the bench: %w", err), hintOf(err))
+}
+
+func (s *session) cannotWrite(err error) error {
+	return benchFailed(fmt.Errorf("write the evidence: %w", err),
+		"free some disk or choose another folder with --out; what was observed so far is in "+s.dir+", and `assay verify` reads it")
+}
+
+// hintOf asks an error whether it knows its mend.
+func hintOf(err error) string {
+	var h interface{ Hint() string }
+	if errors.As(err, &h) {
+		return h.Hint()
+	}
+	return ""
+}
+
+// tool describes this program as it runs.
+func tool() lab.Tool {
+	t := lab.Tool{Version: version(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	path, err := os.Executable()
+	if err != nil {
+		return t
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return t
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err == nil {
+		t.SHA256 = hex.EncodeToString(h.Sum(nil))
+	}
+	return t
+}

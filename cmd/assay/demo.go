@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"assay/lab/bench"
+	"assay/lab/refdevice"
+)
+
+// demoFlags are demo's own, beside those of every run.
+type demoFlags struct {
+	runFlags
+	flaws   []string
+	list    bool
+	reduced bool
+}
+
+func demoCommand() *cobra.Command {
+	var f demoFlags
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Test a reference device on a private bench: no root, no hardware",
+		Long: "demo builds a private bench (its own network namespace, bridge, DHCP, DNS, NTP, MQTT broker, update server, capture),\n" +
+			"boots a reference thermostat on it, takes it through a profile and seals the evidence. Where namespaces are forbidden it\n" +
+			"falls back to a reduced bench on loopback, says what is missing, and leaves what it cannot observe inconclusive.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.list {
+				return listFlaws(cmd.OutOrStdout())
+			}
+			return demo(cmd, f)
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().StringSliceVar(&f.flaws, "flaws", nil, "boot a device with these flaws, separated by commas")
+	cmd.Flags().BoolVar(&f.list, "list-flaws", false, "list the flaws a device can have")
+	cmd.Flags().BoolVar(&f.reduced, "reduced", false, "use the reduced bench on loopback even where the full one is possible")
+	return cmd
+}
+
+func listFlaws(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	for _, f := range refdevice.Flaws() {
+		fmt.Fprintf(t, "%s\t%s\n", f.Name, f.Explains)
+	}
+	return t.Flush()
+}
+
+// checkFlaws refuses a flaw nobody knows before anything is built.
+func checkFlaws(names []string) error {
+	for _, name := range names {
+		if !slices.ContainsFunc(refdevice.Flaws(), func(f refdevice.Flaw) bool { return string(f.Name) == name }) {
+			return unusable(fmt.Errorf("no flaw is called %q", name), "`assay demo --list-flaws` lists them")
+		}
+	}
+	return nil
+}
+
+// demo runs outside first, where it only finds out what this machine allows, and then
+// inside new namespaces, where the same command is the bench.
+func demo(cmd *cobra.Command, f demoFlags) error {
+	if err := checkFlaws(f.flaws); err != nil {
+		return err
+	}
+	if bench.Inside() {
+		return demoOn(cmd, f, nil)
+	}
+	var why error
+	if !f.reduced {
+		if why = bench.Preflight(cmd.Context()); why == nil {
+			code, err := bench.Enter(cmd.Context(), os.Args[1:], nil)
+			if err != nil {
+				return benchFailed(fmt.Errorf("enter the bench's namespaces: %w", err), "")
+			}
+			return ended(code)
+		}
+	}
+	return demoOn(cmd, f, why)
+}
+
+// demoOn makes a product and tests its first unit on the bench that is possible here.
+func demoOn(cmd *cobra.Command, f demoFlags, why error) error {
+	p := newProgress(os.Stderr, f.quiet)
+	defer p.end()
+	reduced := !bench.Inside()
+	if reduced {
+		sayReduced(p, why)
+	}
+	work, err := os.MkdirTemp("", "assay-demo-")
+	if err != nil {
+		return benchFailed(fmt.Errorf("make a folder for the reference device: %w", err), "is the disk full?")
+	}
+	defer os.RemoveAll(work)
+	p.doing("manufacturing a thermostat")
+	product, err := manufacture(work, f.flaws, reduced)
+	if err != nil {
+		return benchFailed(err, "")
+	}
+	in, err := readInputs(product.Dossier, f.profile, "", product.Units[0].ID)
+	if err != nil {
+		return err
+	}
+	key, err := newSigner(f.key)
+	if err != nil {
+		return err
+	}
+	s, err := newSession(in, f.out, key, p)
+	if err != nil {
+		return err
+	}
+	s.note = deviceNote(f.flaws)
+	mode, put := bench.ModeReference, bench.Reference
+	if reduced {
+		mode, put = bench.ModeReduced, bench.Reduced
+	}
+	device := &bench.Simulated{Config: product.Units[0].Config, Flash: product.Units[0].Flash, MAC: product.Units[0].MAC,
+		Args: []string{refdeviceVerb, "--config", product.Units[0].Config}}
+	has, missing := bench.Offers(mode, nil, in.dossier)
+	r, err := s.conduct(cmd.Context(), offer{has, missing}, func(ctx context.Context, o bench.Options) (*bench.Bench, error) {
+		o.Device = device
+		return put(ctx, o)
+	})
+	p.end()
+	if err != nil {
+		return err
+	}
+	return tell(cmd.OutOrStdout(), p.w, r, s.dir, f.format)
+}
+
+// manufacture makes the thermostat, its dossier and its images.
+func manufacture(dir string, flaws []string, reduced bool) (*refdevice.Product, error) {
+	o := refdevice.ManufactureOptions{Flaws: flaws, Now: time.Now()}
+	if reduced {
+		var err error
+		if o, err = bench.Loopback(o); err != nil {
+			return nil, fmt.Errorf("find free ports on loopback: %w", err)
+		}
+	}
+	product, err := refdevice.Manufacture(dir, o)
+	if err != nil {
+		return nil, fmt.Errorf("manufacture the reference device: %w", err)
+	}
+	return product, nil
+}
+
+func deviceNote(flaws []string) string {
+	if len(flaws) == 0 {
+		return "The unit is assay's own reference device, without any flaw switched on."
+	}
+	return "The unit is assay's own reference device, with these flaws switched on: " + strings.Join(flaws, ", ") + "."
+}
+
+// sayReduced tells before the run what a reduced bench cannot see.
+func sayReduced(p *progress, why error) {
+	p.say("REDUCED BENCH on loopback: no segment of our own, no capture, no DHCP; what cannot be observed stays inconclusive.")
+	if why == nil {
+		p.say("  it was asked for with --reduced; without it, demo tries the full bench.")
+		return
+	}
+	p.say("  why: %v", why)
+	if hint := hintOf(why); hint != "" {
+		p.say("  for the full bench: %s", hint)
+	}
+}

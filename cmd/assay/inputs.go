@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"assay/lab/bench"
+	"assay/probes"
+	"assay/probes/catalog"
+	"assay/profiles"
+	"assay/profiles/dossier"
+	"assay/profiles/plan"
+)
+
+// inputs are what a run is made of before anything touches a device.
+type inputs struct {
+	dossier *dossier.Dossier
+	set     *profiles.Set
+	kinds   []probes.Kind
+	file    *bench.File // nil: no bench file
+	unit    dossier.Unit
+}
+
+// readInputs reads dossier, profile and bench file; each complaint names file, line and key.
+func readInputs(dossierPath, profile, benchPath, unit string) (*inputs, error) {
+	in := &inputs{kinds: catalog.All()}
+	var err error
+	if in.dossier, err = dossier.Read(dossierPath); err != nil {
+		return nil, unusable(err, "mend the dossier; `assay demo` leaves a complete one in its run folder to compare with")
+	}
+	if in.set, err = loadProfile(profile, in.kinds); err != nil {
+		return nil, err
+	}
+	if benchPath != "" {
+		if in.file, err = bench.ReadFile(benchPath); err != nil {
+			return nil, unusable(err, "mend the bench file; the README shows a complete one")
+		}
+	}
+	if in.unit, err = chooseUnit(in.dossier, unit); err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+// loadProfile takes a name of an embedded profile or a file.
+func loadProfile(profile string, kinds []probes.Kind) (*profiles.Set, error) {
+	schemas, err := profiles.Schemas(kinds)
+	if err != nil {
+		return nil, fmt.Errorf("read the probes' schemas: %w", err)
+	}
+	var set *profiles.Set
+	if strings.ContainsAny(profile, "/\\.") {
+		set, err = profiles.LoadFile(profile, schemas)
+	} else {
+		set, err = profiles.Load(profiles.Embedded(), profile, schemas)
+	}
+	if err != nil {
+		return nil, unusable(err, "`assay profiles` lists the embedded profiles; a path chooses a file of your own")
+	}
+	return set, nil
+}
+
+// chooseUnit finds the specimen to test; the first one where none is named.
+func chooseUnit(d *dossier.Dossier, id string) (dossier.Unit, error) {
+	var ids []string
+	for _, u := range d.Units {
+		if id == "" || u.ID == id {
+			return u, nil
+		}
+		ids = append(ids, u.ID)
+	}
+	return dossier.Unit{}, unusable(fmt.Errorf("the dossier has no unit %q", id), "its units are: "+strings.Join(ids, ", "))
+}
+
+// makePlan settles what can be asked with what a bench has.
+func (in *inputs) makePlan(has []probes.Instrument, missing []bench.Missing) (*plan.Plan, error) {
+	lacks := map[probes.Instrument]string{}
+	for _, m := range missing {
+		lacks[m.Instrument] = m.Because
+	}
+	p, err := plan.Make(in.dossier, in.set, in.kinds, has, lacks)
+	if err != nil {
+		return nil, unusable(err, "`assay plan` shows what a profile asks for")
+	}
+	return p, nil
+}
+
+// readable says early that a path cannot be read, in the words of the verb's user.
+func readable(path, what string) error {
+	if _, err := os.Stat(path); err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return unusable(fmt.Errorf("%s %s does not exist", what, path), "check the path")
+		}
+		return unusable(fmt.Errorf("read %s: %w", what, err), "")
+	}
+	return nil
+}

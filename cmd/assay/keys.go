@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/sigstore/sigstore/pkg/signature"
+	"github.com/spf13/cobra"
+
+	"assay/lab/evidence"
+)
+
+// passwordVariable holds the password of an encrypted private key: an argument would show in the process list.
+const passwordVariable = "ASSAY_KEY_PASSWORD"
+
+func keysCommand() *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use:   "keys",
+		Short: "Make the lab's key pair for sealing evidence",
+		Long: "keys makes an ECDSA P-256 key pair: NAME.key stays in the lab, NAME.pub goes to whoever verifies.\n" +
+			"With a password in " + passwordVariable + " the private key is written encrypted.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			private, public, err := evidence.GenerateKey([]byte(os.Getenv(passwordVariable)))
+			if err != nil {
+				return fmt.Errorf("make a key pair: %w", err)
+			}
+			if err := writeNew(out+".key", private, 0o600); err != nil {
+				return err
+			}
+			if err := writeNew(out+".pub", public, 0o644); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s.key\n%s.pub\n", out, out)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&out, "out", "lab", "path and name without ending")
+	return cmd
+}
+
+// writeNew never overwrites: a lost private key cannot be made again.
+func writeNew(path string, b []byte, mode os.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if errors.Is(err, os.ErrExist) {
+		return unusable(fmt.Errorf("%s exists", path), "keys are never overwritten: choose another name with --out")
+	}
+	if err != nil {
+		return unusable(fmt.Errorf("write key: %w", err), "choose a writable folder with --out")
+	}
+	if _, err := f.Write(b); err != nil {
+		f.Close()
+		return benchFailed(fmt.Errorf("write key: %w", err), "is the disk full?")
+	}
+	return f.Close()
+}
+
+// A signer is the key that a run is sealed with.
+type signer struct {
+	signer   signature.Signer
+	verifier signature.Verifier
+	public   []byte // PEM
+	kind     string // "ephemeral" or "lab"
+}
+
+// newSigner loads the lab's key, or makes one for this run only.
+func newSigner(path string) (*signer, error) {
+	s := &signer{kind: "lab"}
+	var err error
+	if path == "" {
+		s.kind = "ephemeral"
+		s.signer, err = evidence.Ephemeral()
+	} else {
+		s.signer, err = evidence.LoadSigner(path, []byte(os.Getenv(passwordVariable)))
+	}
+	if err != nil {
+		return nil, unusable(err, "`assay keys` makes a key pair; the password of an encrypted key comes in "+passwordVariable)
+	}
+	if s.public, s.verifier, err = evidence.Public(s.signer); err != nil {
+		return nil, unusable(err, "")
+	}
+	return s, nil
+}

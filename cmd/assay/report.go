@@ -1,0 +1,55 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"assay/lab/evidence"
+	"assay/reports"
+)
+
+func reportCommand() *cobra.Command {
+	var format, out string
+	cmd := &cobra.Command{
+		Use:   "report EVIDENCE",
+		Short: "Print a run: verdicts, what was seen, how to mend it",
+		Long: "report judges the observations of a sealed file or a run's folder again and prints them. It does not check the seal:\n" +
+			"that is `assay verify`. The exit code is the verdict.",
+		Args: oneArg("sealed file or run folder"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return report(cmd.OutOrStdout(), args[0], format, out)
+		},
+	}
+	formatFlag(cmd, &format, "text", "json", "html")
+	cmd.Flags().StringVar(&out, "out", "", "write to this file instead of stdout")
+	return cmd
+}
+
+func report(w io.Writer, path, format, out string) error {
+	if err := readable(path, "evidence"); err != nil {
+		return err
+	}
+	ev, err := evidence.Open(path)
+	if err != nil {
+		return unverified(err, "`assay verify` tells what is broken")
+	}
+	r, err := reports.Build(ev)
+	if err != nil {
+		return unverified(err, "`assay verify` tells what is broken")
+	}
+	if out != "" {
+		f, err := os.Create(out)
+		if err != nil {
+			return unusable(fmt.Errorf("write the report: %w", err), "choose a writable file with --out")
+		}
+		defer f.Close()
+		w = f
+	}
+	if err := face(w, r, format); err != nil {
+		return benchFailed(fmt.Errorf("print the report: %w", err), "is the disk full?")
+	}
+	return ended(codeOf(r))
+}

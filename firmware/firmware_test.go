@@ -1,0 +1,92 @@
+package firmware_test
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"assay/firmware"
+	"assay/firmware/format"
+	"assay/firmware/mcuboot"
+)
+
+func TestFrontDoor(t *testing.T) {
+	key := signers(t)["p256"]
+	keys, err := firmware.ParseKeys(publicPEM(t, key.Public()))
+	require.NoError(t, err)
+	genuine, err := mcuboot.Build(mcuboot.Spec{Version: mcuboot.Version{Major: 1, Minor: 1}, SecurityCounter: 2, Payload: []byte("program")}, key)
+	require.NoError(t, err)
+
+	img, err := firmware.Open(genuine, keys)
+	require.NoError(t, err)
+	assert.Equal(t, "1.1.0", img.Describe().Version)
+
+	report, err := firmware.Verify(genuine, keys)
+	require.NoError(t, err)
+	text, err := json.Marshal(report)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), `"verified":true,"signature":"ecdsa-p256-sha256","key":{"algorithm":"ecdsa-p256","fingerprint":"`)
+
+	for variant, want := range map[string]error{
+		firmware.Tampered:       firmware.ErrBadSignature,
+		firmware.TamperedPlain:  firmware.ErrBadHash,
+		firmware.Unsigned:       firmware.ErrUnsigned,
+		firmware.WrongKey:       firmware.ErrNoTrustedKey,
+		firmware.WrongKeyForged: firmware.ErrBadSignature,
+	} {
+		require.True(t, slices.Contains(firmware.Variants(), variant))
+		b, m, err := firmware.Tamper(genuine, variant)
+		require.NoError(t, err)
+		assert.Equal(t, variant, m.Variant)
+		_, err = firmware.Open(b, keys)
+		require.ErrorIs(t, err, want)
+		report, err := firmware.Verify(b, keys)
+		require.ErrorIs(t, err, want)
+		assert.Equal(t, "1.1.0", report.Image.Version, "the report tells what it saw")
+	}
+	_, _, err = firmware.Tamper(genuine, "older")
+	require.ErrorIs(t, err, firmware.ErrUnknownVariant)
+
+	for _, b := range [][]byte{nil, {1, 2, 3}, []byte("not an image, whatever its name")} {
+		_, err = firmware.OpenUnverified(b)
+		require.ErrorIs(t, err, firmware.ErrUnknownFormat)
+		_, err = firmware.Open(b, keys)
+		require.ErrorIs(t, err, firmware.ErrUnknownFormat)
+		_, err = firmware.Verify(b, keys)
+		require.ErrorIs(t, err, firmware.ErrUnknownFormat)
+		_, _, err = firmware.Tamper(b, firmware.Tampered)
+		require.ErrorIs(t, err, firmware.ErrUnknownFormat)
+	}
+	_, err = firmware.Open(genuine, firmware.Keys{})
+	require.ErrorIs(t, err, firmware.ErrNoTrustedKey)
+	img, err = firmware.OpenUnverified(genuine[:40])
+	require.ErrorIs(t, err, firmware.ErrMalformed)
+	require.True(t, img == nil)
+}
+
+func TestCompare(t *testing.T) {
+	older, newer := firmware.Facts{Format: "mcuboot", Version: "1.9.0"}, firmware.Facts{Format: "mcuboot", Version: "1.10.0"}
+	n, err := firmware.Compare(older, newer)
+	require.NoError(t, err)
+	assert.Equal(t, -1, n)
+	_, err = firmware.Compare(older, firmware.Facts{Format: "other", Version: "1"})
+	require.ErrorIs(t, err, firmware.ErrUnknownFormat)
+}
+
+func TestFormatsAreComplete(t *testing.T) {
+	seen := map[string]bool{}
+	for _, f := range firmware.Formats() {
+		assert.NotEmpty(t, f.Name)
+		assert.False(t, seen[f.Name], "format %s twice", f.Name)
+		seen[f.Name] = true
+		for _, missing := range []bool{f.Detect == nil, f.OpenUnverified == nil, f.Compare == nil} {
+			assert.False(t, missing, "format %s", f.Name)
+		}
+		img, err := f.OpenUnverified(nil)
+		require.ErrorIs(t, err, format.ErrMalformed)
+		require.True(t, img == nil, "format %s returns an image with an error", f.Name)
+	}
+}

@@ -1,0 +1,130 @@
+package format
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// A Key is one public key that the caller trusts.
+type Key struct {
+	Public      crypto.PublicKey `json:"-"`
+	Algorithm   string           `json:"algorithm"`   // ecdsa-p256, ecdsa-p384, ed25519, rsa-2048 ...
+	Fingerprint string           `json:"fingerprint"` // SHA-256 of the SubjectPublicKeyInfo, in hex
+	SPKI        []byte           `json:"-"`           // SubjectPublicKeyInfo, DER (RFC 5280 section 4.1)
+}
+
+// Keys is the set of keys that may vouch for an image. The zero value trusts
+// nobody, so nothing verifies with it.
+type Keys struct {
+	keys []Key
+}
+
+// NewKeys makes a set of public keys.
+func NewKeys(public ...crypto.PublicKey) (Keys, error) {
+	var set Keys
+	for i, p := range public {
+		k, err := newKey(p)
+		if err != nil {
+			return Keys{}, fmt.Errorf("trust key %d: %w", i+1, err)
+		}
+		if !slices.ContainsFunc(set.keys, func(o Key) bool { return o.Fingerprint == k.Fingerprint }) {
+			set.keys = append(set.keys, k)
+		}
+	}
+	return set, nil
+}
+
+// ParseKeys reads public keys from PEM: PUBLIC KEY and RSA PUBLIC KEY blocks,
+// nothing else, at least one. A private key is refused: a verifier has no business with it.
+func ParseKeys(text []byte) (Keys, error) {
+	var public []crypto.PublicKey
+	rest := text
+	for len(bytes.TrimSpace(rest)) > 0 {
+		block, after := pem.Decode(rest)
+		if block == nil {
+			return Keys{}, fmt.Errorf("parse keys: no PEM block in the text behind block %d", len(public))
+		}
+		p, err := parsePublic(block)
+		if err != nil {
+			return Keys{}, fmt.Errorf("parse keys: block %d: %w", len(public)+1, err)
+		}
+		public, rest = append(public, p), after
+	}
+	if len(public) == 0 {
+		return Keys{}, errors.New("parse keys: empty")
+	}
+	return NewKeys(public...)
+}
+
+// All returns the keys in the order given.
+func (s Keys) All() []Key { return slices.Clone(s.keys) }
+
+// Len is the number of keys.
+func (s Keys) Len() int { return len(s.keys) }
+
+func parsePublic(block *pem.Block) (crypto.PublicKey, error) {
+	switch block.Type {
+	case "PUBLIC KEY":
+		return x509.ParsePKIXPublicKey(block.Bytes)
+	case "RSA PUBLIC KEY":
+		return x509.ParsePKCS1PublicKey(block.Bytes)
+	case "PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "ENCRYPTED PRIVATE KEY":
+		return nil, errors.New("a private key: give its public half")
+	default:
+		return nil, fmt.Errorf("unexpected PEM block %.40q, want PUBLIC KEY", block.Type)
+	}
+}
+
+func newKey(public crypto.PublicKey) (Key, error) {
+	name, err := algorithm(public)
+	if err != nil {
+		return Key{}, err
+	}
+	spki, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return Key{}, err
+	}
+	sum := sha256.Sum256(spki)
+	return Key{Public: public, Algorithm: name, Fingerprint: hex.EncodeToString(sum[:]), SPKI: spki}, nil
+}
+
+// algorithm names the key's kind. Small RSA keys are refused here, so that no
+// format needs to remember it (NIST SP 800-131A: below 2048 bits is disallowed).
+func algorithm(public crypto.PublicKey) (string, error) {
+	switch p := public.(type) {
+	case *ecdsa.PublicKey:
+		switch p.Curve {
+		case elliptic.P256():
+			return "ecdsa-p256", nil
+		case elliptic.P384():
+			return "ecdsa-p384", nil
+		case elliptic.P521():
+			return "ecdsa-p521", nil
+		}
+		return "", errors.New("elliptic curve is none of P-256, P-384, P-521")
+	case ed25519.PublicKey:
+		if len(p) != ed25519.PublicKeySize {
+			return "", fmt.Errorf("ed25519 key of %d bytes", len(p))
+		}
+		return "ed25519", nil
+	case *rsa.PublicKey:
+		bits := p.N.BitLen()
+		if bits < 2048 || bits > 16384 {
+			return "", fmt.Errorf("rsa key of %d bits, want 2048 to 16384", bits)
+		}
+		return fmt.Sprintf("rsa-%d", bits), nil
+	default:
+		return "", fmt.Errorf("key type %T is not for signatures", public)
+	}
+}

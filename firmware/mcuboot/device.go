@@ -1,0 +1,130 @@
+package mcuboot
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"assay/firmware/format"
+)
+
+// A Device is what a bootloader knows when it decides about a genuine image. Fields
+// left at nil or zero are not enforced.
+type Device struct {
+	Installed  *Version          // the running version: anything older is refused
+	MinCounter *uint32           // stored security counter: less is refused, and so is an image without one
+	VendorID   []byte            // 16 bytes: UUID_VID must be there and the same
+	ClassID    []byte            // 16 bytes: UUID_CID must be there and the same
+	Images     map[uint8]Version // versions of the other images, for dependencies; nil skips them
+	SlotSize   int64             // bytes
+}
+
+// Check applies the rules of the device to an image that Verify has found genuine:
+// it says nothing about the signature. The same version and the same counter pass.
+func (d Device) Check(img *Image) error {
+	for _, check := range []func(*Image) error{d.checkSize, d.checkCounter, d.checkVersion, d.checkIdentity, d.checkDependencies} {
+		if err := check(img); err != nil {
+			return fmt.Errorf("check mcuboot image %v for the device: %w", img.Version(), err)
+		}
+	}
+	return nil
+}
+
+func (d Device) checkSize(img *Image) error {
+	if d.SlotSize > 0 && int64(len(img.raw)) > d.SlotSize {
+		return wrap(format.ErrTooLarge, "%d bytes, the slot has %d", len(img.raw), d.SlotSize)
+	}
+	return nil
+}
+
+func (d Device) checkCounter(img *Image) error {
+	if d.MinCounter == nil {
+		return nil
+	}
+	n, ok := img.SecurityCounter()
+	if !ok {
+		return wrap(format.ErrRollback, "no security counter, at least %d is needed", *d.MinCounter)
+	}
+	if n < *d.MinCounter {
+		return wrap(format.ErrRollback, "security counter %d, at least %d is needed", n, *d.MinCounter)
+	}
+	return nil
+}
+
+func (d Device) checkVersion(img *Image) error {
+	if d.Installed != nil && img.Version().Compare(*d.Installed) < 0 {
+		return wrap(format.ErrRollback, "version %v, %v is installed", img.Version(), *d.Installed)
+	}
+	return nil
+}
+
+func (d Device) checkIdentity(img *Image) error {
+	for _, id := range []struct {
+		t    Type
+		want []byte
+	}{{TypeVendorUUID, d.VendorID}, {TypeClassUUID, d.ClassID}} {
+		got := find(img.protected, id.t)
+		if id.want == nil {
+			continue
+		}
+		if got == nil {
+			return wrap(format.ErrWrongDevice, "no %v, the device is %x", id.t, id.want)
+		}
+		if !bytes.Equal(got, id.want) {
+			return wrap(format.ErrWrongDevice, "%v %x, the device is %x", id.t, got, id.want)
+		}
+	}
+	return nil
+}
+
+func (d Device) checkDependencies(img *Image) error {
+	if d.Images == nil {
+		return nil
+	}
+	for _, t := range img.protected {
+		if t.Type != TypeDependency {
+			continue
+		}
+		need := parseDependency(t.Value)
+		have, ok := d.Images[need.Image]
+		if !ok {
+			return wrap(format.ErrDependency, "needs %v, the device has no image %d", need, need.Image)
+		}
+		if have.Compare(need.Minimum) < 0 {
+			return wrap(format.ErrDependency, "needs %v, the device has %v", need, have)
+		}
+	}
+	return nil
+}
+
+// A Dependency is another image of the device that must be there first.
+type Dependency struct {
+	Image   uint8
+	Minimum Version
+}
+
+const dependencySize = 12
+
+func (d Dependency) String() string {
+	return fmt.Sprintf("image %d from version %v", d.Image, d.Minimum)
+}
+
+// parseDependency reads u8 image, 3 bytes of padding, version.
+func parseDependency(b []byte) Dependency {
+	return Dependency{Image: b[0], Minimum: Version{
+		Major: b[4], Minor: b[5],
+		Revision: binary.LittleEndian.Uint16(b[6:]),
+		Build:    binary.LittleEndian.Uint32(b[8:]),
+	}}
+}
+
+func (d Dependency) encode() []byte {
+	b := []byte{d.Image, 0, 0, 0}
+	return d.Minimum.append(b)
+}
+
+func (v Version) append(b []byte) []byte {
+	b = append(b, v.Major, v.Minor)
+	b = binary.LittleEndian.AppendUint16(b, v.Revision)
+	return binary.LittleEndian.AppendUint32(b, v.Build)
+}

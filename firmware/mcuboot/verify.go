@@ -1,0 +1,268 @@
+package mcuboot
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	_ "crypto/sha256" // for crypto.Hash
+	_ "crypto/sha512"
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+	"slices"
+
+	"assay/firmware/format"
+)
+
+// Open returns the image in b if one of keys signed it.
+func Open(b []byte, keys format.Keys) (*Image, error) {
+	img, err := OpenUnverified(b)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := img.Verify(keys); err != nil {
+		return nil, err
+	}
+	return img, nil
+}
+
+// Verify checks, in this order: there is a signature, the hash fits, the image names
+// one of keys, the signature is of that key's algorithm, the signature fits. A device
+// is built for one signature type, so the trusted key decides the algorithm, never the image.
+//
+// Two files that differ may both verify, because the format leaves some bytes uncovered:
+// the order of the unprotected TLVs, the maker's own key added as PUBKEY or KEYHASH, the
+// second form of an ECDSA signature and zeros behind it, erased flash and a swap trailer
+// behind the image. Header, payload and protected TLVs are then the same in both, and
+// the report's Notes and Uncovered name what is there. Any other byte makes a difference.
+func (img *Image) Verify(keys format.Keys) (format.Report, error) {
+	report := format.Report{Image: img.Describe()}
+	if err := img.verify(keys, &report); err != nil {
+		return report, fmt.Errorf("verify mcuboot image %v: %w", img.Version(), err)
+	}
+	report.Verified = true
+	return report, nil
+}
+
+func (img *Image) verify(keys format.Keys, report *format.Report) error {
+	if keys.Len() == 0 {
+		return wrap(format.ErrNoTrustedKey, "no key was given")
+	}
+	sig, signed := img.signature()
+	if !signed {
+		return wrap(format.ErrUnsigned, "no signature TLV")
+	}
+	digest, hash, err := img.checkHash(report)
+	if err != nil {
+		return err
+	}
+	key, err := img.trustedKey(keys, hash)
+	if err != nil {
+		return err
+	}
+	report.Key = &key
+	if err := img.checkSignature(key, sig, hash, digest, report.Digest != ""); err != nil {
+		return err
+	}
+	if report.Digest == "" {
+		return wrap(format.ErrEncrypted, "the signature is one of the hash, but the hash is one of the plaintext")
+	}
+	report.Signature = report.Image.Signature
+	return nil
+}
+
+// signature returns the one signature TLV; an empty one counts as none.
+func (img *Image) signature() (TLV, bool) {
+	for _, t := range img.unprotected {
+		if isSignature(t.Type) && len(t.Value) > 0 {
+			return t, true
+		}
+	}
+	return TLV{}, false
+}
+
+// hashTLV returns the one hash TLV.
+func (img *Image) hashTLV() (TLV, crypto.Hash, bool) {
+	for _, t := range img.unprotected {
+		if h, _, ok := hashOf(t.Type); ok {
+			return t, h, true
+		}
+	}
+	return TLV{}, 0, false
+}
+
+// checkHash compares the hash TLV with the covered bytes. The hash of an encrypted
+// image is one of the plaintext and cannot be checked here: it is returned, and the
+// report stays without a digest. An image may say that it is encrypted and yet lie here
+// in clear (imgtool sign --clear); then its hash fits as it is.
+func (img *Image) checkHash(report *format.Report) ([]byte, crypto.Hash, error) {
+	tlv, hash, ok := img.hashTLV()
+	if !ok {
+		return nil, 0, wrap(format.ErrBadHash, "no hash TLV")
+	}
+	digest := img.digest(hash)
+	same := bytes.Equal(digest, tlv.Value)
+	if !same && img.Encrypted() {
+		return tlv.Value, hash, nil
+	}
+	_, name, _ := hashOf(tlv.Type)
+	report.Digest = name + ":" + hex.EncodeToString(digest)
+	if !same {
+		return nil, 0, wrap(format.ErrBadHash, "%v says %x, the image hashes to %x", tlv.Type, tlv.Value, digest)
+	}
+	return digest, hash, nil
+}
+
+func (img *Image) digest(hash crypto.Hash) []byte {
+	h := hash.New()
+	h.Write(img.raw[:img.covered])
+	return h.Sum(nil)
+}
+
+// trustedKey picks the key of keys that the image names, by hash or by the key
+// itself. Where it gives both, both must name the same one.
+func (img *Image) trustedKey(keys format.Keys, hash crypto.Hash) (format.Key, error) {
+	id, embedded := find(img.unprotected, TypeKeyHash), find(img.unprotected, TypePublicKey)
+	if id == nil && embedded == nil {
+		return format.Key{}, wrap(format.ErrNoTrustedKey, "the image names no key")
+	}
+	for _, k := range keys.All() {
+		encoded, err := encodeKey(k)
+		if err != nil {
+			return format.Key{}, err
+		}
+		if id != nil && !bytes.Equal(id, sum(hash, encoded)) || embedded != nil && !bytes.Equal(embedded, encoded) {
+			continue
+		}
+		return k, nil
+	}
+	if id == nil {
+		id = sum(hash, embedded)
+	}
+	return format.Key{}, wrap(format.ErrNoTrustedKey, "the image names key %x, which is none of the %d given", id, keys.Len())
+}
+
+// EmbeddedKey is the public key that the image brings along. Whoever verifies with
+// it has verified nothing: it is here to show devices that do.
+func (img *Image) EmbeddedKey() (crypto.PublicKey, error) {
+	der := find(img.unprotected, TypePublicKey)
+	if der == nil {
+		return nil, wrap(format.ErrNoTrustedKey, "read embedded key: no %v", TypePublicKey)
+	}
+	if key, err := x509.ParsePKIXPublicKey(der); err == nil {
+		return key, nil
+	}
+	key, err := x509.ParsePKCS1PublicKey(der)
+	if err != nil {
+		return nil, malformed("read embedded key: neither SubjectPublicKeyInfo nor RSAPublicKey")
+	}
+	return key, nil
+}
+
+// encodeKey writes a key as MCUboot hashes it: RSA as RSAPublicKey (RFC 8017
+// appendix A.1.1), the others as SubjectPublicKeyInfo.
+func encodeKey(k format.Key) ([]byte, error) {
+	if p, ok := k.Public.(*rsa.PublicKey); ok {
+		return x509.MarshalPKCS1PublicKey(p), nil
+	}
+	return k.SPKI, nil
+}
+
+func sum(h crypto.Hash, b []byte) []byte {
+	w := h.New()
+	w.Write(b)
+	return w.Sum(nil)
+}
+
+// A scheme is what one kind of key signs with.
+type scheme struct {
+	tlv    Type
+	hashes []Type
+	name   string
+}
+
+// schemeOf is the allow-list of scripts/imgtool/image.py: ALLOWED_KEY_SHA.
+func schemeOf(public crypto.PublicKey) (scheme, error) {
+	switch p := public.(type) {
+	case *ecdsa.PublicKey:
+		switch p.Curve.Params().BitSize {
+		case 256:
+			return scheme{TypeECDSA, []Type{TypeSHA256}, "ecdsa-p256"}, nil
+		case 384:
+			return scheme{TypeECDSA, []Type{TypeSHA384}, "ecdsa-p384"}, nil
+		}
+	case ed25519.PublicKey:
+		return scheme{TypeEd25519, []Type{TypeSHA256, TypeSHA512}, "ed25519"}, nil
+	case *rsa.PublicKey:
+		switch p.N.BitLen() {
+		case 2048:
+			return scheme{TypeRSA2048, []Type{TypeSHA256}, "rsa-2048-pss"}, nil
+		case 3072:
+			return scheme{TypeRSA3072, []Type{TypeSHA256}, "rsa-3072-pss"}, nil
+		}
+	}
+	return scheme{}, wrap(format.ErrAlgorithm, "mcuboot knows no signature by a %T of that size", public)
+}
+
+// checkSignature checks it over digest, or over the covered bytes if it is pure, which
+// needs them in clear.
+func (img *Image) checkSignature(key format.Key, sig TLV, hash crypto.Hash, digest []byte, clear bool) error {
+	s, err := schemeOf(key.Public)
+	if err != nil {
+		return err
+	}
+	if sig.Type != s.tlv {
+		return wrap(format.ErrAlgorithm, "signature is %v, a key %s makes %v", sig.Type, key.Algorithm, s.tlv)
+	}
+	tlv, _, _ := img.hashTLV()
+	if !slices.Contains(s.hashes, tlv.Type) {
+		return wrap(format.ErrAlgorithm, "hash is %v, which does not go with %s", tlv.Type, s.name)
+	}
+	message := digest
+	if pure := find(img.unprotected, TypePure) != nil; pure {
+		if s.tlv != TypeEd25519 {
+			return wrap(format.ErrAlgorithm, "%v goes with ed25519 only, the key is %s", TypePure, key.Algorithm)
+		}
+		if !clear {
+			return wrap(format.ErrEncrypted, "a pure signature covers the plaintext")
+		}
+		message = img.raw[:img.covered]
+	}
+	if !fits(key.Public, hash, message, sig.Value) {
+		return wrap(format.ErrBadSignature, "%v is not one of key %.16s...", sig.Type, key.Fingerprint)
+	}
+	return nil
+}
+
+// fits checks one signature; message is the hash value, except for pure Ed25519.
+func fits(public crypto.PublicKey, hash crypto.Hash, message, sig []byte) bool {
+	switch p := public.(type) {
+	case *ecdsa.PublicKey:
+		der, _ := trimPadding(sig, p.Curve.Params().BitSize)
+		return ecdsa.VerifyASN1(p, message, der)
+	case ed25519.PublicKey:
+		return ed25519.Verify(p, message, sig)
+	case *rsa.PublicKey:
+		// The salt is fixed to 32 by the bootloader; the standard library would else take any.
+		return rsa.VerifyPSS(p, hash, message, sig, &rsa.PSSOptions{SaltLength: saltSize, Hash: hash}) == nil
+	}
+	return false
+}
+
+const saltSize = 32
+
+// trimPadding takes off the zeros with which imgtool fills ECDSA signatures for
+// MCUboot before 1.5: up to the longest DER that the curve can need, no further.
+func trimPadding(sig []byte, bits int) (der []byte, padding int) {
+	longest := 2 + 2*(2+bits/8+1)
+	if len(sig) < 2 || len(sig) > longest || sig[1] >= 0x80 || 2+int(sig[1]) > len(sig) {
+		return sig, 0
+	}
+	n := 2 + int(sig[1])
+	if len(bytes.Trim(sig[n:], "\x00")) > 0 {
+		return sig, 0
+	}
+	return sig[:n], len(sig) - n
+}

@@ -1,0 +1,200 @@
+// Package bench builds the instruments that probes are handed, for one dossier and one unit: the
+// reference bench in private namespaces, the reduced bench on loopback, and the bench attached to
+// a network that the lab does not own. It says before a run what it cannot do and what would
+// change that. It never asks a question, never judges an answer, and lets nothing of the device
+// out of its segment.
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"assay/lab/capture"
+	"assay/lab/drive"
+	"assay/probes"
+	"assay/profiles/dossier"
+)
+
+// The modes.
+const (
+	ModeReference = "reference" // private namespaces, a reference device, every frame captured
+	ModeReduced   = "reduced"   // loopback, a reference device, nothing captured
+	ModeAttached  = "attached"  // a real device that already has its address
+)
+
+// Options say what to build a bench for.
+type Options struct {
+	Dir     string           // the run's folder; it exists
+	Dossier *dossier.Dossier // required
+	Unit    string           // the unit's id in the dossier
+	File    *File            // attached: bench.yaml
+	Device  *Simulated       // reference and reduced: the device to start
+	Person  drive.Person     // nil: nobody sits at the bench
+	Log     func(string)     // the story, one line at a time; nil: nobody listens
+}
+
+// Simulated tells how to start a reference device as a process of this program.
+type Simulated struct {
+	Config string   // its configuration file (JSON)
+	Flash  string   // its flash file; empty: the one of the configuration
+	MAC    string   // empty: the one of the configuration
+	Args   []string // arguments of this program; the one that equals Config is replaced by the bench's own copy
+}
+
+// Missing is something that this bench cannot do.
+type Missing struct {
+	Instrument probes.Instrument `json:"instrument"`
+	Because    string            `json:"because"`
+	Mend       string            `json:"mend"`
+}
+
+// A Bench is one set of instruments around one unit. Close it.
+type Bench struct {
+	Mode        string
+	Probes      *probes.Bench
+	Capture     *capture.Capture // nil: nothing is captured
+	CaptureFile string           // where it is written
+	Missing     []Missing
+
+	description Description
+	driver      *drive.Driver
+	operations  map[string]dossier.Operation
+	host        func() string
+	restore     func(context.Context) error
+	log         func(string)
+	closers     []func() error // in the order in which they were opened
+}
+
+const (
+	// upTime is how long a reference device may take from power-on to a healthy answer.
+	upTime     = 20 * time.Second
+	upInterval = 20 * time.Millisecond
+	healthTime = 6 * time.Second
+)
+
+// Instruments are handed to every probe.
+func (b *Bench) Instruments() *probes.Bench { return b.Probes }
+
+// Description tells what the bench is made of, for the record.
+func (b *Bench) Description() Description { return b.description }
+
+// Host is the device's address now; empty while nobody knows it.
+func (b *Bench) Host() string { return b.host() }
+
+// Restore brings the device back to the state in which it was delivered, as far as this bench can,
+// and waits until it is healthy.
+func (b *Bench) Restore(ctx context.Context) error {
+	if err := b.restore(ctx); err != nil {
+		return fmt.Errorf("restore the device: %w", err)
+	}
+	return nil
+}
+
+// Healthy tells whether the device answers now: by its health operation, or where the dossier has
+// none by the gentlest other operation that it has.
+func (b *Bench) Healthy(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, healthTime)
+	defer cancel()
+	for _, name := range []string{probes.Health, probes.ReadVersion} {
+		if slices.Contains(b.driver.Operations(), name) {
+			r, err := b.driver.Do(ctx, name, nil)
+			return err == nil && r.Outcome == probes.Done
+		}
+	}
+	answered, _ := b.answers(ctx)
+	return answered
+}
+
+// Close ends every instrument, the last one first. A second Close does nothing.
+func (b *Bench) Close() error {
+	var errs []error
+	for _, c := range slices.Backward(b.closers) {
+		errs = append(errs, c())
+	}
+	b.closers = nil
+	return errors.Join(errs...)
+}
+
+func (b *Bench) onClose(f func() error) { b.closers = append(b.closers, f) }
+
+func (b *Bench) say(format string, args ...any) {
+	if b.log != nil {
+		b.log(fmt.Sprintf(format, args...))
+	}
+}
+
+// newBench checks the options and begins a bench of a mode.
+func newBench(mode string, o Options) (*Bench, error) {
+	if o.Dossier == nil || o.Dir == "" {
+		return nil, fmt.Errorf("build the %s bench: dossier and folder are needed: %w", mode, probes.ErrBench)
+	}
+	b := &Bench{Mode: mode, Probes: &probes.Bench{Clock: Clock{}}, log: o.Log, host: func() string { return "" }}
+	_, b.Missing = Offers(mode, o.File, o.Dossier)
+	b.description = describe(mode)
+	b.description.Missing = b.Missing
+	set, err := loadImages(o.Dossier)
+	if err != nil {
+		return nil, err
+	}
+	if set != nil {
+		b.Probes.Images = set
+	}
+	return b, nil
+}
+
+// drive makes the device instrument.
+func (b *Bench) drive(o Options, address string, s *servers, button drive.Button) error {
+	d, err := drive.New(drive.Options{
+		Dossier: o.Dossier, Unit: o.Unit, Host: b.host, BenchAddress: address,
+		Cloud: s.door, Button: button, Person: o.Person, Clock: b.Probes.Clock,
+	})
+	if err != nil {
+		return err
+	}
+	b.driver, b.operations, b.Probes.Device = d, o.Dossier.Operations, d
+	return nil
+}
+
+// capture arms the capture on an interface.
+func (b *Bench) capture(ctx context.Context, o capture.Options) error {
+	o.Clock = b.Probes.Clock
+	c, err := capture.Open(ctx, o)
+	if err != nil {
+		return err
+	}
+	b.Capture, b.CaptureFile, b.Probes.Sniffer = c, o.Path, c
+	b.description.Capture = o.Interface
+	b.onClose(c.Close)
+	return nil
+}
+
+// awaitUp waits until the device is healthy.
+func (b *Bench) awaitUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, upTime)
+	defer cancel()
+	for {
+		if b.Host() != "" && b.Healthy(ctx) {
+			return nil
+		}
+		if err := b.Probes.Clock.Wait(ctx, upInterval); err != nil {
+			what := "it has not asked for an address"
+			if b.Host() != "" {
+				what = "it does not answer its health operation"
+			}
+			return fmt.Errorf("wait for the device: %s: %w: %w", what, err, probes.ErrBench)
+		}
+	}
+}
+
+// unitOf finds the unit in the dossier.
+func unitOf(d *dossier.Dossier, id string) (dossier.Unit, error) {
+	for _, u := range d.Units {
+		if u.ID == id {
+			return u, nil
+		}
+	}
+	return dossier.Unit{}, unusable(fmt.Errorf("dossier: no unit %q", id))
+}

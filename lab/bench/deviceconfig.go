@@ -1,0 +1,133 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"assay/lab/refdevice"
+	"assay/probes"
+)
+
+const loopback = "127.0.0.1"
+
+// Loopback fills in what a product needs to live on the reduced bench: loopback addresses and ports
+// that are free now. They stand in its dossier, so they must be known when it is made.
+func Loopback(o refdevice.ManufactureOptions) (refdevice.ManufactureOptions, error) {
+	ports, err := freePorts(4)
+	if err != nil {
+		return o, fmt.Errorf("find free ports: %w: %w", err, probes.ErrBench)
+	}
+	o.Ports = refdevice.Ports{HTTPS: ports[0], MQTT: ports[1], CoAPS: ports[2], CoAP: ports[3]}
+	o.Network = refdevice.Network{Mode: refdevice.ModeLoopback, Host: loopback}
+	return o, nil
+}
+
+// freePorts finds ports that nobody uses, over TCP and UDP alike. All are held until the last is found,
+// so that they differ.
+func freePorts(n int) ([]int, error) {
+	var ports []int
+	for tries := 0; len(ports) < n; tries++ {
+		l, err := net.Listen("tcp", loopback+":0")
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = l.Close() }()
+		c, err := net.ListenPacket("udp", l.Addr().String())
+		if err != nil {
+			if tries > 20*n {
+				return nil, err
+			}
+			continue
+		}
+		defer func() { _ = c.Close() }()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}
+
+// A machine is a reference device that has not been started yet.
+type machine struct {
+	config   refdevice.Config
+	args     []string
+	pristine []byte // its flash as delivered
+}
+
+// prepare writes the bench's own copy of the device's configuration, with the network that this bench
+// has for it, and keeps its flash as delivered.
+func prepare(o Options, change func(*refdevice.Config)) (*machine, error) {
+	if o.Device == nil {
+		return nil, fmt.Errorf("start the device: this bench needs to be told which: %w", probes.ErrBench)
+	}
+	c, err := refdevice.LoadConfig(o.Device.Config)
+	if err != nil {
+		return nil, unusable(err)
+	}
+	if o.Device.MAC != "" {
+		c.MAC = o.Device.MAC
+	}
+	if o.Device.Flash != "" {
+		c.Flash = o.Device.Flash
+	}
+	if c.Flash, err = filepath.Abs(c.Flash); err != nil {
+		return nil, fmt.Errorf("find the device's flash: %w: %w", err, probes.ErrBench)
+	}
+	change(&c)
+	m := &machine{config: c, args: slices.Clone(o.Device.Args)}
+	if m.pristine, err = readBounded(c.Flash, maxFlash); err != nil {
+		return nil, unusable(fmt.Errorf("keep the device's flash as delivered: %w", err))
+	}
+	text, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("write the device's configuration: %w: %w", err, probes.ErrBench)
+	}
+	own := filepath.Join(o.Dir, "device-"+filepath.Base(o.Unit)+".json")
+	if own, err = filepath.Abs(own); err == nil {
+		err = copyFile(own, append(text, '\n'))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("write the device's configuration: %w: %w", err, probes.ErrBench)
+	}
+	for i, a := range m.args {
+		if a == o.Device.Config {
+			m.args[i] = own
+		}
+	}
+	return m, nil
+}
+
+// renew takes the power from the device, puts its flash back as delivered, forgets what its cloud keeps, and
+// gives it the power again.
+func (m *machine) renew(ctx context.Context, p *process, s *servers, forget func()) error {
+	if err := p.control(ctx, "power off"); err != nil {
+		return err
+	}
+	if err := copyFile(m.config.Flash, m.pristine); err != nil {
+		return fmt.Errorf("put the flash back: %w: %w", err, probes.ErrBench)
+	}
+	if s.broker != nil {
+		// A last will must not arrive after the cloud was emptied.
+		leaving, cancel := context.WithTimeout(ctx, answerTime)
+		err := s.broker.Deserted(leaving)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("wait until the device has left its cloud: %w: %w", err, probes.ErrBench)
+		}
+		s.broker.Clear()
+	}
+	forget()
+	return p.control(ctx, "power on")
+}
+
+// cloudAt is the cloud's host with another port.
+func cloudAt(cloud string, port uint16) string {
+	host, _, err := net.SplitHostPort(cloud)
+	if err != nil {
+		return cloud
+	}
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
+}

@@ -1,0 +1,74 @@
+package bench
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestFileIsReadWhole(t *testing.T) {
+	f, err := ReadFile(filepath.Join("testdata", "valid.yaml"))
+	require.NoError(t, err)
+	assert.Equal(t, "eth1", f.Interface)
+	assert.Equal(t, "esptool", f.Flash.Command[0])
+	assert.Equal(t, []string{"relay", "power", "{{state}}"}, f.Power.Command)
+	assert.Equal(t, Serve{Address: "192.0.2.1", Updates: true, Broker: true}, *f.Serve)
+	assert.True(t, filepath.IsAbs(f.Dir))
+}
+
+func TestFileIsReadStrictly(t *testing.T) {
+	want := map[string]string{
+		"invalid-anchor.yaml":            `testdata/invalid-anchor.yaml:3: anchors and aliases are not read here`,
+		"invalid-button-program.yaml":    `testdata/invalid-button-program.yaml:5: key button.command: name the program first`,
+		"invalid-documents.yaml":         `testdata/invalid-documents.yaml:1: want one document with the keys of a bench file`,
+		"invalid-empty.yaml":             `testdata/invalid-empty.yaml:1: want one document with the keys of a bench file`,
+		"invalid-flash-both.yaml":        `testdata/invalid-flash-both.yaml:4: key flash: give either command or file`,
+		"invalid-flash-neither.yaml":     `testdata/invalid-flash-neither.yaml:4: key flash: give either command or file`,
+		"invalid-flash-program.yaml":     `testdata/invalid-flash-program.yaml:5: key flash.command: name the program first`,
+		"invalid-list.yaml":              `testdata/invalid-list.yaml:1: want keys and values`,
+		"invalid-mode.yaml":              `testdata/invalid-mode.yaml:2: key mode: want attached, have "gateway"`,
+		"invalid-no-interface.yaml":      `testdata/invalid-no-interface.yaml:1: key interface: name the network interface that reaches the device`,
+		"invalid-serve-address.yaml":     `testdata/invalid-serve-address.yaml:5: key serve.address: want the bench's own IP address on eth1, have "bench.example"`,
+		"invalid-serve-everywhere.yaml":  `testdata/invalid-serve-everywhere.yaml:4: key serve.address: want the bench's own IP address on eth1, have "0.0.0.0"`,
+		"invalid-serve-nothing.yaml":     `testdata/invalid-serve-nothing.yaml:4: key serve: serve nothing? set updates or broker to true, or leave it out`,
+		"invalid-syntax.yaml":            `testdata/invalid-syntax.yaml:2: key mode: sequence end token ']' not found`,
+		"invalid-twice.yaml":             `testdata/invalid-twice.yaml:4: mapping key "interface" already defined at [3:1]`,
+		"invalid-type.yaml":              `testdata/invalid-type.yaml:6: key broker: want true or false`,
+		"invalid-unknown-key-below.yaml": `testdata/invalid-unknown-key-below.yaml:6: key upates: unknown key`,
+		"invalid-unknown-key.yaml":       `testdata/invalid-unknown-key.yaml:4: key flahs: unknown key`,
+		"invalid-version.yaml":           `testdata/invalid-version.yaml:1: key assay: want bench/v1, have "bench/v2"`,
+	}
+	found, err := filepath.Glob(filepath.Join("testdata", "invalid-*.yaml"))
+	require.NoError(t, err)
+	for _, name := range found {
+		_, err := ReadFile(name)
+		require.ErrorIs(t, err, ErrInput, name)
+		rule := filepath.Base(name)
+		assert.Equal(t, want[rule], err.Error(), rule)
+	}
+	assert.Len(t, found, len(want), "one file for each rule")
+	_, err = ReadFile(filepath.Join("testdata", "nowhere.yaml"))
+	require.ErrorIs(t, err, ErrInput)
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func FuzzFile(f *testing.F) {
+	names, err := filepath.Glob(filepath.Join("testdata", "*.yaml"))
+	require.NoError(f, err)
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		require.NoError(f, err)
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if file, err := ParseFile("bench.yaml", b, "."); err == nil {
+			require.Equal(t, "bench/v1", file.Assay)
+			require.NotEmpty(t, file.Interface)
+		} else {
+			require.ErrorIs(t, err, ErrInput)
+		}
+	})
+}

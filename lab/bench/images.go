@@ -1,0 +1,205 @@
+package bench
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"assay/firmware"
+	"assay/probes"
+	"assay/profiles/dossier"
+)
+
+const (
+	maxImage  = 64 << 20
+	maxAnchor = 64 << 10
+	// forFirmware marks the anchors that vouch for updates.
+	forFirmware = "firmware"
+)
+
+// images are the dossier's, each verified.
+type images struct {
+	list  []image
+	trust []byte
+}
+
+type image struct {
+	probes.Image
+	format string
+}
+
+// loadImages reads and verifies every image of the dossier; nil without an error where it names none.
+func loadImages(d *dossier.Dossier) (*images, error) {
+	if len(d.Images) == 0 {
+		return nil, nil
+	}
+	keys, err := firmwareKeys(d)
+	if err != nil {
+		return nil, err
+	}
+	set := &images{}
+	for _, k := range keys.All() {
+		set.trust = append(set.trust, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: k.SPKI})...)
+	}
+	for i, entry := range d.Images {
+		img, err := loadImage(d, entry, keys)
+		if err != nil {
+			return nil, unusable(fmt.Errorf("dossier images[%d], file %s: %w", i, entry.File, err))
+		}
+		set.list = append(set.list, img)
+	}
+	return set, nil
+}
+
+func loadImage(d *dossier.Dossier, entry dossier.Image, keys firmware.Keys) (image, error) {
+	b, err := readBounded(inDossier(d, entry.File), maxImage)
+	if err != nil {
+		return image{}, err
+	}
+	sum := sha256.Sum256(b)
+	if have := hex.EncodeToString(sum[:]); entry.SHA256 != "" && !strings.EqualFold(have, strings.TrimPrefix(entry.SHA256, "sha256:")) {
+		return image{}, fmt.Errorf("sha256 is %s, the dossier says %s", have, entry.SHA256)
+	}
+	report, err := firmware.Verify(b, keys)
+	if err != nil {
+		return image{}, fmt.Errorf("not genuine under the dossier's trust for firmware: %w", err)
+	}
+	same, err := firmware.Compare(report.Image, firmware.Facts{Format: report.Image.Format, Version: entry.Version})
+	if err != nil {
+		return image{}, fmt.Errorf("version %s: %w", entry.Version, err)
+	}
+	if same != 0 {
+		return image{}, fmt.Errorf("the image is version %s, the dossier says %s", report.Image.Version, entry.Version)
+	}
+	return image{
+		Image:  probes.Image{Name: filepath.Base(entry.File), Version: entry.Version, Bytes: b},
+		format: report.Image.Format,
+	}, nil
+}
+
+// firmwareKeys collects the keys that vouch for updates, from bare keys and from certificates.
+func firmwareKeys(d *dossier.Dossier) (firmware.Keys, error) {
+	var text []byte
+	for i, a := range d.Trust {
+		if a.For != forFirmware {
+			continue
+		}
+		b, err := readBounded(inDossier(d, a.File), maxAnchor)
+		if err == nil {
+			b, err = publicKeys(b)
+		}
+		if err == nil {
+			_, err = firmware.ParseKeys(b)
+		}
+		if err != nil {
+			return firmware.Keys{}, unusable(fmt.Errorf("dossier trust[%d], file %s: %w", i, a.File, err))
+		}
+		text = append(append(text, b...), '\n')
+	}
+	if len(text) == 0 {
+		return firmware.Keys{}, unusable(fmt.Errorf("dossier trust: images are named, but no key `for: firmware` that they verify under"))
+	}
+	return firmware.ParseKeys(text)
+}
+
+// publicKeys replaces every certificate by its public key.
+func publicKeys(text []byte) ([]byte, error) {
+	var out []byte
+	rest := text
+	for len(bytes.TrimSpace(rest)) > 0 {
+		block, after := pem.Decode(rest)
+		if block == nil {
+			return nil, errors.New("no PEM block")
+		}
+		if block.Type == "CERTIFICATE" {
+			c, err := x509.ParseCertificate(block.Bytes)
+			if err != nil {
+				return nil, err
+			}
+			spki, err := x509.MarshalPKIXPublicKey(c.PublicKey)
+			if err != nil {
+				return nil, err
+			}
+			block = &pem.Block{Type: "PUBLIC KEY", Bytes: spki}
+		}
+		out, rest = append(out, pem.EncodeToMemory(block)...), after
+	}
+	return out, nil
+}
+
+// Newer returns the genuine image with the lowest version above version.
+func (s *images) Newer(version string) (probes.Image, error) { return s.nearest(version, 1) }
+
+// Older returns the genuine image with the highest version below version.
+func (s *images) Older(version string) (probes.Image, error) { return s.nearest(version, -1) }
+
+// Trust returns the public keys that genuine images verify under.
+func (s *images) Trust() []byte { return bytes.Clone(s.trust) }
+
+// nearest is the image closest to version on one side of it: 1 above, -1 below.
+func (s *images) nearest(version string, side int) (probes.Image, error) {
+	var best *image
+	for i := range s.list {
+		c := &s.list[i]
+		order, err := c.compare(version)
+		if err != nil {
+			return probes.Image{}, fmt.Errorf("compare image %s with version %.64q: %w: %w", c.Name, version, err, probes.ErrBench)
+		}
+		if order != side {
+			continue
+		}
+		if best != nil {
+			if order, err = c.compare(best.Version); err != nil {
+				return probes.Image{}, fmt.Errorf("compare images: %w: %w", err, probes.ErrBench)
+			}
+			if order == side {
+				continue // further away
+			}
+		}
+		best = c
+	}
+	if best == nil {
+		word := map[int]string{1: "newer", -1: "older"}[side]
+		return probes.Image{}, fmt.Errorf("image %s than %.64q: %w", word, version, probes.ErrNoImage)
+	}
+	found := best.Image
+	found.Bytes = bytes.Clone(found.Bytes)
+	return found, nil
+}
+
+func (i *image) compare(version string) (int, error) {
+	return firmware.Compare(firmware.Facts{Format: i.format, Version: i.Version}, firmware.Facts{Format: i.format, Version: version})
+}
+
+// inDossier is a file name as the dossier means it.
+func inDossier(d *dossier.Dossier, name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(d.Dir, name)
+}
+
+// readBounded reads a file of at most so many bytes.
+func readBounded(name string, most int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(b)) > most {
+		return nil, fmt.Errorf("more than %d bytes", most)
+	}
+	return b, nil
+}

@@ -1,0 +1,85 @@
+package bench
+
+import (
+	"os"
+
+	"assay/lab/bench/segment"
+	"assay/probes"
+	"assay/profiles/dossier"
+)
+
+// Offers tells which instruments a bench of this mode will have for a dossier, and why not the
+// others, before anything is built. file is bench.yaml, for the attached bench. Whether a person
+// sits at the bench is not the bench's to know.
+func Offers(mode string, file *File, d *dossier.Dossier) ([]probes.Instrument, []Missing) {
+	o := offering{has: []probes.Instrument{probes.InstrumentDevice, probes.InstrumentClock}}
+	o.take(probes.InstrumentImages, d != nil && len(d.Images) > 0,
+		"the dossier names no firmware images", "list them under `images`, and the key that signs them under `trust` with `for: firmware`")
+	if mode == ModeAttached {
+		o.attached(file, d)
+	} else {
+		o.reference(mode, d)
+	}
+	return o.has, o.missing
+}
+
+type offering struct {
+	has     []probes.Instrument
+	missing []Missing
+}
+
+// take notes an instrument as there or as missing.
+func (o *offering) take(i probes.Instrument, there bool, because, mend string) {
+	if there {
+		o.has = append(o.has, i)
+		return
+	}
+	o.missing = append(o.missing, Missing{Instrument: i, Because: because, Mend: mend})
+}
+
+const (
+	noCloud     = "the dossier does not say how to stand in for the device's cloud"
+	mendNoCloud = "give `cloud` with hosts, certificate and key"
+)
+
+func (o *offering) reference(mode string, d *dossier.Dossier) {
+	o.has = append(o.has, probes.InstrumentUpdates, probes.InstrumentFlash, probes.InstrumentPower, probes.InstrumentButton)
+	o.take(probes.InstrumentBroker, d != nil && d.Cloud != nil, noCloud, mendNoCloud)
+	o.take(probes.InstrumentSniffer, mode == ModeReference,
+		"the reduced bench has no network segment of its own, so nothing is captured",
+		"run it where private network namespaces are allowed: on Linux with sudo, or with user namespaces for ordinary users")
+}
+
+func (o *offering) attached(file *File, d *dossier.Dossier) {
+	f := file
+	if f == nil {
+		f = &File{}
+	}
+	o.take(probes.InstrumentUpdates, f.Serve != nil && f.Serve.Updates,
+		"bench.yaml does not let the bench serve updates", "serve: {address: ADDRESS, updates: true}")
+	switch {
+	case d == nil || d.Cloud == nil:
+		o.take(probes.InstrumentBroker, false, noCloud, mendNoCloud)
+	default:
+		o.take(probes.InstrumentBroker, f.Serve != nil && f.Serve.Broker,
+			"bench.yaml does not let the bench stand in for the device's cloud", "serve: {address: ADDRESS, broker: true}")
+	}
+	o.take(probes.InstrumentFlash, f.Flash != nil, "bench.yaml does not say how to read the device's storage", "flash: {command: [PROGRAM, ARGUMENT]}")
+	o.take(probes.InstrumentPower, f.Power != nil, "bench.yaml does not say how to switch the device's supply", "power: {command: [PROGRAM, '{{state}}']}")
+	o.take(probes.InstrumentButton, f.Button != nil, "bench.yaml does not say how to press the device's button", "button: {command: [PROGRAM, '{{button}}', '{{seconds}}']}")
+	because, mend := noSniffer(segment.CanCapture())
+	o.take(probes.InstrumentSniffer, because == "", because, mend)
+}
+
+// noSniffer explains why packets cannot be captured; empty where they can.
+func noSniffer(err error) (because, mend string) {
+	if err == nil {
+		return "", ""
+	}
+	program, perr := os.Executable()
+	if perr != nil {
+		program = "/path/to/assay"
+	}
+	return "this user may not capture packets (" + err.Error() + ")",
+		"sudo setcap cap_net_raw+ep " + program + ", or run it with sudo"
+}

@@ -1,0 +1,153 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"time"
+
+	"assay/lab/bench/segment"
+	"assay/lab/bench/services"
+	"assay/lab/capture"
+	"assay/lab/refdevice"
+	"assay/probes"
+)
+
+// The reference segment, in documentation space (RFC 5737): no real network has these addresses.
+const (
+	referenceBench = "192.0.2.1/24"
+	referenceFirst = "192.0.2.100" // of the first unit; the next has the next
+	spareAddresses = 50
+	portDHCP       = 67
+	leaseTime      = time.Hour
+	captureName    = "capture.pcapng"
+)
+
+// Reference builds the reference bench in the namespaces that this process was put into by Enter:
+// segment, services, capture, and then the device in a process and a network namespace of its own.
+// Nothing of the device passes uncaptured: its cable is watched before the device has it.
+func Reference(ctx context.Context, o Options) (*Bench, error) {
+	if !Inside() {
+		return nil, fmt.Errorf("build the reference bench: this process is not in namespaces of its own: %w", probes.ErrBench)
+	}
+	b, err := newBench(ModeReference, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.reference(ctx, o); err != nil {
+		return nil, errors.Join(fmt.Errorf("build the reference bench: %w", err), b.Close())
+	}
+	return b, nil
+}
+
+func (b *Bench) reference(ctx context.Context, o Options) error {
+	m, err := prepare(o, func(c *refdevice.Config) {
+		c.Network = refdevice.Network{Mode: refdevice.ModeDHCP, Interface: segment.UnitEnd}
+		c.Cloud = cloudAt(c.Cloud, portBroker)
+	})
+	if err != nil {
+		return err
+	}
+	mac, err := net.ParseMAC(m.config.MAC)
+	if err != nil {
+		return unusable(fmt.Errorf("device's MAC address: %w", err))
+	}
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return fmt.Errorf("find the run's folder: %w: %w", err, probes.ErrBench)
+	}
+	address := netip.MustParsePrefix(referenceBench)
+	seg, err := segment.Up(ctx, segment.Options{Address: address, MAC: mac.String(), Dir: dir})
+	if err != nil {
+		return fmt.Errorf("%w: %w", err, probes.ErrBench)
+	}
+	b.onClose(seg.Close)
+	b.description.Interfaces, b.description.Notes = seg.Interfaces(), seg.Notes()
+
+	s, err := serve(ctx, o.Dossier, serving{
+		address: address.Addr(), dns: true, ntp: true, broker: true, updates: true, nameUpdates: true, log: o.Log,
+	})
+	if err != nil {
+		return err
+	}
+	b.onClose(s.close)
+	leases, err := b.leases(ctx, o, address)
+	if err != nil {
+		return err
+	}
+	b.provide(s)
+	b.host = func() string {
+		if l, ok := leases.Lease(mac.String()); ok {
+			return l.Address.String()
+		}
+		return ""
+	}
+	if err := b.capture(ctx, capture.Options{Interface: segment.BenchEnd, Path: filepath.Join(o.Dir, captureName), MAC: mac}); err != nil {
+		return err
+	}
+	p, err := startProcess(o.Dir, filepath.Base(o.Unit), m.args, true)
+	if err != nil {
+		return err
+	}
+	b.onClose(func() error { p.close(); return nil })
+	if err := seg.Hand(p.pid()); err != nil {
+		return fmt.Errorf("%w: %w", err, probes.ErrBench)
+	}
+	b.description.Device = "a process in a network namespace of its own, at the other end of " + segment.BenchEnd
+	return b.power(ctx, o, m, p, s, address.Addr().String(), func() { leases.Forget(mac.String()) })
+}
+
+// leases starts the segment's DHCP server.
+func (b *Bench) leases(ctx context.Context, o Options, address netip.Prefix) (*services.DHCP, error) {
+	conn, err := segment.BroadcastUDP(ctx, segment.Bridge, portDHCP)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", err, probes.ErrBench)
+	}
+	var known []string
+	for _, u := range o.Dossier.Units {
+		known = append(known, u.MAC)
+	}
+	d := services.StartDHCP(conn, services.DHCPOptions{
+		Server: address, Static: known, First: netip.MustParseAddr(referenceFirst), Spare: spareAddresses,
+		Lease: leaseTime, Now: b.Probes.Clock.Now, Log: o.Log,
+	})
+	b.onClose(d.Close)
+	b.description.Services = append(b.description.Services, Service{Name: "dhcp", Address: conn.LocalAddr().String() + " on " + segment.Bridge})
+	return d, nil
+}
+
+// provide hands the services to the probes and to the record.
+func (b *Bench) provide(s *servers) {
+	if s.updates != nil {
+		b.Probes.Updates = s.updates
+	}
+	if s.broker != nil {
+		b.Probes.Broker = s.broker
+	}
+	b.description.Services = append(b.description.Services, s.list...)
+}
+
+// power makes the instruments that lie in the device's process, switches the device on and waits for it.
+func (b *Bench) power(ctx context.Context, o Options, m *machine, p *process, s *servers, address string, forget func()) error {
+	b.Probes.Flash = flashFile{m.config.Flash}
+	if err := b.drive(o, address, s, buttonLine{p}); err != nil {
+		return err
+	}
+	b.restore = func(ctx context.Context) error {
+		if err := m.renew(ctx, p, s, forget); err != nil {
+			return err
+		}
+		return b.awaitUp(ctx)
+	}
+	if err := p.control(ctx, "start"); err != nil {
+		return err
+	}
+	if err := b.awaitUp(ctx); err != nil {
+		return err
+	}
+	b.say("device: up at %s", b.Host())
+	return nil
+}

@@ -1,0 +1,248 @@
+package bench
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+
+	"assay/lab/bench/services"
+	"assay/lab/drive"
+	"assay/probes"
+	"assay/profiles/dossier"
+)
+
+// The ports at which the bench's services stand, where they are free to choose.
+const (
+	portDNS    = 53
+	portNTP    = 123
+	portBroker = 8883
+	portHTTPS  = 8444
+	portCoAP   = 5683
+	maxPEM     = 256 << 10
+)
+
+// serving says which services a bench runs and where.
+type serving struct {
+	address                   netip.Addr
+	dns, ntp, broker, updates bool
+	anyPort                   bool // take free ports instead of the usual ones
+	nameUpdates               bool // the device resolves the dossier's hosts to us: name them in URLs
+	log                       func(string)
+}
+
+// servers are a bench's running services; those it does not run are nil.
+type servers struct {
+	dns     *services.DNS
+	ntp     *services.NTP
+	broker  *services.Broker
+	updates *services.Updates
+	door    drive.Cloud // the bench's own way into the broker
+	list    []Service
+	at      map[string]netip.AddrPort
+	closers []func() error
+}
+
+// serve starts what is asked for.
+func serve(ctx context.Context, d *dossier.Dossier, s serving) (*servers, error) {
+	certificate, err := cloudCertificate(d)
+	if err != nil {
+		return nil, err
+	}
+	v := &servers{at: map[string]netip.AddrPort{}}
+	steps := []func() error{
+		func() error { return v.serveNames(ctx, d, s) },
+		func() error { return v.serveBroker(ctx, s, certificate) },
+		func() error { return v.serveUpdates(ctx, d, s, certificate) },
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return nil, errors.Join(err, v.close())
+		}
+	}
+	return v, nil
+}
+
+func (v *servers) close() error {
+	var errs []error
+	for i := len(v.closers) - 1; i >= 0; i-- {
+		errs = append(errs, v.closers[i]())
+	}
+	return errors.Join(errs...)
+}
+
+func (v *servers) serveNames(ctx context.Context, d *dossier.Dossier, s serving) error {
+	if s.dns {
+		udp, err := v.listenUDP(ctx, s, "dns", portDNS)
+		if err != nil {
+			return err
+		}
+		var tcp net.Listener
+		if !s.anyPort {
+			if tcp, err = v.listenTCP(ctx, s, "dns over tcp", portDNS); err != nil {
+				return errors.Join(err, udp.Close())
+			}
+		}
+		o := services.DNSOptions{Hosts: cloudHosts(d), Address: s.address, Now: Clock{}.Now, Log: s.log}
+		if v.dns, err = services.StartDNS(ctx, udp, tcp, o); err != nil {
+			return fmt.Errorf("%w: %w", err, probes.ErrBench)
+		}
+		v.closers = append(v.closers, v.dns.Close)
+	}
+	if s.ntp {
+		udp, err := v.listenUDP(ctx, s, "ntp", portNTP)
+		if err != nil {
+			return err
+		}
+		v.ntp = services.StartNTP(udp, Clock{}.Now)
+		v.closers = append(v.closers, v.ntp.Close)
+	}
+	return nil
+}
+
+func (v *servers) serveBroker(ctx context.Context, s serving, certificate *tls.Certificate) error {
+	if !s.broker || certificate == nil {
+		return nil
+	}
+	secure, err := v.listenTCP(ctx, s, "mqtt over tls", portBroker)
+	if err != nil {
+		return err
+	}
+	plain, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen for the bench itself: %w: %w", err, probes.ErrBench), secure.Close())
+	}
+	v.door = drive.Cloud{URL: "mqtt://" + plain.Addr().String(), Username: "bench", Password: rand.Text()}
+	v.broker, err = services.StartBroker(services.BrokerOptions{
+		TLS: secure, Certificate: certificate, Plain: plain, Username: v.door.Username, Password: v.door.Password,
+		Now: Clock{}.Now, Log: s.log,
+	})
+	if err != nil {
+		return errors.Join(fmt.Errorf("%w: %w", err, probes.ErrBench), secure.Close(), plain.Close())
+	}
+	v.closers = append(v.closers, v.broker.Close)
+	return nil
+}
+
+func (v *servers) serveUpdates(ctx context.Context, d *dossier.Dossier, s serving, certificate *tls.Certificate) error {
+	if !s.updates {
+		return nil
+	}
+	host := s.address.String()
+	if s.nameUpdates {
+		host = updatesHost(d, host)
+	}
+	udp, err := v.listenUDP(ctx, s, "updates over coap", portCoAP)
+	if err != nil {
+		return err
+	}
+	o := services.UpdatesOptions{CoAP: udp, CoAPBase: "coap://" + v.hostPort(host, "updates over coap"), Log: s.log}
+	if certificate != nil {
+		if o.HTTPS, err = v.listenTCP(ctx, s, "updates over https", portHTTPS); err != nil {
+			return errors.Join(err, udp.Close())
+		}
+		o.Certificate = certificate
+		if certificate.Leaf.VerifyHostname(host) != nil {
+			host = updatesHost(d, host) // the device compares the name, so it must be one of the certificate's
+		}
+		o.HTTPSBase = "https://" + v.hostPort(host, "updates over https")
+	}
+	v.updates = services.StartUpdates(o)
+	v.closers = append(v.closers, v.updates.Close)
+	return nil
+}
+
+func (v *servers) hostPort(host, service string) string {
+	return net.JoinHostPort(host, strconv.Itoa(int(v.at[service].Port())))
+}
+
+func (v *servers) listenUDP(ctx context.Context, s serving, name string, port int) (net.PacketConn, error) {
+	c, err := new(net.ListenConfig).ListenPacket(ctx, "udp", s.place(port))
+	if err != nil {
+		return nil, fmt.Errorf("serve %s: %w: %w", name, err, probes.ErrBench)
+	}
+	v.note(name, c.LocalAddr())
+	return c, nil
+}
+
+func (v *servers) listenTCP(ctx context.Context, s serving, name string, port int) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.place(port))
+	if err != nil {
+		return nil, fmt.Errorf("serve %s: %w: %w", name, err, probes.ErrBench)
+	}
+	v.note(name, l.Addr())
+	return l, nil
+}
+
+func (v *servers) note(name string, at net.Addr) {
+	v.list = append(v.list, Service{Name: name, Address: at.String()})
+	if a, err := netip.ParseAddrPort(at.String()); err == nil {
+		v.at[name] = a
+	}
+}
+
+func (s serving) place(port int) string {
+	if s.anyPort {
+		port = 0
+	}
+	return netip.AddrPortFrom(s.address, uint16(port)).String() //nolint:gosec // constants above
+}
+
+func cloudHosts(d *dossier.Dossier) []string {
+	if d.Cloud == nil {
+		return nil
+	}
+	return d.Cloud.Hosts
+}
+
+// updatesHost is the name under which a device knows its maker's update server: the first that says so,
+// else the first at all.
+func updatesHost(d *dossier.Dossier, otherwise string) string {
+	hosts := cloudHosts(d)
+	for _, h := range hosts {
+		if strings.HasPrefix(h, "updates.") {
+			return h
+		}
+	}
+	if len(hosts) > 0 {
+		return hosts[0]
+	}
+	return otherwise
+}
+
+// cloudCertificate reads the chain and key with which the bench stands in for the device's services; nil
+// where the dossier gives none. The certificate is a file's name, or PEM text in place.
+func cloudCertificate(d *dossier.Dossier) (*tls.Certificate, error) {
+	if d.Cloud == nil || d.Cloud.Certificate == "" {
+		return nil, nil
+	}
+	chain := []byte(d.Cloud.Certificate)
+	if !strings.Contains(d.Cloud.Certificate, "-----BEGIN") {
+		var err error
+		if chain, err = readBounded(inDossier(d, d.Cloud.Certificate), maxPEM); err != nil {
+			return nil, unusable(fmt.Errorf("dossier cloud.certificate: %w", err))
+		}
+	}
+	pair, err := tls.X509KeyPair(chain, []byte(d.Cloud.Key.Reveal()))
+	if err != nil {
+		// The library's words quote nothing of the key.
+		return nil, unusable(fmt.Errorf("dossier cloud.certificate and cloud.key: %w", err))
+	}
+	return &pair, nil
+}
+
+// copyFile puts bytes in the place of a file and waits until they are on the disk.
+func copyFile(name string, b []byte) error {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Sync(), f.Close())
+}

@@ -1,0 +1,69 @@
+package services
+
+import (
+	"errors"
+	"net"
+	"sync/atomic"
+)
+
+// maxDatagram is the longest datagram that is read; the rest of a longer one is cut off and the
+// parser then refuses it. No protocol here needs more than an Ethernet frame's worth.
+const maxDatagram = 4096
+
+// Counts tells what a datagram service met.
+type Counts struct {
+	Received uint64 `json:"received"`
+	Answered uint64 `json:"answered"`
+	Dropped  uint64 `json:"dropped"` // malformed, or nothing this service answers
+}
+
+// An answer turns one datagram into a reply and its destination; an empty reply is a dropped datagram.
+type answer func(from net.Addr, datagram []byte) (to net.Addr, reply []byte)
+
+// datagrams answers one datagram after the other on one socket: a flood costs the flooder's
+// answers, never memory.
+type datagrams struct {
+	conn                        net.PacketConn
+	received, answered, dropped atomic.Uint64
+	done                        chan struct{}
+}
+
+func serveDatagrams(conn net.PacketConn, a answer) *datagrams {
+	d := &datagrams{conn: conn, done: make(chan struct{})}
+	go d.loop(a)
+	return d
+}
+
+func (d *datagrams) loop(a answer) {
+	defer close(d.done)
+	buf := make([]byte, maxDatagram)
+	for {
+		n, from, err := d.conn.ReadFrom(buf)
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			// ENETDOWN and ICMP errors pass by when a link is cut; only a closed socket ends the service.
+			continue
+		}
+		d.received.Add(1)
+		to, reply := a(from, buf[:n])
+		if len(reply) == 0 {
+			d.dropped.Add(1)
+			continue
+		}
+		if _, err := d.conn.WriteTo(reply, to); err == nil {
+			d.answered.Add(1)
+		}
+	}
+}
+
+func (d *datagrams) counts() Counts {
+	return Counts{Received: d.received.Load(), Answered: d.answered.Load(), Dropped: d.dropped.Load()}
+}
+
+func (d *datagrams) close() error {
+	err := d.conn.Close()
+	<-d.done
+	return err
+}

@@ -1,0 +1,71 @@
+package services
+
+import (
+	"crypto/sha256"
+	"sync"
+
+	"assay/probes"
+)
+
+// offer is one image on the update server, with a mark for every byte that was sent.
+type offer struct {
+	of    *Updates
+	via   string
+	path  string
+	url   string
+	image []byte
+	tag   [8]byte // entity tag
+
+	mu      sync.Mutex // guards the rest
+	fetched probes.Fetched
+	sent    []uint64 // one bit for each byte
+	left    int      // bytes never sent
+}
+
+func newOffer(of *Updates, via, path, url string, image []byte) *offer {
+	o := &offer{of: of, via: via, path: path, url: url, image: append([]byte(nil), image...), left: len(image)}
+	sum := sha256.Sum256(image)
+	copy(o.tag[:], sum[:])
+	o.sent = make([]uint64, (len(image)+63)/64)
+	return o
+}
+
+// URL is where the device finds the image.
+func (o *offer) URL() string { return o.url }
+
+// Fetched tells how much of it has been asked for so far.
+func (o *offer) Fetched() probes.Fetched {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	f := o.fetched
+	f.Complete = o.left == 0 && f.Requests > 0
+	return f
+}
+
+// Close withdraws the image.
+func (o *offer) Close() error {
+	o.of.withdraw(o.path)
+	return nil
+}
+
+func (o *offer) asked() {
+	o.mu.Lock()
+	first := o.fetched.Requests == 0
+	o.fetched.Requests++
+	o.mu.Unlock()
+	if first && o.of.o.Log != nil {
+		o.of.o.Log("updates: an image is fetched over " + o.via)
+	}
+}
+
+func (o *offer) gave(offset, n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.fetched.Bytes += int64(n)
+	for i := offset; i < offset+n && i < len(o.image); i++ {
+		if bit := uint64(1) << (i % 64); o.sent[i/64]&bit == 0 {
+			o.sent[i/64] |= bit
+			o.left--
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package evidence
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/sigstore/sigstore/pkg/signature"
+)
+
+// Seal makes one signed bundle at out of a run directory whose journal has ended. It
+// verifies the directory first: what would not verify is never sealed. The bundle
+// appears under its name only when it is whole and on the disk; one that is there
+// already is never overwritten. The directory stays as it is. meta may be nil.
+func Seal(ctx context.Context, dir, out string, signer signature.Signer, meta *Meta) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("seal %s: %w", dir, err)
+		}
+	}()
+	if meta == nil {
+		meta = &Meta{}
+	}
+	e, c, err := openDir(dir)
+	if err != nil {
+		return err
+	}
+	if c.torn > 0 {
+		return broken(layerChain, lineName(len(c.lines)+1), "it was never finished")
+	}
+	if err := e.checkComplete(); err != nil {
+		return err
+	}
+	if err := checkSubjects(e, meta.Subjects); err != nil {
+		return err
+	}
+	switch _, err := os.Lstat(out); {
+	case err == nil:
+		return fmt.Errorf("%s: %w", out, fs.ErrExist)
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(out), ".assay-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // it has another name by then, if all went well
+	err = writeBundle(ctx, f, e, c, signer, meta)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), out); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(out))
+}
+
+func writeBundle(ctx context.Context, f *os.File, e *Evidence, c *chain, signer signature.Signer, meta *Meta) error {
+	w := &writer{f: f}
+	if err := w.bytes(mimeName, []byte(mimeType)); err != nil {
+		return err
+	}
+	leaves := make([]digest, 0, len(c.lines)+len(e.Artefacts))
+	var journal bytes.Buffer
+	for _, line := range c.lines {
+		leaves = append(leaves, leafHash(line))
+		journal.Write(line)
+		journal.WriteByte('\n')
+	}
+	if err := w.bytes(journalName, journal.Bytes()); err != nil {
+		return err
+	}
+	for _, a := range e.files() {
+		leaf, err := writeArtefact(ctx, w, e, a)
+		if err != nil {
+			return err
+		}
+		leaves = append(leaves, leaf)
+	}
+	t := newTree(len(c.lines), leaves)
+	treeJSON, err := t.encode()
+	if err != nil {
+		return err
+	}
+	if err := w.bytes(treeName, treeJSON); err != nil {
+		return err
+	}
+	totals, err := encodeTotals(meta.Totals)
+	if err != nil {
+		return err
+	}
+	seal, err := signStatement(state(e, t.Root, treeJSON, meta.Subjects, totals), signer)
+	if err != nil {
+		return err
+	}
+	if err := w.bytes(sealName, seal); err != nil {
+		return err
+	}
+	return w.finish()
+}
+
+func writeArtefact(ctx context.Context, w *writer, e *Evidence, a Artefact) (digest, error) {
+	r, err := e.source.open(a)
+	if err != nil {
+		return digest{}, err
+	}
+	defer r.Close()
+	return w.file(ctx, a, r)
+}
+
+// encodeTotals encodes the sealer's totals. They are compared after decoding, so keys must not occur twice.
+func encodeTotals(totals any) (json.RawMessage, error) {
+	if totals == nil {
+		return nil, nil
+	}
+	b, err := json.Marshal(totals)
+	if err != nil {
+		return nil, fmt.Errorf("encode totals: %w", err)
+	}
+	return b, checkBody(b)
+}

@@ -1,0 +1,250 @@
+package evidence
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"slices"
+
+	"github.com/sigstore/sigstore/pkg/signature"
+)
+
+// Verify recomputes everything a run directory or a bundle says about itself and
+// names the first thing that does not hold as a *Broken. A bundle must be signed under
+// one of the given keys; keys inside it are never believed. A directory has no
+// signature: its chain and its artefacts are verified, and Sealed stays false, which
+// means that it is incomplete. What could be read comes back together with a *Broken,
+// for saying what it would have been, and for nothing else.
+func Verify(ctx context.Context, path string, keys []signature.Verifier) (*Evidence, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("verify evidence: %w", err)
+	}
+	if info.IsDir() {
+		return verifyDir(ctx, path)
+	}
+	f, err := openRegular(path)
+	if err != nil {
+		return nil, fmt.Errorf("verify evidence: %w", err)
+	}
+	defer f.Close()
+	return verifyBundle(ctx, f, info.Size(), path, keys)
+}
+
+func verifyDir(ctx context.Context, dir string) (*Evidence, error) {
+	e, _, err := openDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	buffer := make([]byte, copyBuffer)
+	for _, a := range e.files() {
+		r, err := e.source.open(a)
+		if err != nil {
+			return e, err
+		}
+		_, err = io.CopyBuffer(onlyWriter{io.Discard}, &stoppable{ctx, newChecked(r, a)}, buffer)
+		if err := cmp.Or(err, r.Close()); err != nil {
+			return e, err
+		}
+	}
+	return e, nil
+}
+
+// verifyBundle goes through the layers from the outside to the inside.
+func verifyBundle(ctx context.Context, r io.ReaderAt, size int64, path string, keys []signature.Verifier) (*Evidence, error) {
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("verify %s: %w", path, ErrNoKey)
+	}
+	e, box, c, err := openBundle(r, size, path)
+	if err != nil {
+		return nil, err
+	}
+	if err := box.checkFiles(e.files()); err != nil {
+		return e, err
+	}
+	leaves := make([]digest, 0, len(c.lines)+len(e.Artefacts))
+	for _, line := range c.lines {
+		leaves = append(leaves, leafHash(line))
+	}
+	buffer := make([]byte, copyBuffer)
+	for _, a := range e.files() {
+		leaf, err := box.verifyFile(ctx, a, buffer)
+		if err != nil {
+			return e, err
+		}
+		leaves = append(leaves, leaf)
+	}
+	treeJSON, err := box.verifyTree(e, newTree(len(c.lines), leaves))
+	if err != nil {
+		return e, err
+	}
+	if err := box.verifySeal(e, treeJSON, keys); err != nil {
+		return e, err
+	}
+	// Whatever is left was found to be right by better means; a wrong CRC-32 is the archive's own.
+	for _, name := range []string{mimeName, journalName, treeName, sealName} {
+		b, entry, err := box.small(name, maxJournal)
+		if err != nil {
+			return e, err
+		}
+		if err := entry.checkSum(b); err != nil {
+			return e, err
+		}
+	}
+	return e, e.checkComplete()
+}
+
+// checkFiles compares the files in the archive with those that the journal names, in its order.
+func (c *container) checkFiles(files []Artefact) error {
+	have := c.entries[2 : len(c.entries)-2]
+	for i, a := range files {
+		if i >= len(have) || have[i].name != a.entry() {
+			return broken(layerContainer, a.entry(), "is not where the journal wants it (%s)", a.Name)
+		}
+		if have[i].size != uint64(a.Size) {
+			return broken(layerContainer, a.entry(), "%d bytes, the journal says %d (%s)", have[i].size, a.Size, a.Name)
+		}
+	}
+	if len(have) > len(files) {
+		return broken(layerContainer, have[len(files)].name, "is in no record of the journal")
+	}
+	return nil
+}
+
+// verifyFile streams one file and returns its leaf.
+func (c *container) verifyFile(ctx context.Context, a Artefact, buffer []byte) (digest, error) {
+	e, _ := c.find(a.entry())
+	m := newMeter()
+	r := io.NewSectionReader(c.r, int64(e.data()), int64(e.size))
+	if _, err := io.CopyBuffer(m, &stoppable{ctx, r}, buffer); err != nil {
+		return digest{}, fmt.Errorf("read %s: %w", e.name, err)
+	}
+	if m.size != a.Size || m.sha256() != a.SHA256 {
+		return digest{}, a.differs()
+	}
+	if m.crc != e.crc {
+		return digest{}, broken(layerContainer, e.name, "its CRC-32 is another one")
+	}
+	return m.leafDigest(), nil
+}
+
+// verifyTree compares the tree in the archive with the recomputed one, leaf by leaf
+// first, so that the message can name the leaf.
+func (c *container) verifyTree(e *Evidence, want *tree) ([]byte, error) {
+	e.Root = want.Root
+	encoded, err := want.encode()
+	if err != nil {
+		return nil, err
+	}
+	b, _, err := c.small(treeName, maxTree)
+	if err != nil {
+		return nil, err
+	}
+	if bytes.Equal(b, encoded) {
+		return b, nil
+	}
+	var have tree
+	if err := json.Unmarshal(b, &have); err != nil {
+		return nil, broken(layerTree, treeName, "%v", err)
+	}
+	if have.Size != want.Size || len(have.Leaves) != want.Size || have.Records != want.Records {
+		return nil, broken(layerTree, treeName, "%d leaves for %d records, want %d for %d", len(have.Leaves), have.Records, want.Size, want.Records)
+	}
+	files := e.files()
+	for i, leaf := range have.Leaves {
+		if leaf == want.Leaves[i] {
+			continue
+		}
+		where := lineName(i + 1)
+		if i >= want.Records {
+			where = files[i-want.Records].entry()
+		}
+		return nil, broken(layerTree, where, "its leaf is not the one in %s", treeName)
+	}
+	if have.Root != want.Root {
+		return nil, broken(layerTree, treeName, "root is %.64s, recomputed %s", have.Root, want.Root)
+	}
+	return nil, broken(layerTree, treeName, "not in the form a tree is written in")
+}
+
+// verifySeal checks the signature before a word of what was signed is believed.
+func (c *container) verifySeal(e *Evidence, treeJSON []byte, keys []signature.Verifier) error {
+	b, _, err := c.small(sealName, maxSeal)
+	if err != nil {
+		return err
+	}
+	env, err := openSeal(b)
+	if err != nil {
+		return broken(layerSeal, sealName, "%v", err)
+	}
+	e.Hint = env.Verification.PublicKey.Hint
+	key, err := choose(keys, e.Hint)
+	if err != nil {
+		return err
+	}
+	message := pae(env.DSSE.PayloadType, env.DSSE.Payload)
+	if err := key.VerifySignature(bytes.NewReader(env.DSSE.Signatures[0].Sig), bytes.NewReader(message)); err != nil {
+		return broken(layerSeal, sealName, "signature: %v", err)
+	}
+	s, err := env.statement()
+	if err != nil {
+		return broken(layerSeal, sealName, "%v", err)
+	}
+	if len(s.Subject) < 2 {
+		return broken(layerSeal, sealName, "%d subjects, want at least 2", len(s.Subject))
+	}
+	more := slices.Clone(s.Subject[2:])
+	if err := checkSubjects(e, more); err != nil {
+		return broken(layerSeal, sealName, "%v", err)
+	}
+	want := state(e, e.Root, treeJSON, more, s.Predicate.Totals)
+	if !reflect.DeepEqual(s.Subject, want.Subject) {
+		return broken(layerSeal, sealName, "its subjects are not this journal and this tree")
+	}
+	if !reflect.DeepEqual(s.Predicate, want.Predicate) {
+		return broken(layerSeal, sealName, "its predicate does not follow from this journal")
+	}
+	e.Statement = s
+	return nil
+}
+
+// choose returns the given key that the hint names. The hint is not signed: it only chooses.
+func choose(keys []signature.Verifier, hint string) (signature.Verifier, error) {
+	for _, k := range keys {
+		h, err := Hint(k)
+		if err != nil {
+			return nil, fmt.Errorf("verify seal: %w", err)
+		}
+		if h == hint {
+			return k, nil
+		}
+	}
+	return nil, broken(layerSeal, sealName, "signed under key %s, which is none of the given ones", printable(hint))
+}
+
+// locate says more about a chain that broke between two lines: the tree tells which
+// of the two is the one that changed.
+func (c *container) locate(ch *chain, err error) error {
+	var b *Broken
+	if !errors.As(err, &b) || b.link < 2 || len(ch.lines) < b.link-1 {
+		return err
+	}
+	raw, _, rerr := c.small(treeName, maxTree)
+	var t tree
+	if rerr != nil || json.Unmarshal(raw, &t) != nil || len(t.Leaves) < b.link-1 {
+		return err
+	}
+	if before := b.link - 2; leafHash(ch.lines[before]).String() != t.Leaves[before] {
+		return broken(layerChain, lineName(b.link-1), "it is not the line that the next one follows")
+	}
+	return err
+}
+
+// onlyWriter hides ReadFrom, which would read in smaller pieces.
+type onlyWriter struct{ io.Writer }

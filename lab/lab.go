@@ -1,0 +1,218 @@
+// Package lab is the run loop: it takes a plan through a bench, stamps what each
+// probe saw as an observation and appends it to the evidence as it happens. It never
+// chooses a question, never judges an answer, and knows no probe by name.
+package lab
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"assay/lab/evidence"
+	"assay/probes"
+	"assay/profiles/plan"
+)
+
+// A Rig is what the loop needs of a bench.
+type Rig interface {
+	// Instruments are handed to every probe.
+	Instruments() *probes.Bench
+	// Restore brings the device back to the known state it was delivered in, as far as this bench can.
+	Restore(ctx context.Context) error
+	// Healthy tells whether the device answers its health operation now.
+	Healthy(ctx context.Context) bool
+}
+
+// A Run is one device on one bench through one plan.
+type Run struct {
+	Rig     Rig
+	Plan    *plan.Plan
+	Kinds   []probes.Kind
+	Journal *evidence.Journal
+	Unit    string
+	Capture string // name of the capture's artefact; empty where nothing is captured
+	Watch   func(Event)
+}
+
+// An Event tells a watcher how far the run has come.
+type Event struct {
+	Step        plan.Step
+	Number, Of  int
+	Observation *probes.Observation // nil: the step begins
+}
+
+// Outcome is how a run ended.
+type Outcome string
+
+const (
+	Finished  Outcome = "finished"  // every step was asked or has its reason
+	Cancelled Outcome = "cancelled" // somebody stopped it
+	Broken    Outcome = "broken"    // evidence could no longer be written
+)
+
+// patience bounds a step that has no deadline of its own: many times its typical length.
+func patience(s plan.Step) time.Duration {
+	return time.Duration(60+10*s.Typical) * time.Second
+}
+
+// Do asks every step in order. Only evidence that cannot be written is an error;
+// what a step's bench or device did wrong is in its observation.
+func (r *Run) Do(ctx context.Context) (Outcome, error) {
+	outcome := Finished
+	for i, step := range r.Plan.Steps {
+		if ctx.Err() != nil {
+			outcome = Cancelled
+		}
+		r.tell(Event{Step: step, Number: i + 1, Of: len(r.Plan.Steps)})
+		o, err := r.one(ctx, i+1, step)
+		if err != nil {
+			return Broken, err
+		}
+		if _, err := r.Journal.Append(evidence.KindObservation, o); err != nil {
+			return Broken, fmt.Errorf("record observation %s: %w", o.ID, err)
+		}
+		r.tell(Event{Step: step, Number: i + 1, Of: len(r.Plan.Steps), Observation: o})
+	}
+	if ctx.Err() != nil {
+		outcome = Cancelled
+	}
+	return outcome, nil
+}
+
+func (r *Run) tell(e Event) {
+	if r.Watch != nil {
+		r.Watch(e)
+	}
+}
+
+// one puts one step's question, or writes down why it was not put.
+func (r *Run) one(ctx context.Context, number int, step plan.Step) (*probes.Observation, error) {
+	clock := r.Rig.Instruments().Clock
+	o := &probes.Observation{
+		ID: fmt.Sprintf("o-%03d", number), Step: step.ID, Attempt: 1,
+		Probe: step.Probe, Version: step.Version, With: step.With, Unit: r.Unit, Start: clock.Now().UTC(),
+	}
+	switch {
+	case step.NotAsked != "":
+		o.NotAsked = step.NotAsked
+	case ctx.Err() != nil:
+		o.NotAsked = "the run was cancelled before this step"
+	}
+	if o.NotAsked != "" {
+		o.End = o.Start
+		return o, nil
+	}
+	if _, err := r.Journal.Append(evidence.KindStep, map[string]any{"observation": o.ID, "step": step.ID, "attempt": o.Attempt}); err != nil {
+		return nil, fmt.Errorf("record step %s: %w", step.ID, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience(step))
+	defer cancel()
+	if err := r.prepare(ctx, step); err != nil {
+		if errors.Is(err, evidence.ErrJournal) {
+			return nil, err
+		}
+		o.Error = err.Error()
+		o.End = clock.Now().UTC()
+		return o, nil
+	}
+	o.Start = clock.Now().UTC()
+	r.ask(ctx, step, o)
+	o.End = clock.Now().UTC()
+	return o, nil
+}
+
+// prepare brings the device to a known state before a step that changes it, and
+// before any step for which it does not answer.
+func (r *Run) prepare(ctx context.Context, step plan.Step) error {
+	gentle := step.Touch == probes.Observe || step.Touch == probes.Interact
+	if gentle && r.Rig.Healthy(ctx) {
+		return nil
+	}
+	err := r.Rig.Restore(ctx)
+	body := map[string]any{"before": step.ID, "healthy": err == nil}
+	if err != nil {
+		body["error"] = err.Error()
+	}
+	if _, werr := r.Journal.Append(evidence.KindHealth, body); werr != nil {
+		return werr
+	}
+	if err != nil {
+		return fmt.Errorf("bring the device back to a known state: %w", err)
+	}
+	return nil
+}
+
+// ask hands the bench to the probe and stamps what comes back, with the frames it belongs to.
+func (r *Run) ask(ctx context.Context, step plan.Step, o *probes.Observation) {
+	b := r.Rig.Instruments()
+	kind, ok := r.kind(step.Probe)
+	if !ok {
+		o.Error = fmt.Sprintf("this assay has no probe %q", step.Probe)
+		return
+	}
+	probe, err := decode(kind, step.With)
+	if err != nil {
+		o.Error = err.Error()
+		return
+	}
+	from, marked := r.mark(ctx, b)
+	facts, err := guarded(ctx, probe, b)
+	alive := err == nil && r.Rig.Healthy(ctx)
+	if to, ok := r.mark(ctx, b); ok && marked && to.Frame > from.Frame {
+		o.Frames = &probes.Frames{File: r.Capture, First: from.Frame + 1, Last: to.Frame, Dropped: to.Dropped - from.Dropped}
+	}
+	if err != nil {
+		o.Error = err.Error()
+		return
+	}
+	o.Alive = &alive
+	if o.Facts, err = json.Marshal(facts); err != nil {
+		o.Facts, o.Error = nil, fmt.Sprintf("write down the facts: %v", err)
+	}
+}
+
+// mark names this moment in the capture; false where there is none.
+func (r *Run) mark(ctx context.Context, b *probes.Bench) (probes.Mark, bool) {
+	if b.Sniffer == nil {
+		return probes.Mark{}, false
+	}
+	m, err := b.Sniffer.Mark(ctx)
+	return m, err == nil
+}
+
+func (r *Run) kind(name string) (probes.Kind, bool) {
+	for _, k := range r.Kinds {
+		if k.Name == name {
+			return k, true
+		}
+	}
+	return probes.Kind{}, false
+}
+
+// decode sets a new probe's parameters strictly.
+func decode(kind probes.Kind, with json.RawMessage) (probes.Probe, error) {
+	p := kind.New()
+	if len(with) == 0 {
+		return p, nil
+	}
+	dec := json.NewDecoder(bytes.NewReader(with))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(p); err != nil {
+		return nil, fmt.Errorf("set the parameters of %s: %w", kind.Name, err)
+	}
+	return p, nil
+}
+
+// guarded turns a probe's panic into the bench's error: a probe of ours that
+// breaks says nothing about the device.
+func guarded(ctx context.Context, p probes.Probe, b *probes.Bench) (facts probes.Facts, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			facts, err = nil, fmt.Errorf("the probe broke: %v: %w", v, probes.ErrBench)
+		}
+	}()
+	return p.Ask(ctx, b)
+}

@@ -1,0 +1,172 @@
+package lab
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"assay/lab/evidence"
+	"assay/probes"
+	"assay/profiles"
+	"assay/profiles/dossier"
+	"assay/profiles/plan"
+)
+
+// Names of artefacts in the record.
+const (
+	FileDossier  = "dossier.yaml"   // as used, secrets withheld
+	FileProfile  = "profile/"       // prefix: profile, standards, checks and schemas as used
+	FileCapture  = "capture.pcapng" // every frame of the run
+	FileVerdicts = "verdicts.json"  // as judged on the day; anybody recomputes it
+)
+
+// maxInput bounds what is read back of a dossier or a profile file.
+const maxInput = 16 << 20
+
+// Begin tells who tests what with which tool.
+type Begin struct {
+	Run      string          `json:"run"`
+	Tool     Tool            `json:"tool"`
+	Operator string          `json:"operator,omitempty"`
+	Product  dossier.Product `json:"product"`
+	Unit     Unit            `json:"unit"`
+	Profile  string          `json:"profile"`
+	Edition  string          `json:"profile_version"`
+	Key      string          `json:"key"`            // how the evidence is signed, e.g. "ephemeral"
+	Note     string          `json:"note,omitempty"` // e.g. the flaws of a reference device
+}
+
+// Tool is this program as it ran.
+type Tool struct {
+	Version string `json:"version"`
+	Go      string `json:"go"`
+	OS      string `json:"os"`
+	Arch    string `json:"arch"`
+	SHA256  string `json:"sha256"` // of the executable
+}
+
+// Unit is the specimen, as its label says.
+type Unit struct {
+	ID     string `json:"id"`
+	Serial string `json:"serial,omitempty"`
+	MAC    string `json:"mac,omitempty"`
+}
+
+// End closes the record.
+type End struct {
+	Outcome      Outcome `json:"outcome"`
+	Observations int     `json:"observations"`
+	Capture      string  `json:"capture,omitempty"`
+	Frames       uint64  `json:"frames"`
+	Dropped      uint64  `json:"dropped"`
+}
+
+// Open begins a record: who, with what, by which dossier, profile and plan. What the
+// judge will need is inside from the first moment.
+func Open(j *evidence.Journal, b Begin, d *dossier.Dossier, set *profiles.Set, bench any, p *plan.Plan) error {
+	if _, err := j.Append(evidence.KindBegin, b); err != nil {
+		return fmt.Errorf("begin the record: %w", err)
+	}
+	if _, err := j.AddBytes(FileDossier, "application/yaml", d.Redacted()); err != nil {
+		return fmt.Errorf("record the dossier: %w", err)
+	}
+	files := set.Files()
+	names := make([]string, 0, len(files))
+	for name := range files {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if _, err := j.AddBytes(FileProfile+name, "application/octet-stream", files[name]); err != nil {
+			return fmt.Errorf("record profile file %s: %w", name, err)
+		}
+	}
+	if _, err := j.Append(evidence.KindBench, bench); err != nil {
+		return fmt.Errorf("record the bench: %w", err)
+	}
+	if _, err := j.Append(evidence.KindPlan, p); err != nil {
+		return fmt.Errorf("record the plan: %w", err)
+	}
+	return nil
+}
+
+// Inputs are what verdicts are made of, read back from a record.
+type Inputs struct {
+	Begin        Begin
+	Started      time.Time
+	Dossier      *dossier.Dossier
+	Set          *profiles.Set
+	Plan         *plan.Plan
+	Observations []probes.Observation
+	End          *End // nil: the run never came to its end
+	Ended        time.Time
+	Bench        json.RawMessage
+}
+
+// Read gets the judge's inputs back from a record.
+func Read(ev *evidence.Evidence) (*Inputs, error) {
+	in := &Inputs{}
+	for _, r := range ev.Records {
+		var into any
+		switch r.Kind {
+		case evidence.KindBegin:
+			into, in.Started = &in.Begin, r.Time
+		case evidence.KindBench:
+			into = &in.Bench
+		case evidence.KindPlan:
+			in.Plan = &plan.Plan{}
+			into = in.Plan
+		case evidence.KindEnd:
+			in.End, in.Ended = &End{}, r.Time
+			into = in.End
+		default:
+			continue
+		}
+		if err := json.Unmarshal(r.Body, into); err != nil {
+			return nil, fmt.Errorf("read record %d (%s): %w", r.Seq, r.Kind, err)
+		}
+	}
+	var err error
+	if in.Observations, err = ev.Observations(); err != nil {
+		return nil, err
+	}
+	raw, err := Artefact(ev, FileDossier)
+	if err != nil {
+		return nil, err
+	}
+	if in.Dossier, err = dossier.ParseRecorded(FileDossier, raw); err != nil {
+		return nil, fmt.Errorf("read the recorded dossier: %w", err)
+	}
+	files := map[string][]byte{}
+	for _, a := range ev.Artefacts {
+		if name, ok := strings.CutPrefix(a.Name, FileProfile); ok {
+			if files[name], err = Artefact(ev, a.Name); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if in.Set, err = profiles.LoadPackage(files); err != nil {
+		return nil, fmt.Errorf("read the recorded profile: %w", err)
+	}
+	return in, nil
+}
+
+// Artefact reads one small artefact of a record.
+func Artefact(ev *evidence.Evidence, name string) ([]byte, error) {
+	r, err := ev.Artefact(name)
+	if err != nil {
+		return nil, fmt.Errorf("find %s in the record: %w", name, err)
+	}
+	defer r.Close()
+	b, err := io.ReadAll(io.LimitReader(r, maxInput+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if len(b) > maxInput {
+		return nil, fmt.Errorf("read %s: larger than %d bytes", name, maxInput)
+	}
+	return b, nil
+}

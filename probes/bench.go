@@ -1,0 +1,199 @@
+package probes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Instrument names one thing a bench may have.
+type Instrument string
+
+const (
+	InstrumentDevice  Instrument = "device"  // the device itself, through its operations
+	InstrumentUpdates Instrument = "updates" // an update server the device can fetch from
+	InstrumentImages  Instrument = "images"  // the maker's genuine images
+	InstrumentBroker  Instrument = "broker"  // the device's cloud broker, owned by the bench
+	InstrumentSniffer Instrument = "sniffer" // capture of every frame of the device
+	InstrumentFlash   Instrument = "flash"   // a dump of the device's storage
+	InstrumentClock   Instrument = "clock"
+	InstrumentPower   Instrument = "power"  // the device's supply
+	InstrumentButton  Instrument = "button" // the device's reset button
+	InstrumentPerson  Instrument = "person" // somebody at the bench
+)
+
+// A Bench holds the instruments a probe may use. One that this bench lacks is
+// nil; the planner knows it before the run.
+type Bench struct {
+	Device  Device
+	Updates Updates
+	Images  Images
+	Broker  Broker
+	Sniffer Sniffer
+	Flash   Flash
+	Clock   Clock
+}
+
+// ErrBench is the family of every failure of our own side. What a device does is never an error.
+var ErrBench = errors.New("bench")
+
+// The bench's failures that callers tell apart.
+var (
+	ErrNoCapture   = fmt.Errorf("capture is not running: %w", ErrBench)
+	ErrNoImage     = fmt.Errorf("no such image in the dossier: %w", ErrBench)
+	ErrNoOperation = fmt.Errorf("no such operation in the dossier: %w", ErrBench)
+)
+
+// Device is the unit under test, driven by the dossier's operations.
+type Device interface {
+	// Unit tells which unit this is.
+	Unit() Unit
+	// Operations lists the names of the dossier's operations, sorted.
+	Operations() []string
+	// Do makes the device do one operation. An error is the bench's; whatever
+	// the device answered, or did not, is in the result.
+	Do(ctx context.Context, operation string, args Args) (Result, error)
+}
+
+// Args are an operation's arguments by name. Values may be secret.
+type Args map[string]string
+
+// A Unit is one physical specimen of the product.
+type Unit struct {
+	ID     string
+	Serial string
+	MAC    string
+	Model  string
+	// Logins are what this unit's label or papers give its owner, by interface (http, mqtt, coap ...).
+	Logins map[string]Login
+	// Others are the logins of the other units of the model in the dossier, by interface.
+	Others map[string][]Login
+}
+
+// A Login is a name and a secret, with the declared brute-force protection of its interface.
+type Login struct {
+	Username     string
+	Password     string
+	LockoutAfter int           // declared wrong tries before the interface locks; 0: none declared
+	LockoutLasts time.Duration // declared length of the lock
+}
+
+// Result is what the device did when it was asked for an operation.
+type Result struct {
+	Outcome Outcome
+	Detail  string            // the device's own words, shortened, without secrets
+	Values  map[string]string // what the recipe captures, e.g. version
+	Text    string            // everything the device answered, for searches; may hold secrets
+}
+
+// Outcome is what a device did; a closed vocabulary. Strings in evidence are API.
+type Outcome string
+
+const (
+	Done        Outcome = "done"        // it did what was asked
+	Refused     Outcome = "refused"     // it answered and said no
+	Limited     Outcome = "limited"     // it answered that it was asked too often
+	Unreachable Outcome = "unreachable" // no connection: port closed, no route, no address
+	Silent      Outcome = "silent"      // connected, then no answer before the deadline
+	Reset       Outcome = "reset"       // it hung up in the middle
+	Malformed   Outcome = "malformed"   // its answer does not follow the protocol
+	Unexpected  Outcome = "unexpected"  // it answered by the protocol, but neither yes nor no in the recipe's terms
+)
+
+// Outcomes lists every outcome.
+var Outcomes = []Outcome{Done, Refused, Limited, Unreachable, Silent, Reset, Malformed, Unexpected}
+
+// Updates is the bench's update server.
+type Updates interface {
+	// Offer serves an image until the offer is closed. via is "https" or "coap".
+	Offer(ctx context.Context, via string, image []byte) (Offer, error)
+}
+
+// An Offer is one image on the update server.
+type Offer interface {
+	URL() string
+	// Fetched tells how much of it has been asked for so far.
+	Fetched() Fetched
+	Close() error
+}
+
+// Fetched is what a device took of an offer.
+type Fetched struct {
+	Requests int
+	Bytes    int64
+	Complete bool // every byte was sent at least once
+}
+
+// Images are the maker's genuine images from the dossier, each verified against the dossier's trust anchors.
+type Images interface {
+	// Newer returns the genuine image with the lowest version above version; ErrNoImage if there is none.
+	Newer(version string) (Image, error)
+	// Older returns the genuine image with the highest version below version; ErrNoImage if there is none.
+	Older(version string) (Image, error)
+	// Trust returns the public keys (PEM, PKIX) that genuine images verify under.
+	Trust() []byte
+}
+
+// An Image is one firmware image.
+type Image struct {
+	Name    string
+	Version string // as the device reports it, e.g. 1.1.0
+	Bytes   []byte
+}
+
+// Broker is the device's cloud broker, owned by the bench.
+type Broker interface {
+	// Retained lists the messages kept for later subscribers.
+	Retained(ctx context.Context) ([]Message, error)
+	// Published lists what clients published since a moment.
+	Published(ctx context.Context, since time.Time) ([]Message, error)
+}
+
+// A Message is one MQTT message.
+type Message struct {
+	At      time.Time
+	Client  string
+	Topic   string
+	Payload []byte
+	Retain  bool
+}
+
+// Sniffer captures every frame on the device's link.
+type Sniffer interface {
+	// Mark names this moment, after every frame before it has been written down.
+	Mark(ctx context.Context) (Mark, error)
+	// Window returns what was seen of the device between two marks.
+	Window(ctx context.Context, from, to Mark) (Window, error)
+}
+
+// A Mark is a moment in the capture.
+type Mark struct {
+	At      time.Time `json:"at"`
+	Frame   uint64    `json:"frame"`   // frames written so far; the next one has this number plus one
+	Dropped uint64    `json:"dropped"` // frames the kernel lost so far
+}
+
+// A Window is a stretch of the capture. Nothing was seen is a fact only where Complete is true.
+type Window struct {
+	Frames   uint64 // frames on the link
+	Sent     uint64 // frames the device sent
+	Dropped  uint64 // frames lost by the kernel
+	Complete bool   // capture ran all the time and lost nothing
+	// Payloads yields what the device sent: each UDP payload, each TCP stream in order, each other frame whole.
+	Payloads func(yield func([]byte) bool)
+}
+
+// Flash reads the device's storage.
+type Flash interface {
+	// Dump returns the whole storage as it is now.
+	Dump(ctx context.Context) (io.ReadCloser, error)
+}
+
+// Clock is the bench's time.
+type Clock interface {
+	Now() time.Time
+	// Wait returns after d, or earlier with the context's error.
+	Wait(ctx context.Context, d time.Duration) error
+}

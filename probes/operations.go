@@ -1,0 +1,20 @@
+package probes
+
+// The operations that probes ask for by name. A dossier tells how each is done.
+const (
+	LoginPrefix  = "login-"  // login-http: username, password; neither: try without any credential
+	UpdatePrefix = "update-" // update-https: url
+	StorePrefix  = "store-"  // store-name: value
+	ReadPrefix   = "read-"   // read-name
+	ResetPrefix  = "factory-reset-"
+	ReadVersion  = "read-version" // captures version
+	Health       = "health"
+	AddAccount   = "add-account" // username, password
+	Commission   = "commission"  // from factory default to in use
+	Restore      = "restore"     // back to the known state: firmware and data as delivered
+	ArgUsername  = "username"
+	ArgPassword  = "password"
+	ArgURL       = "url"
+	ArgValue     = "value"
+	ValueVersion = "version"
+)

@@ -1,0 +1,180 @@
+package probetest
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"assay/firmware"
+	"assay/firmware/mcuboot"
+	"assay/probes"
+)
+
+// installed is the version that the thermostat leaves the factory with.
+const installed = "1.0.0"
+
+// updates is the maker's images, the update server, and the part of the device that updates.
+type updates struct {
+	images  []probes.Image // in order of version
+	trust   []byte
+	keys    firmware.Keys
+	version string
+	sick    bool
+	jammed  bool
+	offers  map[string]*offer
+}
+
+func (u *updates) manufacture(versions []string) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("make the maker's key: %w", err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return fmt.Errorf("write the maker's key: %w", err)
+	}
+	u.trust = pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	if u.keys, err = firmware.ParseKeys(u.trust); err != nil {
+		return fmt.Errorf("read the maker's key: %w", err)
+	}
+	for i, name := range versions {
+		version, err := mcuboot.ParseVersion(name)
+		if err != nil {
+			return fmt.Errorf("version %s: %w", name, err)
+		}
+		payload := make([]byte, 2000)
+		_, _ = rand.Read(payload) // never fails
+		image, err := mcuboot.Build(mcuboot.Spec{Version: version, SecurityCounter: uint32(i + 1), Payload: payload}, key)
+		if err != nil {
+			return fmt.Errorf("make image %s: %w", name, err)
+		}
+		u.images = append(u.images, probes.Image{Name: name + ".bin", Version: name, Bytes: image})
+	}
+	u.version, u.offers = installed, map[string]*offer{}
+	return nil
+}
+
+// place returns where a version stands among the maker's, -1 if nowhere.
+func (u *updates) place(version string) int {
+	return slices.IndexFunc(u.images, func(i probes.Image) bool { return i.Version == version })
+}
+
+type images struct{ t *Thermostat }
+
+func (i images) Trust() []byte { return i.t.updates.trust }
+
+func (i images) Newer(version string) (probes.Image, error) { return i.at(version, +1) }
+func (i images) Older(version string) (probes.Image, error) { return i.at(version, -1) }
+
+func (i images) at(version string, step int) (probes.Image, error) {
+	i.t.mu.Lock()
+	defer i.t.mu.Unlock()
+	u := &i.t.updates
+	n := u.place(version) + step
+	if u.place(version) < 0 || n < 0 || n >= len(u.images) {
+		return probes.Image{}, probes.ErrNoImage
+	}
+	return u.images[n], nil
+}
+
+type updateServer struct{ t *Thermostat }
+
+func (s updateServer) Offer(ctx context.Context, via string, image []byte) (probes.Offer, error) {
+	if err := s.t.use(ctx); err != nil {
+		return nil, err
+	}
+	s.t.mu.Lock()
+	defer s.t.mu.Unlock()
+	o := &offer{t: s.t, url: fmt.Sprintf("%s://bench/%d", via, s.t.calls), image: image}
+	s.t.updates.offers[o.url] = o
+	return o, nil
+}
+
+type offer struct {
+	t       *Thermostat
+	url     string
+	image   []byte
+	fetched probes.Fetched
+}
+
+func (o *offer) URL() string { return o.url }
+
+func (o *offer) Fetched() probes.Fetched {
+	o.t.mu.Lock()
+	defer o.t.mu.Unlock()
+	return o.fetched
+}
+
+func (o *offer) Close() error {
+	o.t.mu.Lock()
+	defer o.t.mu.Unlock()
+	delete(o.t.updates.offers, o.url)
+	return nil
+}
+
+// told is the device hearing of an update.
+func (u *updates) told(t *Thermostat, url string) (probes.Result, error) {
+	if !t.script.NeverFetches && !u.jammed {
+		t.after(t.script.Dawdles, func() { u.fetch(t, url) })
+	}
+	return probes.Result{Outcome: probes.Done}, nil
+}
+
+func (u *updates) fetch(t *Thermostat, url string) {
+	o, ok := u.offers[url]
+	if !ok {
+		return
+	}
+	o.fetched = probes.Fetched{Requests: 1, Bytes: int64(len(o.image)), Complete: true}
+	version, bad := u.judge(o.image)
+	if bad == "older" && t.script.HeadOnly {
+		o.fetched = probes.Fetched{Requests: 1, Bytes: 64}
+	}
+	t.after(t.script.Slow, func() {
+		switch {
+		case !t.script.RefusesGenuine && (bad == "" || slices.Contains(t.script.Takes, bad)):
+			u.version = version
+			t.restart(400 * time.Millisecond)
+		case bad != "":
+			u.jammed = t.script.Jams
+			u.sick = t.script.Crashes
+			t.bricked = t.script.Bricks
+			if t.script.Dizzy > 0 {
+				u.sick = true
+				t.after(t.script.Dizzy, func() { u.sick = false })
+			}
+		}
+	})
+}
+
+// judge tells an image's version and, unless a good device takes it, what is bad about it.
+func (u *updates) judge(image []byte) (version, bad string) {
+	i, err := firmware.OpenUnverified(image)
+	if err != nil {
+		return "", "malformed"
+	}
+	version = i.Describe().Version
+	_, err = i.Verify(u.keys)
+	switch {
+	case errors.Is(err, firmware.ErrUnsigned):
+		return version, firmware.Unsigned
+	case errors.Is(err, firmware.ErrNoTrustedKey):
+		return version, firmware.WrongKey
+	case errors.Is(err, firmware.ErrBadHash):
+		return version, firmware.TamperedPlain
+	case err != nil:
+		return version, firmware.Tampered
+	case u.place(version) < u.place(u.version):
+		return version, "older"
+	case u.place(version) == u.place(u.version):
+		return version, "same"
+	}
+	return version, ""
+}

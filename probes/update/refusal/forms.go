@@ -1,0 +1,63 @@
+package refusal
+
+import (
+	"fmt"
+
+	"assay/firmware"
+	"assay/probes"
+	"assay/probes/update"
+)
+
+// forms makes the bad image, and checks with our own verifier that it is bad.
+func (p *Probe) forms(path *update.Path, images probes.Images, f *Facts) ([]probes.Image, error) {
+	keys, err := firmware.ParseKeys(images.Trust())
+	if err != nil {
+		return nil, fmt.Errorf("read the trust anchors for firmware: %v: %w", err, probes.ErrBench)
+	}
+	if p.Variant == Older {
+		return older(path, keys, f)
+	}
+	genuine, ok, err := path.Newer(f.VersionBefore)
+	if err == nil && !ok {
+		err = fmt.Errorf("update/refusal: nothing is newer than %s: %w", f.VersionBefore, probes.ErrNoImage)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f.VariantVersion, f.OursRefuses = genuine.Version, true
+	names := []string{p.Variant}
+	if p.Variant == firmware.Tampered {
+		// With its checksums repaired it passes a device that checks no signature, without them
+		// one that checks the signature over a hash it never compares: both, or half is untested.
+		names = append(names, firmware.TamperedPlain)
+	}
+	var list []probes.Image
+	for _, name := range names {
+		bad, _, err := firmware.Tamper(genuine.Bytes, name)
+		if err != nil {
+			return nil, fmt.Errorf("make the %s image: %v: %w", name, err, probes.ErrBench)
+		}
+		if _, err := firmware.Verify(bad, keys); err == nil {
+			f.OursRefuses = false
+		}
+		list = append(list, probes.Image{Name: name, Version: genuine.Version, Bytes: bad})
+	}
+	return list, nil
+}
+
+// older returns the genuine image before the present one; it must verify, else a
+// refusal could have any other reason.
+func older(path *update.Path, keys firmware.Keys, f *Facts) ([]probes.Image, error) {
+	image, ok, err := path.Older(f.VersionBefore)
+	if err == nil && !ok {
+		err = fmt.Errorf("update/refusal: nothing is older than %s: %w", f.VersionBefore, probes.ErrNoImage)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f.VariantVersion = image.Version
+	_, err = firmware.Verify(image.Bytes, keys)
+	f.OursRefuses = err == nil
+	image.Name = Older
+	return []probes.Image{image}, nil
+}

@@ -1,0 +1,212 @@
+// Package update is what the probes of firmware updates share: offering an image,
+// telling the device about it and watching until it has settled. It never decides
+// whether the device did well.
+package update
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"assay/probes"
+)
+
+const (
+	pollPause = 100 * time.Millisecond // between two looks at the device
+	tellPause = time.Second            // before a device that did not answer is told again
+)
+
+// A Path is one way of updating the device: told by operation update-<via>, fetched from the bench.
+type Path struct {
+	bench *probes.Bench
+	via   string
+	wait  time.Duration // longest time from the offer until the device has settled
+}
+
+// Take prepares a path. waitSeconds bounds each offer.
+func Take(b *probes.Bench, via string, waitSeconds float64) (*Path, error) {
+	if via == "" || waitSeconds <= 0 {
+		return nil, fmt.Errorf("prepare the update: via %q and wait_seconds %g must be set: %w", via, waitSeconds, probes.ErrBench)
+	}
+	return &Path{bench: b, via: via, wait: seconds(waitSeconds)}, nil
+}
+
+// State is what the device says about itself.
+type State struct {
+	Version string // empty where it did not say
+	Healthy bool
+}
+
+// Look asks the device for its version and health.
+func (p *Path) Look(ctx context.Context) (State, error) {
+	version, err := p.do(ctx, probes.ReadVersion, nil)
+	if err != nil {
+		return State{}, err
+	}
+	health, err := p.do(ctx, probes.Health, nil)
+	if err != nil {
+		return State{}, err
+	}
+	s := State{Healthy: health.Outcome == probes.Done}
+	if version.Outcome == probes.Done {
+		s.Version = version.Values[probes.ValueVersion]
+	}
+	return s, nil
+}
+
+func (p *Path) do(ctx context.Context, operation string, args probes.Args) (probes.Result, error) {
+	res, err := p.bench.Device.Do(ctx, operation, args)
+	if err == nil {
+		err = ctx.Err() // an exchange cut short by us is not the device's answer
+	}
+	if err != nil {
+		return probes.Result{}, fmt.Errorf("ask for %s: %w", operation, err)
+	}
+	return res, nil
+}
+
+// Newer returns the genuine image after a version; ok is false where the maker gave none.
+func (p *Path) Newer(version string) (image probes.Image, ok bool, err error) {
+	return found(p.bench.Images.Newer(version))
+}
+
+// Older returns the genuine image before a version; ok is false where the maker gave none.
+func (p *Path) Older(version string) (image probes.Image, ok bool, err error) {
+	return found(p.bench.Images.Older(version))
+}
+
+func found(image probes.Image, err error) (probes.Image, bool, error) {
+	if errors.Is(err, probes.ErrNoImage) {
+		return probes.Image{}, false, nil
+	}
+	if err != nil {
+		return probes.Image{}, false, fmt.Errorf("find an image: %w", err)
+	}
+	return image, true, nil
+}
+
+// A Trial is what the device did about one offer.
+type Trial struct {
+	Outcome probes.Outcome // its answer to being told
+	Fetched probes.Fetched
+	State   State         // as last seen
+	Runs    bool          // it was seen running the offered version, after fetching all of it
+	Early   bool          // it was seen running that version before it had fetched all of this offer
+	Took    time.Duration // from the last byte until it ran the version and was healthy; 0 if it never did
+
+	seen    []string  // versions the device told while the offer stood
+	asked   time.Time // last told
+	whole   time.Time // last byte
+	changed time.Time // last change of what can be seen
+}
+
+// Saw tells whether the device told that version while the offer stood.
+func (t *Trial) Saw(version string) bool { return slices.Contains(t.seen, version) }
+
+// Genuine offers an image and waits until the device runs it in good health, or patience ends.
+func (p *Path) Genuine(ctx context.Context, image probes.Image) (Trial, error) {
+	return p.offer(ctx, image, func(t *Trial, quiet time.Duration) bool {
+		return t.Runs && t.State.Healthy || t.turnedAway(quiet)
+	})
+}
+
+// Doubtful offers an image that the device should not take, and waits until nothing has
+// changed for the time of settling since it was fetched, or patience ends. Where partial is
+// true the device may know from the beginning of the image that it does not want the rest.
+func (p *Path) Doubtful(ctx context.Context, image probes.Image, settle time.Duration, partial bool) (Trial, error) {
+	return p.offer(ctx, image, func(t *Trial, quiet time.Duration) bool {
+		if quiet < settle || !t.State.Healthy {
+			return false
+		}
+		return t.Fetched.Complete || (partial && t.Fetched.Bytes > 0) || t.turnedAway(quiet)
+	})
+}
+
+// turnedAway: the device answered that it will not, and fetched nothing since.
+func (t *Trial) turnedAway(quiet time.Duration) bool {
+	return t.Outcome == probes.Refused && t.Fetched.Requests == 0 && quiet >= 2*time.Second
+}
+
+func (p *Path) offer(ctx context.Context, image probes.Image, enough func(*Trial, time.Duration) bool) (t Trial, err error) {
+	offer, err := p.bench.Updates.Offer(ctx, p.via, image.Bytes)
+	if err != nil {
+		return t, fmt.Errorf("offer image %s: %w", image.Name, err)
+	}
+	defer func() {
+		if cerr := offer.Close(); cerr != nil && err == nil {
+			err = fmt.Errorf("withdraw image %s: %w", image.Name, cerr)
+		}
+	}()
+	clock := p.bench.Clock
+	begun := clock.Now()
+	t.changed = begun
+	for {
+		if err := p.tell(ctx, &t, offer.URL()); err != nil {
+			return t, err
+		}
+		if err := p.watch(ctx, &t, offer, image.Version); err != nil {
+			return t, err
+		}
+		now := clock.Now()
+		if enough(&t, now.Sub(t.changed)) || now.Sub(begun) >= p.wait {
+			return t, nil
+		}
+		if err := clock.Wait(ctx, pollPause); err != nil {
+			return t, fmt.Errorf("wait for the device to take image %s: %w", image.Name, err)
+		}
+	}
+}
+
+// tell tells the device about the offer, and again if it gave no answer and fetched nothing.
+func (p *Path) tell(ctx context.Context, t *Trial, url string) error {
+	now := p.bench.Clock.Now()
+	answered := slices.Contains([]probes.Outcome{probes.Done, probes.Refused}, t.Outcome)
+	if answered || t.Fetched.Requests > 0 || (!t.asked.IsZero() && now.Sub(t.asked) < tellPause) {
+		return nil
+	}
+	t.asked = now
+	res, err := p.do(ctx, probes.UpdatePrefix+p.via, probes.Args{probes.ArgURL: url})
+	t.Outcome = res.Outcome
+	return err
+}
+
+// watch looks at the offer, then at the device, and notes what changed. The offer comes
+// first: a device seen running a version fetched it before.
+func (p *Path) watch(ctx context.Context, t *Trial, offer probes.Offer, version string) error {
+	fetched := offer.Fetched()
+	state, err := p.Look(ctx)
+	if err != nil {
+		return err
+	}
+	now := p.bench.Clock.Now()
+	if fetched != t.Fetched || state != t.State {
+		t.changed = now
+	}
+	if fetched.Complete && t.whole.IsZero() {
+		t.whole = now
+	}
+	t.Fetched, t.State = fetched, state
+	if !t.Saw(state.Version) {
+		t.seen = append(t.seen, state.Version)
+	}
+	if state.Version == "" || state.Version != version {
+		return nil
+	}
+	if !fetched.Complete {
+		// Between the two looks the last bytes may have gone: look again before calling it early.
+		if fetched = offer.Fetched(); !fetched.Complete {
+			t.Early = true
+			return nil
+		}
+		t.Fetched, t.whole = fetched, now
+	}
+	t.Runs = true
+	if t.Took == 0 && state.Healthy {
+		t.Took = max(now.Sub(t.whole), time.Millisecond)
+	}
+	return nil
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

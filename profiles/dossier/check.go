@@ -1,0 +1,277 @@
+package dossier
+
+import (
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"assay/profiles"
+	"assay/profiles/strict"
+)
+
+// What a state may be.
+const (
+	FactoryDefault = "factory-default"
+	Commissioned   = "commissioned"
+)
+
+// What an anchor may be for.
+const (
+	ForFirmware = "firmware"
+	ForDevice   = "device"
+)
+
+const (
+	maxPEM   = 256 << 10
+	maxImage = 256 << 20
+)
+
+var (
+	namePattern    = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	versionPattern = regexp.MustCompile(`^[0-9]+(\.[0-9]+){0,3}([-+][0-9A-Za-z.-]+)?$`)
+	hostPattern    = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._:%-]*[A-Za-z0-9])?$`)
+)
+
+// A checker holds a dossier against the rules that its types do not express.
+type checker struct {
+	doc *strict.Doc
+	d   *Dossier
+	dir string
+}
+
+func (c *checker) run(features []profiles.Feature) {
+	c.identity()
+	c.features(features)
+	c.rows()
+	c.operations()
+	c.images()
+	c.anchors()
+	c.cloud()
+	for i, u := range c.d.Units {
+		for _, name := range slices.Sorted(maps.Keys(u.Logins)) {
+			c.login(fmt.Sprintf("units[%d].logins.%s", i, name), u, name)
+		}
+	}
+}
+
+func (c *checker) filled(key, value string) {
+	if strings.TrimSpace(value) == "" {
+		c.doc.Complain(key, "is missing or empty")
+	}
+}
+
+// identity checks what every judgement names: format, product, units.
+func (c *checker) identity() {
+	d := c.d
+	if d.Assay != Version {
+		c.doc.Complain("assay", "wants %q as the first line's value, found %q", Version, d.Assay)
+	}
+	c.filled("product.manufacturer", d.Product.Manufacturer)
+	c.filled("product.model", d.Product.Model)
+	c.filled("product.firmware", d.Product.Firmware)
+	if len(d.Units) == 0 {
+		c.doc.Complain("units", "is missing or empty: name at least the unit on the bench")
+	}
+	ids, macs := map[string]bool{}, map[string]bool{}
+	for i, u := range d.Units {
+		key := fmt.Sprintf("units[%d]", i)
+		c.filled(key+".id", u.ID)
+		if u.ID != "" && ids[u.ID] {
+			c.doc.Complain(key+".id", "there is another unit %q: every unit needs an id of its own", u.ID)
+		}
+		ids[u.ID] = true
+		if u.MAC != "" {
+			mac, err := net.ParseMAC(u.MAC)
+			switch {
+			case err != nil || len(mac) != 6:
+				c.doc.Complain(key+".mac", "%q is not a MAC address: write six bytes, e.g. 02:00:00:12:34:56", u.MAC)
+			case macs[mac.String()]:
+				c.doc.Complain(key+".mac", "there is another unit with %q", u.MAC)
+			default:
+				macs[mac.String()] = true
+			}
+		}
+		if u.State != "" && u.State != FactoryDefault && u.State != Commissioned {
+			c.doc.Complain(key+".state", "is %q, wants %s or %s", u.State, FactoryDefault, Commissioned)
+		}
+		if u.Host != "" && !hostPattern.MatchString(u.Host) {
+			c.doc.Complain(key+".host", "%q is not an address or a host name", u.Host)
+		}
+	}
+}
+
+// login reads a login's secret.
+func (c *checker) login(key string, u Unit, name string) {
+	l := u.Logins[name]
+	if !namePattern.MatchString(name) {
+		c.doc.Complain(key, "%q is not the name of an interface: use lower case letters, digits and -", name)
+	}
+	if !l.Password.given {
+		c.doc.Complain(key+".password", "is missing: write it, or {file: path}, or {env: NAME}")
+		return
+	}
+	if err := l.Password.resolve(c.dir); err != nil {
+		c.doc.Complain(key+".password", "%v", err)
+	}
+	u.Logins[name] = l
+}
+
+// features refuses unknown names. A denial without its reason is read: the judge fails it.
+func (c *checker) features(known []profiles.Feature) {
+	names := make([]string, len(known))
+	for i, f := range known {
+		names[i] = f.Name
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.d.Features)) {
+		key := "features." + name
+		if !slices.Contains(names, name) {
+			c.doc.Complain(key, "there is no such feature%s", strict.Suggest(name, names))
+		} else if !c.doc.Has(key + ".present") {
+			c.doc.Complain(key, "does not say whether it is present: write present: true or present: false")
+		}
+	}
+}
+
+// rows checks that every row of a table has an id of its own: it is its address.
+func (c *checker) rows() {
+	seen := map[string]bool{}
+	for _, r := range c.d.IXIT.all() {
+		c.filled(r.key+".id", r.id)
+		c.filled(r.key+".description", r.description)
+		if r.id != "" && seen[r.address()] {
+			c.doc.Complain(r.key+".id", "there is another row %s", r.address())
+		}
+		seen[r.address()] = true
+	}
+	for i, a := range c.d.IXIT.AuthMech {
+		key := fmt.Sprintf("ixit.1-AuthMech[%d]", i)
+		if a.LockoutAfter < 0 {
+			c.doc.Complain(key+".lockout_after", "is below zero")
+		}
+		if a.LockoutSeconds < 0 {
+			c.doc.Complain(key+".lockout_seconds", "is below zero")
+		}
+	}
+}
+
+func (c *checker) images() {
+	seen := map[string]bool{}
+	for i, img := range c.d.Images {
+		key := fmt.Sprintf("images[%d]", i)
+		if !versionPattern.MatchString(img.Version) {
+			c.doc.Complain(key+".version", "%q is not a version: write it as the device reports it, e.g. 1.1.0", img.Version)
+		} else if seen[img.Version] {
+			c.doc.Complain(key+".version", "there is another image of version %q", img.Version)
+		}
+		seen[img.Version] = true
+		if img.SHA256 != "" {
+			if b, err := hex.DecodeString(img.SHA256); err != nil || len(b) != 32 {
+				c.doc.Complain(key+".sha256", "is not a SHA-256: write 64 hexadecimal digits")
+			}
+		}
+		c.exists(key+".file", img.File)
+	}
+}
+
+// exists looks for a file without reading it.
+func (c *checker) exists(key, name string) {
+	if name == "" {
+		c.doc.Complain(key, "is missing or empty")
+		return
+	}
+	path := c.d.Path(name)
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		c.doc.Complain(key, "%v", fileError(path, err))
+	case !info.Mode().IsRegular():
+		c.doc.Complain(key, "%s is not a file", filepath.ToSlash(path))
+	case info.Size() > maxImage:
+		c.doc.Complain(key, "%s has more than %d bytes", filepath.ToSlash(path), int64(maxImage))
+	}
+}
+
+// anchors checks that each file holds PEM keys or certificates and nothing private.
+func (c *checker) anchors() {
+	for i, a := range c.d.Trust {
+		key := fmt.Sprintf("trust[%d]", i)
+		if a.For != ForFirmware && a.For != ForDevice {
+			c.doc.Complain(key+".for", "is %q, wants %s or %s", a.For, ForFirmware, ForDevice)
+		}
+		c.pem(key+".file", a.File)
+	}
+}
+
+func (c *checker) pem(key, name string) {
+	if name == "" {
+		c.doc.Complain(key, "is missing or empty")
+		return
+	}
+	rest, err := readFile(c.dir, name, maxPEM)
+	if err != nil {
+		c.doc.Complain(key, "%v", err)
+		return
+	}
+	found := 0
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		found++
+		switch block.Type {
+		case "CERTIFICATE":
+			_, err = x509.ParseCertificate(block.Bytes)
+		case "PUBLIC KEY":
+			_, err = x509.ParsePKIXPublicKey(block.Bytes)
+		default:
+			c.doc.Complain(key, "holds a PEM block %q: only certificates and public keys belong here", block.Type)
+			return
+		}
+		if err != nil {
+			c.doc.Complain(key, "holds a %s that does not parse: %v", strings.ToLower(block.Type), err)
+			return
+		}
+	}
+	if found == 0 {
+		c.doc.Complain(key, "holds no PEM certificate or public key")
+	}
+}
+
+func (c *checker) cloud() {
+	if c.d.Cloud == nil {
+		return
+	}
+	if len(c.d.Cloud.Hosts) == 0 {
+		c.doc.Complain("cloud.hosts", "is missing or empty: name what the device resolves, or remove cloud")
+	}
+	for i, h := range c.d.Cloud.Hosts {
+		if !hostPattern.MatchString(h) {
+			c.doc.Complain(fmt.Sprintf("cloud.hosts[%d]", i), "%q is not a host name", h)
+		}
+	}
+	c.pem("cloud.certificate", c.d.Cloud.Certificate)
+	if !c.d.Cloud.Key.given {
+		c.doc.Complain("cloud.key", "is missing: write {file: path} or {env: NAME}")
+	} else if err := c.d.Cloud.Key.resolve(c.dir); err != nil {
+		c.doc.Complain("cloud.key", "%v", err)
+	} else if block, _ := pem.Decode([]byte(c.d.Cloud.Key.value)); block == nil {
+		c.doc.Complain("cloud.key", "holds no PEM private key")
+	}
+}
+
+// Path returns where a file that the dossier names is.
+func (d *Dossier) Path(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(d.Dir, filepath.FromSlash(name))
+}

@@ -1,0 +1,200 @@
+// Package dossier is what the maker declares about a product, read strictly from
+// one YAML file: identity, units, features, IXIT tables of TS 103 701, operations,
+// images and trust anchors. It declares; it never observes.
+package dossier
+
+// A Dossier is one product's declaration.
+type Dossier struct {
+	Assay      string               `yaml:"assay" json:"assay"` // "dossier/v1"
+	Product    Product              `yaml:"product" json:"product"`
+	Units      []Unit               `yaml:"units" json:"units"`
+	Features   map[string]Feature   `yaml:"features,omitempty" json:"features,omitempty"`
+	IXIT       IXIT                 `yaml:"ixit,omitempty" json:"ixit"`
+	Operations map[string]Operation `yaml:"operations,omitempty" json:"operations,omitempty"`
+	Images     []Image              `yaml:"images,omitempty" json:"images,omitempty"`
+	Trust      []Anchor             `yaml:"trust,omitempty" json:"trust,omitempty"`
+	Cloud      *Cloud               `yaml:"cloud,omitempty" json:"cloud,omitempty"`
+
+	// Withheld marks a copy without its secrets, as evidence carries it: it can be judged, not run.
+	Withheld bool `yaml:"withheld,omitempty" json:"withheld,omitempty"`
+
+	// Dir is the folder that relative file names are meant from. Source is the name of the file.
+	Dir    string `yaml:"-" json:"-"`
+	Source string `yaml:"-" json:"-"`
+}
+
+// Product identifies what is certified.
+type Product struct {
+	Manufacturer string `yaml:"manufacturer" json:"manufacturer"`
+	Model        string `yaml:"model" json:"model"`
+	Firmware     string `yaml:"firmware" json:"firmware"` // the version under test, e.g. 1.0.0
+	Description  string `yaml:"description,omitempty" json:"description,omitempty"`
+}
+
+// A Unit is one physical specimen.
+type Unit struct {
+	ID     string           `yaml:"id" json:"id"`
+	Serial string           `yaml:"serial,omitempty" json:"serial,omitempty"`
+	MAC    string           `yaml:"mac,omitempty" json:"mac,omitempty"`
+	State  string           `yaml:"state,omitempty" json:"state,omitempty"` // factory-default or commissioned
+	Host   string           `yaml:"host,omitempty" json:"host,omitempty"`   // address or name; empty where the bench hands out the address
+	Logins map[string]Login `yaml:"logins,omitempty" json:"logins,omitempty"`
+}
+
+// A Login is what label or papers give the owner for one interface (http, mqtt, coap ...).
+type Login struct {
+	Username string `yaml:"username,omitempty" json:"username,omitempty"`
+	Password Secret `yaml:"password" json:"password"`
+}
+
+// A Feature is a yes or no that conditions ask about; a no wants its reason, or the
+// judge fails what depends on it.
+type Feature struct {
+	Present bool   `yaml:"present" json:"present"`
+	Because string `yaml:"because,omitempty" json:"because,omitempty"`
+}
+
+// IXIT holds the tables of TS 103 701 that assay reads so far, by their own names.
+type IXIT struct {
+	AuthMech []AuthMech `yaml:"1-AuthMech,omitempty" json:"1-AuthMech,omitempty"`
+	UpdMech  []UpdMech  `yaml:"7-UpdMech,omitempty" json:"7-UpdMech,omitempty"`
+	DelFunc  []DelFunc  `yaml:"25-DelFunc,omitempty" json:"25-DelFunc,omitempty"`
+}
+
+// AuthMech is a row of table 1. The last three fields stand beside the standard's own, for machines.
+type AuthMech struct {
+	ID                          string `yaml:"id" json:"id"`
+	Description                 string `yaml:"description" json:"description"`
+	AuthenticationFactor        string `yaml:"authentication_factor,omitempty" json:"authentication_factor,omitempty"`
+	PasswordGenerationMechanism string `yaml:"password_generation_mechanism,omitempty" json:"password_generation_mechanism,omitempty"`
+	SecurityGuarantees          string `yaml:"security_guarantees,omitempty" json:"security_guarantees,omitempty"`
+	CryptographicDetails        string `yaml:"cryptographic_details,omitempty" json:"cryptographic_details,omitempty"`
+	BruteForcePrevention        string `yaml:"brute_force_prevention,omitempty" json:"brute_force_prevention,omitempty"`
+
+	Interface      string `yaml:"interface,omitempty" json:"interface,omitempty"`             // http, mqtt, coap ...
+	LockoutAfter   int    `yaml:"lockout_after,omitempty" json:"lockout_after,omitempty"`     // wrong tries
+	LockoutSeconds int    `yaml:"lockout_seconds,omitempty" json:"lockout_seconds,omitempty"` // length of the lock
+}
+
+// UpdMech is a row of table 7.
+type UpdMech struct {
+	ID                       string `yaml:"id" json:"id"`
+	Description              string `yaml:"description" json:"description"`
+	SecurityGuarantees       string `yaml:"security_guarantees,omitempty" json:"security_guarantees,omitempty"`
+	CryptographicDetails     string `yaml:"cryptographic_details,omitempty" json:"cryptographic_details,omitempty"`
+	InitiationAndInteraction string `yaml:"initiation_and_interaction,omitempty" json:"initiation_and_interaction,omitempty"`
+	Configuration            string `yaml:"configuration,omitempty" json:"configuration,omitempty"`
+	UpdateChecking           string `yaml:"update_checking,omitempty" json:"update_checking,omitempty"`
+	UserNotification         string `yaml:"user_notification,omitempty" json:"user_notification,omitempty"`
+
+	Via []string `yaml:"via,omitempty" json:"via,omitempty"` // https, coap
+}
+
+// DelFunc is a row of table 25.
+type DelFunc struct {
+	ID                       string `yaml:"id" json:"id"`
+	Description              string `yaml:"description" json:"description"`
+	TargetType               string `yaml:"target_type,omitempty" json:"target_type,omitempty"` // device, service or both
+	InitiationAndInteraction string `yaml:"initiation_and_interaction,omitempty" json:"initiation_and_interaction,omitempty"`
+	Confirmation             string `yaml:"confirmation,omitempty" json:"confirmation,omitempty"`
+
+	By string `yaml:"by,omitempty" json:"by,omitempty"` // command, button
+}
+
+// An Operation is one thing the device can be made to do. Anonymous is how it is
+// tried without any credential; it is taken when the caller gives neither username nor password.
+type Operation struct {
+	Row       string `yaml:"row,omitempty" json:"row,omitempty"` // address of the declaration row, e.g. 1-AuthMech/AuthMech-1
+	Steps     []Step `yaml:"steps" json:"steps"`
+	Anonymous []Step `yaml:"anonymous,omitempty" json:"anonymous,omitempty"`
+}
+
+// A Step is one exchange: exactly one of its first six fields is set. The three
+// conditions are CEL over `reply`, tried in the order limited, refused, success; the
+// default success is the protocol's own (HTTP 2xx, CONNACK 0, CoAP 2.xx, exit 0, "yes").
+type Step struct {
+	HTTP    *HTTPStep    `yaml:"http,omitempty" json:"http,omitempty"`
+	MQTT    *MQTTStep    `yaml:"mqtt,omitempty" json:"mqtt,omitempty"`
+	CoAP    *CoAPStep    `yaml:"coap,omitempty" json:"coap,omitempty"`
+	Command *CommandStep `yaml:"command,omitempty" json:"command,omitempty"`
+	Person  *PersonStep  `yaml:"person,omitempty" json:"person,omitempty"`
+	Button  *ButtonStep  `yaml:"button,omitempty" json:"button,omitempty"`
+
+	Success string            `yaml:"success,omitempty" json:"success,omitempty"`
+	Refused string            `yaml:"refused,omitempty" json:"refused,omitempty"`
+	Limited string            `yaml:"limited,omitempty" json:"limited,omitempty"`
+	Capture map[string]string `yaml:"capture,omitempty" json:"capture,omitempty"` // value name -> CEL that yields a string
+	Seconds float64           `yaml:"seconds,omitempty" json:"seconds,omitempty"` // deadline of this exchange, default 5 (person: 120)
+}
+
+// HTTPStep is one HTTP(S) request. reply: {status: int, body: string, json: dyn, headers: map}.
+type HTTPStep struct {
+	Method  string            `yaml:"method,omitempty" json:"method,omitempty"` // default GET
+	URL     string            `yaml:"url" json:"url"`
+	Headers map[string]string `yaml:"headers,omitempty" json:"headers,omitempty"`
+	JSON    map[string]any    `yaml:"json,omitempty" json:"json,omitempty"`
+	Form    map[string]string `yaml:"form,omitempty" json:"form,omitempty"`
+	Body    string            `yaml:"body,omitempty" json:"body,omitempty"`
+	Basic   bool              `yaml:"basic,omitempty" json:"basic,omitempty"` // HTTP Basic with the arguments username and password
+}
+
+// MQTTStep connects, then publishes and/or subscribes. reply: {connack: int, messages: [{topic, payload, retained}]}.
+type MQTTStep struct {
+	URL       string  `yaml:"url" json:"url"` // mqtt://host:1883 or mqtts://host:8883; "cloud" is the bench's own broker
+	ClientID  string  `yaml:"client_id,omitempty" json:"client_id,omitempty"`
+	Username  string  `yaml:"username,omitempty" json:"username,omitempty"`
+	Password  string  `yaml:"password,omitempty" json:"password,omitempty"`
+	Publish   string  `yaml:"publish,omitempty" json:"publish,omitempty"` // topic
+	Payload   string  `yaml:"payload,omitempty" json:"payload,omitempty"`
+	Retain    bool    `yaml:"retain,omitempty" json:"retain,omitempty"`
+	Subscribe string  `yaml:"subscribe,omitempty" json:"subscribe,omitempty"` // topic filter
+	Listen    float64 `yaml:"listen,omitempty" json:"listen,omitempty"`       // seconds to collect messages; ends early when Success holds
+}
+
+// CoAPStep is one CoAP request over coap://, or coaps:// with a pre-shared key. reply: {code: string ("2.05"), payload: string, json: dyn}.
+type CoAPStep struct {
+	Method   string `yaml:"method,omitempty" json:"method,omitempty"` // default GET
+	URL      string `yaml:"url" json:"url"`
+	Identity string `yaml:"identity,omitempty" json:"identity,omitempty"`
+	Key      string `yaml:"key,omitempty" json:"key,omitempty"` // as written on the label; UTF-8 bytes, or hex after "hex:"
+	Payload  string `yaml:"payload,omitempty" json:"payload,omitempty"`
+	Format   string `yaml:"format,omitempty" json:"format,omitempty"` // content format, e.g. application/json
+}
+
+// CommandStep runs a program on the bench, without a shell. reply: {exit: int, stdout: string, json: dyn}.
+type CommandStep struct {
+	Run   []string `yaml:"run" json:"run"`
+	Stdin string   `yaml:"stdin,omitempty" json:"stdin,omitempty"`
+}
+
+// PersonStep asks the person at the bench. reply: {answer: string}.
+type PersonStep struct {
+	Say string `yaml:"say" json:"say"`
+}
+
+// ButtonStep presses a button through the bench's instrument, or asks a person to. reply: {pressed: bool}.
+type ButtonStep struct {
+	Name string  `yaml:"name" json:"name"`
+	Hold float64 `yaml:"hold,omitempty" json:"hold,omitempty"` // seconds
+}
+
+// An Image is one firmware image of the maker. Role: installed, older or newer.
+type Image struct {
+	File    string `yaml:"file" json:"file"`
+	Version string `yaml:"version" json:"version"`
+	SHA256  string `yaml:"sha256,omitempty" json:"sha256,omitempty"`
+}
+
+// An Anchor is a public key or certificate and what it is trusted for: firmware (update signatures) or
+// device (the device's own TLS certificates).
+type Anchor struct {
+	For  string `yaml:"for" json:"for"`
+	File string `yaml:"file" json:"file"`
+}
+
+// Cloud tells the bench how to stand in for the device's own services.
+type Cloud struct {
+	Hosts       []string `yaml:"hosts" json:"hosts"`             // names the device resolves
+	Certificate string   `yaml:"certificate" json:"certificate"` // PEM chain for those names, under a root the device trusts
+	Key         Secret   `yaml:"key" json:"key"`                 // PEM private key
+}

@@ -1,0 +1,234 @@
+package dossier
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"assay/profiles/expr"
+	"assay/profiles/strict"
+)
+
+// maxSteps bounds one recipe, maxSeconds one exchange.
+const (
+	maxSteps   = 32
+	maxSeconds = 3600
+)
+
+// The variables that recipes know besides arguments and captured values.
+var known = []string{"host", "serial", "mac", "unit", "bench"}
+
+var (
+	variable = regexp.MustCompile(`\{\{\s*([^{}]*?)\s*\}\}`)
+	argument = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+	loginVar = regexp.MustCompile(`^login\.([a-z0-9]+(?:-[a-z0-9]+)*)\.(username|password)$`)
+)
+
+func (c *checker) operations() {
+	rows := map[string]bool{}
+	var addresses []string
+	for _, r := range c.d.IXIT.all() {
+		rows[r.address()] = true
+		addresses = append(addresses, r.address())
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.d.Operations)) {
+		op, key := c.d.Operations[name], "operations."+name
+		if !namePattern.MatchString(name) {
+			c.doc.Complain(key, "%q is not the name of an operation: use lower case letters, digits and -", name)
+		}
+		if op.Row != "" && !rows[op.Row] {
+			c.doc.Complain(key+".row", "the ixit has no row %q%s", op.Row, strict.Suggest(op.Row, addresses))
+		}
+		if len(op.Steps) == 0 {
+			c.doc.Complain(key+".steps", "is missing or empty: say how the device is made to do it")
+		}
+		c.recipe(key+".steps", op.Steps)
+		c.recipe(key+".anonymous", op.Anonymous)
+	}
+}
+
+func (c *checker) recipe(key string, steps []Step) {
+	if len(steps) > maxSteps {
+		c.doc.Complain(key, "has %d steps, more than the %d that are done", len(steps), maxSteps)
+		return
+	}
+	for i := range steps {
+		c.step(fmt.Sprintf("%s[%d]", key, i), &steps[i])
+	}
+}
+
+func (c *checker) step(key string, s *Step) {
+	transports := s.transports()
+	if len(transports) != 1 {
+		c.doc.Complain(key, "has %s: each step is exactly one of http, mqtt, coap, command, person, button", count(transports))
+		return
+	}
+	if s.Seconds < 0 || s.Seconds > maxSeconds {
+		c.doc.Complain(key+".seconds", "is %g, wants at most %d", s.Seconds, maxSeconds)
+	}
+	c.exchange(key, s)
+	c.condition(key+".success", s.Success)
+	c.condition(key+".refused", s.Refused)
+	c.condition(key+".limited", s.Limited)
+	for _, name := range slices.Sorted(maps.Keys(s.Capture)) {
+		where := key + ".capture." + name
+		switch {
+		case !argument.MatchString(name):
+			c.doc.Complain(where, "%q is not the name of a value: use lower case letters, digits and _", name)
+		case slices.Contains(known, name):
+			c.doc.Complain(where, "the bench itself fills in %q: choose another name", name)
+		}
+		p, err := expr.CompileReply(s.Capture[name])
+		switch {
+		case err != nil:
+			c.doc.Complain(where, "%v", err)
+		case !p.Texts():
+			c.doc.Complain(where, "column 1 of the expression: wants a text")
+		}
+	}
+	texts(reflect.ValueOf(transports[0].value), key+"."+transports[0].name, c.template)
+}
+
+func (c *checker) condition(key, src string) {
+	if src == "" {
+		return
+	}
+	p, err := expr.CompileReply(src)
+	switch {
+	case err != nil:
+		c.doc.Complain(key, "%v", err)
+	case !p.Condition():
+		c.doc.Complain(key, "column 1 of the expression: wants true or false")
+	}
+}
+
+// exchange checks what each transport cannot do without.
+func (c *checker) exchange(key string, s *Step) {
+	switch {
+	case s.HTTP != nil:
+		c.url(key+".http.url", s.HTTP.URL, "http://", "https://")
+		bodies := 0
+		for _, has := range []bool{len(s.HTTP.JSON) > 0, len(s.HTTP.Form) > 0, s.HTTP.Body != ""} {
+			if has {
+				bodies++
+			}
+		}
+		if bodies > 1 {
+			c.doc.Complain(key+".http", "has more than one of json, form and body: a request has one")
+		}
+	case s.MQTT != nil:
+		if s.MQTT.URL != "cloud" {
+			c.url(key+".mqtt.url", s.MQTT.URL, "mqtt://", "mqtts://")
+		}
+		if s.MQTT.Listen < 0 || s.MQTT.Listen > maxSeconds {
+			c.doc.Complain(key+".mqtt.listen", "is %g, wants at most %d", s.MQTT.Listen, maxSeconds)
+		}
+	case s.CoAP != nil:
+		c.url(key+".coap.url", s.CoAP.URL, "coap://", "coaps://")
+	case s.Command != nil && len(s.Command.Run) == 0:
+		c.doc.Complain(key+".command.run", "is missing or empty: name the program and its arguments")
+	case s.Person != nil:
+		c.filled(key+".person.say", s.Person.Say)
+	case s.Button != nil:
+		c.filled(key+".button.name", s.Button.Name)
+		if s.Button.Hold < 0 || s.Button.Hold > maxSeconds {
+			c.doc.Complain(key+".button.hold", "is %g, wants at most %d", s.Button.Hold, maxSeconds)
+		}
+	}
+}
+
+func (c *checker) url(key, url string, schemes ...string) {
+	for _, s := range schemes {
+		if strings.HasPrefix(url, s) && len(url) > len(s) {
+			return
+		}
+	}
+	c.doc.Complain(key, "wants a URL that begins with %s", strings.Join(schemes, " or "))
+}
+
+// template checks the variables of one text.
+func (c *checker) template(key, text string) {
+	rest := variable.ReplaceAllStringFunc(text, func(m string) string {
+		name := variable.FindStringSubmatch(m)[1]
+		login := loginVar.FindStringSubmatch(name)
+		switch {
+		case slices.Contains(known, name) || argument.MatchString(name):
+			// an argument or a captured value: which ones there are shows when the operation is done
+		case login != nil:
+			if !c.hasLogin(login[1]) {
+				c.doc.Complain(key, "{{%s}}: no unit has a login %q", name, login[1])
+			}
+		default:
+			c.doc.Complain(key, "{{%s}} is not a variable: there are %s, login.<interface>.username and .password, arguments and captured values", name, strings.Join(known, ", "))
+		}
+		return ""
+	})
+	if strings.Contains(rest, "{{") { // a stray }} may well end a JSON payload
+		c.doc.Complain(key, "has {{ without the name of a variable and }} after it")
+	}
+}
+
+func (c *checker) hasLogin(name string) bool {
+	return slices.ContainsFunc(c.d.Units, func(u Unit) bool {
+		_, ok := u.Logins[name]
+		return ok
+	})
+}
+
+type transport struct {
+	name  string
+	value any
+}
+
+// transports lists which of its first six fields a step has.
+func (s *Step) transports() []transport {
+	var out []transport
+	for _, t := range []transport{
+		{"http", s.HTTP}, {"mqtt", s.MQTT}, {"coap", s.CoAP},
+		{"command", s.Command}, {"person", s.Person}, {"button", s.Button},
+	} {
+		if !reflect.ValueOf(t.value).IsNil() {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+func count(t []transport) string {
+	if len(t) == 0 {
+		return "no transport"
+	}
+	names := make([]string, len(t))
+	for i, one := range t {
+		names[i] = one.name
+	}
+	return strings.Join(names, " and ")
+}
+
+// texts visits every text in a value, with its key in the file.
+func texts(v reflect.Value, key string, visit func(key, text string)) {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if !v.IsNil() {
+			texts(v.Elem(), key, visit)
+		}
+	case reflect.String:
+		visit(key, v.String())
+	case reflect.Struct:
+		for i := range v.NumField() {
+			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+			texts(v.Field(i), key+"."+name, visit)
+		}
+	case reflect.Map:
+		for _, k := range v.MapKeys() {
+			texts(v.MapIndex(k), key+"."+k.String(), visit)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			texts(v.Index(i), fmt.Sprintf("%s[%d]", key, i), visit)
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package profiles
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"assay/profiles/expr"
+)
+
+// How the reason begins why a step is not asked by plan; the judge knows them by it.
+// Strings in evidence are API.
+const (
+	NotAskedNeeds  = "needs "                                // an instrument or operation is missing
+	NotAskedDenied = "the dossier denies, with its reason: " // no check that wants the step applies
+)
+
+// A Set is one profile with everything it selects, loaded and compiled. It does not change.
+type Set struct {
+	Profile   Profile
+	Standards []*Standard // the selected ones, each with its selected requirements
+	Features  []Feature
+	Schemas   map[string]Schema // of every probe that the loaded checks name
+
+	required []Required
+	checks   map[string]*CompiledCheck
+	files    map[string][]byte
+}
+
+// A Required is one selected requirement.
+type Required struct {
+	Standard *Standard
+	Requirement
+	When Condition // when it applies
+}
+
+// Address is how waivers name a requirement: standard/id.
+func (r Required) Address() string { return r.Standard.ID + "/" + r.ID }
+
+// A CompiledCheck is a check with the profile's overrides, ready to be compared.
+type CompiledCheck struct {
+	Check
+	When   Condition       // when it applies
+	Step   string          // the step that asks its question
+	Params json.RawMessage // every parameter of the probe, defaults included
+
+	words                      map[string]string
+	given, expect, contradicts *expr.Program
+}
+
+// Required lists the selected requirements: standards in the profile's order,
+// requirements in the standard's.
+func (s *Set) Required() []Required { return s.required }
+
+// Check returns a selected check by its id.
+func (s *Set) Check(id string) (*CompiledCheck, bool) {
+	c, ok := s.checks[id]
+	return c, ok
+}
+
+// Checks lists the selected checks by id.
+func (s *Set) Checks() []*CompiledCheck {
+	out := make([]*CompiledCheck, 0, len(s.checks))
+	for _, id := range slices.Sorted(maps.Keys(s.checks)) {
+		out = append(out, s.checks[id])
+	}
+	return out
+}
+
+// Asks returns a probe's question, as it was when the set was made.
+func (s *Set) Asks(probe string) string { return s.Schemas[probe].Asks }
+
+// Files returns every file that the set was made from, byte for byte, and the schemas
+// of the probes, by name. LoadPackage makes the same set of them.
+func (s *Set) Files() map[string][]byte { return maps.Clone(s.files) }
+
+// Fair tells whether the facts come from a fair test.
+func (c *CompiledCheck) Fair(facts map[string]any) (bool, error) { return c.given.Bool(facts) }
+
+// Good tells whether the device did what a good one does.
+func (c *CompiledCheck) Good(facts map[string]any) (bool, error) { return c.expect.Bool(facts) }
+
+// Shows tells whether the facts show that the product has the feature that the check
+// speaks of. A check that speaks of none shows none.
+func (c *CompiledCheck) Shows(facts map[string]any) (bool, error) {
+	if c.contradicts == nil {
+		return false, nil
+	}
+	return c.contradicts.Bool(facts)
+}
+
+// Asks lists the facts that given and expect name, sorted.
+func (c *CompiledCheck) Asks() []string { return names(c.given, c.expect) }
+
+// Needs lists the facts that the check cannot do without, sorted.
+func (c *CompiledCheck) Needs() []string { return names(c.given, c.expect, c.contradicts) }
+
+func names(programs ...*expr.Program) []string {
+	var out []string
+	for _, p := range programs {
+		if p != nil {
+			out = append(out, p.Refers()...)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Words returns every parameter as text, by name.
+func (c *CompiledCheck) Words() map[string]string { return c.words }
+
+// A Condition says for which products something applies. The zero value applies to all.
+type Condition struct {
+	program *expr.Program
+	names   []string
+}
+
+// Features lists the features that the condition names, sorted.
+func (c Condition) Features() []string {
+	if c.program == nil {
+		return nil
+	}
+	return c.program.Refers()
+}
+
+// Holds tells whether the condition holds for a product that lacks what absent says,
+// and has everything else.
+func (c Condition) Holds(absent func(feature string) bool) bool {
+	if c.program == nil {
+		return true
+	}
+	features := make(map[string]any, len(c.names))
+	for _, n := range c.names {
+		features[n] = !absent(n)
+	}
+	holds, err := c.program.Bool(features)
+	return holds || err != nil // what cannot be decided is asked
+}

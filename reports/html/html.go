@@ -1,0 +1,60 @@
+// Package html renders a report as one self-contained page: the verdict matrix first,
+// then for every requirement what was asked, seen and expected, how to mend it, and
+// the packets. It loads nothing from anywhere and runs no script.
+package html
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+
+	"assay/reports"
+	"assay/reports/verdict"
+)
+
+//go:embed page.tmpl
+var page string
+
+//go:embed page.css
+var style string
+
+// packetsShown bounds the packets printed for one observation; the capture has all of them.
+const packetsShown = 40
+
+// Write renders the report.
+func Write(w io.Writer, r *reports.Report) error {
+	t, err := template.New("page").Parse(page)
+	if err != nil {
+		return fmt.Errorf("read the page template: %w", err)
+	}
+	if err := t.Execute(w, view(r)); err != nil {
+		return fmt.Errorf("render report %s: %w", r.Run, err)
+	}
+	return nil
+}
+
+// class is a verdict's or a statement's style.
+func class(word string) string {
+	switch word {
+	case string(verdict.Pass), "conformant", "conformant with waivers":
+		return "pass"
+	case string(verdict.Fail), "non-conformant":
+		return "fail"
+	case string(verdict.NotApplicable):
+		return "na"
+	default:
+		return "inconclusive"
+	}
+}
+
+// anchor makes an id that a link can point at.
+func anchor(parts ...string) string {
+	return strings.Map(func(c rune) rune {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' {
+			return c
+		}
+		return '-'
+	}, strings.Join(parts, "-"))
+}

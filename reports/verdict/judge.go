@@ -1,0 +1,196 @@
+package verdict
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"assay/probes"
+	"assay/profiles"
+	"assay/profiles/dossier"
+)
+
+// Judge compares what was seen with what is expected. on is the day that decides
+// whether waivers have expired. The order of the observations does not matter.
+//
+// A record from which lines are missing never judges better than the whole one, as
+// long as each step was answered once, which is how the runner asks; where a step was
+// answered twice, the evidence's chain is what shows that the worse answer is missing.
+func Judge(d *dossier.Dossier, set *profiles.Set, obs []probes.Observation, on time.Time) (*Result, error) {
+	if d == nil || set == nil {
+		return nil, errors.New("judge: dossier and profile are both needed")
+	}
+	if len(set.Required()) == 0 {
+		return nil, fmt.Errorf("judge profile %s: it selects nothing", set.Profile.ID)
+	}
+	j := &judge{d: d, set: set, records: record(d, set, obs), readings: map[string]reading{}}
+	j.look()
+	res := &Result{ID: set.Profile.ID, Version: set.Profile.Version, Title: set.Profile.Title, Judged: on.UTC().Format(time.DateOnly)}
+	for _, r := range set.Required() {
+		res.Requirements = append(res.Requirements, j.requirement(r))
+	}
+	conform(res, set.Profile, on)
+	return res, nil
+}
+
+type judge struct {
+	d        *dossier.Dossier
+	set      *profiles.Set
+	records  map[string]*stepRecord // by step
+	readings map[string]reading     // by check: what its record says, whether it applies or not
+	shown    map[string]sight       // denied features that were seen all the same
+	open     map[string]string      // denied features of which that is not settled, and why
+}
+
+// A reading is what one check reads in one observation, or in its step's whole record.
+type reading struct {
+	verdict Verdict
+	reason  string
+	id      string // of the observation
+	facts   map[string]any
+}
+
+// A sight is an observation that shows a denied feature.
+type sight struct{ check, observation string }
+
+// worse orders verdicts; a reading replaces another only if it is worse.
+func worse(a, b Verdict) bool { return severity(a) > severity(b) }
+
+func severity(v Verdict) int {
+	switch v {
+	case Fail:
+		return 3
+	case Inconclusive:
+		return 2
+	case Pass:
+		return 1
+	default:
+		return 0
+	}
+}
+
+// look reads every check's record once, and notes of every denied feature whether the
+// product was seen to have it.
+func (j *judge) look() {
+	j.shown, j.open = map[string]sight{}, map[string]string{}
+	for _, c := range j.set.Checks() {
+		rec := j.records[c.Step]
+		j.readings[c.ID] = j.read(c, rec)
+		if _, denied := j.d.Lacks(c.Feature); c.Feature == "" || !denied {
+			continue
+		}
+		id, seen, why := j.shows(c, rec)
+		if seen {
+			if _, already := j.shown[c.Feature]; !already {
+				j.shown[c.Feature] = sight{c.ID, id}
+			}
+		}
+		if why != "" && j.open[c.Feature] == "" {
+			j.open[c.Feature] = why
+		}
+	}
+}
+
+// shows tells whether a check's record shows the feature that it speaks of; why says
+// what keeps the record from settling that.
+func (j *judge) shows(c *profiles.CompiledCheck, rec *stepRecord) (id string, seen bool, why string) {
+	why = rec.unsettled(c.Step)
+	for _, o := range rec.answers() {
+		facts, err := j.set.Schemas[c.Probe].Decode(o.Version, o.Facts, c.Needs())
+		if err != nil {
+			why = err.Error()
+			continue
+		}
+		shows, err := c.Shows(facts)
+		if err != nil {
+			why = err.Error()
+		}
+		if shows {
+			return o.ID, true, ""
+		}
+	}
+	if r := j.readings[c.ID]; why == "" && r.verdict == Fail {
+		why = fmt.Sprintf("check %s found a flaw in it", c.ID)
+	}
+	return "", false, why
+}
+
+// read gives what a step's record says about a check: the worst of all answers. An
+// error of the bench counts until a later attempt is answered.
+func (j *judge) read(c *profiles.CompiledCheck, rec *stepRecord) reading {
+	if rec == nil {
+		return reading{verdict: Inconclusive, reason: "not asked: no observation of " + c.Step + " is on record"}
+	}
+	var worst reading
+	take := func(r reading) {
+		if worse(r.verdict, worst.verdict) {
+			worst = r
+		}
+	}
+	for _, o := range rec.observations {
+		switch {
+		case o.broken != "":
+			take(reading{verdict: Inconclusive, reason: o.broken, id: o.ID})
+		case o.superseded:
+		case o.Error != "":
+			take(reading{verdict: Inconclusive, reason: "the bench failed: " + clip(o.Error), id: o.ID})
+		case o.NotAsked != "":
+			take(reading{verdict: Inconclusive, reason: "not asked: " + clip(o.NotAsked), id: o.ID})
+		default:
+			take(j.compare(c, o))
+		}
+	}
+	if rec.gap != "" {
+		take(reading{verdict: Inconclusive, reason: rec.gap})
+	}
+	return worst
+}
+
+// compare holds one answered observation against a check.
+func (j *judge) compare(c *profiles.CompiledCheck, o *entry) reading {
+	r := reading{verdict: Inconclusive, id: o.ID}
+	facts, err := j.set.Schemas[c.Probe].Decode(o.Version, o.Facts, c.Needs())
+	if err != nil {
+		r.reason = err.Error()
+		return r
+	}
+	r.facts = map[string]any{}
+	for _, name := range c.Asks() {
+		r.facts[name] = facts[name]
+	}
+	fair, err := c.Fair(facts)
+	if err != nil {
+		r.reason = "given cannot be decided: " + err.Error()
+		return r
+	}
+	if !fair {
+		r.reason = "not a fair test: " + text(c.Unfair, "given does not hold")
+		return r
+	}
+	good, err := c.Good(facts)
+	switch {
+	case err != nil:
+		r.reason = "expect cannot be decided: " + err.Error()
+	case good:
+		r.verdict, r.reason = Pass, "as expected"
+	default:
+		r.verdict, r.reason = Fail, text(c.Otherwise, "expect does not hold")
+	}
+	return r
+}
+
+func text(s, otherwise string) string {
+	if s = strings.TrimSpace(s); s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// clip bounds what a report repeats of a record.
+func clip(s string) string {
+	if r := []rune(s); len(r) > 500 {
+		return string(r[:500]) + "..."
+	}
+	return s
+}
