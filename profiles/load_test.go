@@ -185,7 +185,7 @@ func TestLint(t *testing.T) {
 	assert.EqualError(t, profiles.Lint(fsys, more), "checks/c.yaml: check c/idle is used by no standard: name it in a requirement or remove it\n"+
 		"probe b/probe is asked by no check: write one in checks/")
 	fsys["profiles/z.yaml"] = &fstest.MapFile{Data: []byte("assay: profile/v1\nid: z\n")}
-	assert.ErrorContains(t, profiles.Lint(fsys, schemas(t)), "profiles/z.yaml:1:8: version: is missing or empty")
+	assert.ErrorContains(t, profiles.Lint(fsys, schemas(t)), "profiles/z.yaml:1:1: version: is missing or empty")
 }
 
 func FuzzLoad(f *testing.F) {

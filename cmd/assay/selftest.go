@@ -46,7 +46,7 @@ func selftestCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", "", "folder to keep every run and the record selftest.json in")
-	cmd.Flags().IntVar(&jobs, "jobs", max(2, runtime.NumCPU()), "benches at the same time")
+	cmd.Flags().IntVar(&jobs, "jobs", 4*runtime.NumCPU(), "benches at the same time; they mostly wait")
 	cmd.Flags().StringSliceVar(&only, "flaws", nil, "try only these flaws, and the clean device")
 	formatFlag(cmd, &format, "text", "json")
 	return cmd
@@ -214,6 +214,10 @@ func (t *trial) run(ctx context.Context, out string) {
 	var exit *exec.ExitError
 	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() >= exitUnverified || exit.ExitCode() == exitUnusable) {
 		t.Error = strings.TrimSpace(err.Error() + ": " + story.String())
+		return
+	}
+	if ctx.Err() != nil {
+		t.Error = "stopped"
 		return
 	}
 	var r struct {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"assay/lab/bench/services"
 	"assay/lab/capture"
 	"assay/lab/drive"
 	"assay/probes"
@@ -65,6 +66,7 @@ type Bench struct {
 	host        func() string
 	restore     func(context.Context) error
 	log         func(string)
+	counters    map[string]func() services.Counts
 	closers     []func() error // in the order in which they were opened
 }
 
@@ -80,6 +82,15 @@ func (b *Bench) Instruments() *probes.Bench { return b.Probes }
 
 // Description tells what the bench is made of, for the record.
 func (b *Bench) Description() Description { return b.description }
+
+// Counts tells what the bench's datagram services met so far, by service.
+func (b *Bench) Counts() map[string]services.Counts {
+	out := map[string]services.Counts{}
+	for name, count := range b.counters {
+		out[name] = count()
+	}
+	return out
+}
 
 // Host is the device's address now; empty while nobody knows it.
 func (b *Bench) Host() string { return b.host() }
@@ -131,7 +142,7 @@ func newBench(mode string, o Options) (*Bench, error) {
 	if o.Dossier == nil || o.Dir == "" {
 		return nil, fmt.Errorf("build the %s bench: dossier and folder are needed: %w", mode, probes.ErrBench)
 	}
-	b := &Bench{Mode: mode, Probes: &probes.Bench{Clock: Clock{}}, log: o.Log, host: func() string { return "" }}
+	b := &Bench{Mode: mode, Probes: &probes.Bench{Clock: Clock{}}, log: o.Log, counters: map[string]func() services.Counts{}, host: func() string { return "" }}
 	_, b.Missing = Offers(mode, o.File, o.Dossier)
 	b.description = describe(mode)
 	b.description.Missing = b.Missing

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/stretchr/testify/require"
 
 	"assay/lab/refdevice"
@@ -49,11 +48,7 @@ func product(t *testing.T, o refdevice.ManufactureOptions) (*refdevice.Product, 
 	o.Now = time.Now()
 	p, err := refdevice.Manufacture(filepath.Join(dir, "product"), o)
 	require.NoError(t, err)
-	text, err := os.ReadFile(p.Dossier)
-	require.NoError(t, err)
-	text, err = yaml.YAMLToJSON(text)
-	require.NoError(t, err)
-	d, err := dossier.Parse(p.Dossier, text, filepath.Dir(p.Dossier))
+	d, err := dossier.Read(p.Dossier)
 	require.NoError(t, err)
 	run := filepath.Join(dir, "run")
 	require.NoError(t, os.Mkdir(run, 0o755))

@@ -115,14 +115,22 @@ func (b *Bench) leases(ctx context.Context, o Options, address netip.Prefix) (*s
 		Lease: leaseTime, Now: b.Probes.Clock.Now, Log: o.Log,
 	})
 	b.onClose(d.Close)
+	b.counters["dhcp"] = d.Counts
 	b.description.Services = append(b.description.Services, Service{Name: "dhcp", Address: conn.LocalAddr().String() + " on " + segment.Bridge})
 	return d, nil
 }
 
 // provide hands the services to the probes and to the record.
 func (b *Bench) provide(s *servers) {
+	if s.dns != nil {
+		b.counters["dns"] = s.dns.Counts
+	}
+	if s.ntp != nil {
+		b.counters["ntp"] = s.ntp.Counts
+	}
 	if s.updates != nil {
 		b.Probes.Updates = s.updates
+		b.counters["updates over coap"] = s.updates.Counts
 	}
 	if s.broker != nil {
 		b.Probes.Broker = s.broker

@@ -94,7 +94,12 @@ func insideLease(t *testing.T) {
 	l, err := netlink.LinkByName(segment.UnitEnd)
 	require.NoError(t, err)
 	require.NoError(t, netlink.LinkSetUp(l))
-	client, err := nclient4.New(segment.UnitEnd)
+	// The kernel opens a bridge's port some time after the cable comes alive.
+	require.Eventually(t, func() bool {
+		port, err := netlink.LinkByName(segment.BenchEnd)
+		return err == nil && port.Attrs().OperState == netlink.OperUp
+	}, 10*time.Second, time.Millisecond)
+	client, err := nclient4.New(segment.UnitEnd, nclient4.WithTimeout(500*time.Millisecond))
 	require.NoError(t, err)
 	_, err = conn.WriteTo([]byte("junk"), &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: portDHCP})
 	require.NoError(t, err)
@@ -135,6 +140,9 @@ func insideReference(t *testing.T) {
 	t.Logf("restored after %v", time.Since(took))
 	require.NoError(t, b.Close())
 	assert.Zero(t, b.Capture.Stats().Dropped)
+	for name, met := range b.Counts() {
+		assert.NotZero(t, met.Answered, name)
+	}
 }
 
 // insideAttached attaches a bench to a device that a reference bench made: on a network that

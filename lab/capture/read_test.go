@@ -36,7 +36,7 @@ func TestGopacketReadsOurFile(t *testing.T) {
 		got, info, err := r.ReadPacketData()
 		require.NoError(t, err)
 		assert.Equal(t, want, got)
-		assert.Equal(t, int64(1_700_000_000_000_000_000+i), info.Timestamp.UnixNano())
+		assert.Equal(t, 1_700_000_000_000_000_000+int64(i), info.Timestamp.UnixNano())
 		assert.Equal(t, len(want), info.Length)
 	}
 	_, info, err := r.ReadPacketData()

@@ -84,10 +84,10 @@ func (r *run) handshake(ctx context.Context, below net.Conn, ask coapAsk) (*dtls
 
 // handshakeError says what a device did from the error that ended a DTLS handshake.
 //
-// An alert is a refusal: that is how OpenSSL, GnuTLS and others answer an unknown identity or a
-// wrong key. Some servers, pion's among them, drop a Finished that they cannot decrypt without a
-// word, as RFC 6347 4.1.2.7 allows; that is silent, and only a caller who knows that the right key gets
-// through can call it a refusal.
+// An alert is a refusal: so do servers answer an identity that they do not know. A wrong key for
+// a known identity shows in a Finished that the server cannot decrypt, and RFC 6347 4.1.2.7 has it
+// drop such a record without a word. libcoap with OpenSSL and with GnuTLS does so, and pion; that is
+// silent, and only a caller who knows that the right key gets through can call it a refusal.
 func handshakeError(err error, below *tap) (answer, error) {
 	var alert interface {
 		error

@@ -74,7 +74,8 @@ func mosquitto(t *testing.T, config string) string {
 	address := closedPort(t, "tcp")
 	_, port, _ := net.SplitHostPort(address)
 	file := filepath.Join(t.TempDir(), "mosquitto.conf")
-	require.NoError(t, os.WriteFile(file, []byte("listener "+port+" 127.0.0.1\npersistence false\n"+config), 0o644))
+	// Started by root it would become another user, who cannot read the test's folder.
+	require.NoError(t, os.WriteFile(file, []byte("listener "+port+" 127.0.0.1\npersistence false\nuser root\n"+config), 0o644))
 	start(t, program, "-c", file)
 	return "mqtt://" + address
 }
@@ -101,11 +102,8 @@ func TestMosquittoWithoutPasswordFile(t *testing.T) {
 
 func TestMosquittoWithPasswordFile(t *testing.T) {
 	tool := installed(t, "mosquitto_passwd", "mosquitto")
-	dir := t.TempDir()
-	require.NoError(t, os.Chmod(dir, 0o755))
-	file := filepath.Join(dir, "passwords")
+	file := filepath.Join(t.TempDir(), "passwords")
 	require.NoError(t, exec.CommandContext(t.Context(), tool, "-b", "-c", file, "owner", password).Run())
-	require.NoError(t, os.Chmod(file, 0o644)) // started by root, mosquitto reads it as somebody else
 	d := driver(t, steps(login(mosquitto(t, "allow_anonymous false\npassword_file "+file+"\n"))))
 	right := probes.Args{"username": "owner", "password": password}
 	assert.Equal(t, probes.Done, until(t, d, right).Outcome)
@@ -141,8 +139,8 @@ func TestLibcoap(t *testing.T) {
 			got = do(t, d, right)
 			assert.Equal(t, probes.Done, got.Outcome, got.Detail)
 			got = do(t, d, probes.Args{"username": serial, "password": "not-the-key"})
-			t.Logf("a wrong key: %s: %s", got.Outcome, got.Detail)
-			assert.Contains(t, []probes.Outcome{probes.Refused, probes.Silent}, got.Outcome, got.Detail)
+			assert.Equal(t, probes.Silent, got.Outcome, "libcoap drops what it cannot decrypt: %s", got.Detail)
+			assert.Equal(t, "the DTLS handshake began, then no answer in time", got.Detail)
 			got = do(t, d, right)
 			assert.Equal(t, probes.Done, got.Outcome, got.Detail)
 		})

@@ -1,6 +1,7 @@
 package refdevice
 
 import (
+	"bytes"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -119,7 +120,10 @@ func (l *bootloader) change(f func(*bootState)) error {
 	return nil
 }
 
-var errNothingBoots = errors.New("no slot holds an image that may run")
+var (
+	errNothingBoots = errors.New("no slot holds an image that may run")
+	errEmptySlot    = errors.New("empty")
+)
 
 // boot verifies both slots and picks the image to run: the newer one, or the other where that is not valid.
 func (l *bootloader) boot(log *slog.Logger) (bootImage, error) {
@@ -167,6 +171,9 @@ func (l *bootloader) inspect(slot int) (bootImage, error) {
 	b, err := l.flash.read(slots[slot])
 	if err != nil {
 		return bootImage{}, err
+	}
+	if bytes.HasPrefix(b, erased(32)) {
+		return bootImage{}, errEmptySlot
 	}
 	state := l.current()
 	img, err := l.verify(b, state.Via[slot])

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 )
 
@@ -39,25 +38,20 @@ func (l *life) startBroker(ctx context.Context) (func(time.Duration), error) {
 		InlineClient: true,
 		Logger:       slog.New(slog.NewTextHandler(io.Discard, nil)), // its own words quote what clients send
 	})
-	err = errors.Join(
-		server.AddHook(&brokerHook{life: l}, nil),
-		server.AddListener(listeners.NewNet("tls", tls.NewListener(in, l.id.serverTLS(l.clock)))),
-	)
+	door := newBrokerListener(tls.NewListener(in, l.id.serverTLS(l.clock)))
+	err = errors.Join(server.AddHook(&brokerHook{life: l}, nil), server.AddListener(door), l.fillBroker(server))
 	if err == nil {
 		err = server.Serve()
 	}
-	if err == nil {
-		err = l.fillBroker(server)
-	}
-	stop := func(time.Duration) {
-		in.cut() // first, or the broker waits for clients that never sent a CONNECT
-		_ = server.Close()
-	}
 	if err != nil {
-		stop(0)
-		return nil, fmt.Errorf("open the local broker: %w", err)
+		in.cut()
+		return nil, errors.Join(fmt.Errorf("open the local broker: %w", err), server.Close())
 	}
-	return stop, nil
+	return func(time.Duration) {
+		in.cut() // first, or the broker waits for clients that never sent a CONNECT
+		door.wait()
+		_ = server.Close()
+	}, nil
 }
 
 // fillBroker publishes what the flash keeps.

@@ -89,7 +89,7 @@ func (l *life) psk(identity []byte) ([]byte, error) {
 	if l.flaws.has(DefaultPSK) && string(identity) == "admin" {
 		return []byte("admin"), nil
 	}
-	if equal(string(identity), l.id.Serial) || l.flaws.has(UniversalPSK) {
+	if equal(string(identity), l.id.Serial) {
 		return l.id.PSK, nil
 	}
 	return unknownKey()

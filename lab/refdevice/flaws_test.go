@@ -1,6 +1,7 @@
 package refdevice
 
 import (
+	"encoding/hex"
 	"net/http"
 	"os"
 	"slices"
@@ -49,7 +50,9 @@ func TestCredentialFlaws(t *testing.T) {
 		DefaultPSK:          func(u *unit) bool { return u.coapOpens("admin", []byte("admin")) },
 		OpenCoAP:            func(u *unit) bool { return u.coapOpens("", nil) },
 		UniversalPSK: func(u *unit) bool {
-			return u.product.Units[0].Label.PSK == u.product.Units[1].Label.PSK && u.coapOpens(u.product.Units[1].Serial, u.psk())
+			key, err := hex.DecodeString(u.product.Units[1].Label.PSK)
+			require.NoError(u.t, err)
+			return u.coapOpens(u.config.Serial, key)
 		},
 		UniversalPassword: func(u *unit) bool {
 			other := u.product.Units[1].Label

@@ -89,7 +89,7 @@ func (m *machine) wake(f *flash, memory *ram) (*life, error) {
 			return nil, err
 		}
 	}
-	l.log.Info("started", "version", l.version(), "host", l.hostName(), "slot", slots[image.slot].name, "counter", image.counter)
+	l.log.Info("started", "version", l.version(), "named", l.hostName() != l.defaultName(), "slot", slots[image.slot].name, "counter", image.counter)
 	return l, nil
 }
 
@@ -196,6 +196,11 @@ func (l *life) hostName() string {
 	if h := hostName(name); h != "" {
 		return h
 	}
+	return l.defaultName()
+}
+
+// defaultName is that of a device without an owner.
+func (l *life) defaultName() string {
 	return hostName("thermostat-" + strings.ToLower(l.config.Serial))
 }
 

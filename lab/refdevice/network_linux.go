@@ -123,25 +123,35 @@ func (d *dhcp) configure() (*uplink, error) {
 	if servers := ack.NTPServers(); len(servers) > 0 {
 		up.ntp = net.JoinHostPort(servers[0].String(), "123")
 	}
-	d.log.Info("leased", "address", up.address, "resolver", up.resolver.server, "ntp", up.ntp, "name", d.name)
+	d.log.Info("leased", "address", up.address, "resolver", up.resolver.server, "ntp", up.ntp)
 	return up, nil
 }
 
-// hold renews the lease at half of its time (RFC 2131 section 4.4.5) and tells when it has run out.
+// hold renews the lease from half of its time on (RFC 2131 section 4.4.5) and tells when it has run out.
 func (d *dhcp) hold(ctx context.Context) error {
-	left := d.last.ACK.IPAddressLeaseTime(dhcpDefault)
 	for {
-		wait := max(left/2, time.Second)
-		if !pause(ctx, wait) {
+		half := d.last.ACK.IPAddressLeaseTime(dhcpDefault) / 2
+		if !pause(ctx, half) {
 			return nil
 		}
-		if err := d.renew(ctx); err == nil {
-			left = d.last.ACK.IPAddressLeaseTime(dhcpDefault)
-			continue
-		} else if ctx.Err() != nil {
+		err := d.renewWithin(ctx, half)
+		if ctx.Err() != nil {
 			return nil
-		} else if left -= wait; left <= time.Second {
+		}
+		if err != nil {
 			return fmt.Errorf("the lease ran out: %w", err)
+		}
+	}
+}
+
+// renewWithin asks again and again for so long.
+func (d *dhcp) renewWithin(ctx context.Context, left time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, left)
+	defer cancel()
+	for {
+		err := d.renew(ctx)
+		if err == nil || !pause(ctx, dhcpPause) {
+			return err
 		}
 	}
 }

@@ -41,7 +41,7 @@ func TestStoreKeepsWhatIsSet(t *testing.T) {
 	require.Len(t, again.keys("key-"), 6)
 	v, ok := again.get("key-6")
 	require.True(t, ok)
-	require.Equal(t, bytes.Repeat([]byte{399 % 256}, 300), append(v[:0:0], bytes.Repeat([]byte{399 % 256}, 300)...))
+	require.Equal(t, bytes.Repeat([]byte{398 % 256}, 300), v)
 	require.Error(t, s.set("", nil))
 	require.Error(t, s.set("k", make([]byte, maxValue+1)))
 }

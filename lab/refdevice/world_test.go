@@ -18,12 +18,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
 	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
@@ -74,19 +74,27 @@ func newWorld(t testing.TB, flaws ...string) *world {
 	return w
 }
 
-// freePorts finds ports that are free over TCP and UDP.
+// lastPort makes every port of these tests another one.
+var lastPort atomic.Uint32
+
+// freePorts finds ports that are free over TCP and UDP, below those that the system gives to clients:
+// the device binds them later, and a port it gave away meanwhile would be taken.
 func freePorts(t testing.TB, n int) []int {
 	t.Helper()
 	var ports []int
 	for len(ports) < n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		defer l.Close()
-		port := l.Addr().(*net.TCPAddr).Port
-		if u, err := net.ListenPacket("udp", l.Addr().String()); err == nil {
-			defer u.Close()
+		port := 10000 + (os.Getpid()*97+int(lastPort.Add(1)))%20000
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			continue
+		}
+		u, err := net.ListenPacket("udp", address)
+		if err == nil {
+			require.NoError(t, u.Close())
 			ports = append(ports, port)
 		}
+		require.NoError(t, l.Close())
 	}
 	return ports
 }
@@ -160,9 +168,11 @@ func (w *world) serveCloud() int {
 	require.NoError(w.t, w.cloud.AddHook(new(allowAll), nil))
 	l, err := tls.Listen("tcp", "127.0.0.1:0", w.cloudTLS())
 	require.NoError(w.t, err)
-	require.NoError(w.t, w.cloud.AddListener(listeners.NewNet("cloud", l)))
+	in := newListener(l)
+	door := newBrokerListener(in)
+	require.NoError(w.t, w.cloud.AddListener(door))
 	require.NoError(w.t, w.cloud.Serve())
-	w.t.Cleanup(func() { _ = w.cloud.Close() })
+	w.t.Cleanup(func() { in.cut(); door.wait(); _ = w.cloud.Close() })
 	return l.Addr().(*net.TCPAddr).Port
 }
 
@@ -292,7 +302,15 @@ func (u *unit) control(line, want string) {
 
 func (u *unit) await(what string, ok func() bool) {
 	u.t.Helper()
-	require.Eventually(u.t, ok, patience, 10*time.Millisecond, what)
+	require.Eventually(u.t, func() bool {
+		select {
+		case err := <-u.done:
+			u.done <- err
+			require.NoError(u.t, err, "the device ended while it was waited for: %s", what)
+		default:
+		}
+		return ok()
+	}, patience, 10*time.Millisecond, what)
 }
 
 // ask is one call of the admin API; status 0: no answer.

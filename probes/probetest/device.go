@@ -82,7 +82,7 @@ func (t *Thermostat) operate(operation string, args probes.Args) (probes.Result,
 	case kind == "read":
 		value, ok := t.wiping.stored[rest]
 		if !ok {
-			return probes.Result{Outcome: probes.Refused}, nil
+			return probes.Result{Outcome: probes.Unexpected}, nil
 		}
 		return probes.Result{Outcome: probes.Done, Text: fmt.Sprintf(`{%q:%q}`, rest, value)}, nil
 	case kind == "factory":

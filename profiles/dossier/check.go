@@ -237,7 +237,7 @@ func (c *checker) pem(key, name string) {
 			return
 		}
 		if err != nil {
-			c.doc.Complain(key, "holds a %s that does not parse: %v", strings.ToLower(block.Type), err)
+			c.doc.Complain(key, "holds a %s that does not parse: is the file damaged?", strings.ToLower(block.Type))
 			return
 		}
 	}

@@ -138,7 +138,8 @@ type HTTPStep struct {
 	Basic   bool              `yaml:"basic,omitempty" json:"basic,omitempty"` // HTTP Basic with the arguments username and password
 }
 
-// MQTTStep connects, then publishes and/or subscribes. reply: {connack: int, messages: [{topic, payload, retained}]}.
+// MQTTStep connects, then publishes and/or subscribes. reply: {connack: int, suback: int
+// (-1: none), messages: [{topic, payload, json, retained}]}.
 type MQTTStep struct {
 	URL       string  `yaml:"url" json:"url"` // mqtt://host:1883 or mqtts://host:8883; "cloud" is the bench's own broker
 	ClientID  string  `yaml:"client_id,omitempty" json:"client_id,omitempty"`

@@ -53,7 +53,7 @@ func (s *Secret) DecodeStrict(n strict.Node) {
 		File string `yaml:"file"`
 		Env  string `yaml:"env"`
 	}
-	if !n.Decode(&from) {
+	if n.IsMapping() && !n.Decode(&from) {
 		return
 	}
 	if (from.File == "") == (from.Env == "") {

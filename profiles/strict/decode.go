@@ -25,6 +25,9 @@ type Node struct {
 // Text returns the value if it is a scalar written as text or number.
 func (n Node) Text() (string, bool) { return text(n.node) }
 
+// IsMapping tells whether the value is keys and values.
+func (n Node) IsMapping() bool { return isMapping(n.node) }
+
 // Decode reads the value into v, a pointer, and reports whether it did.
 func (n Node) Decode(v any) bool { return n.doc.decode(n.node, n.path, reflect.ValueOf(v).Elem()) }
 

@@ -57,10 +57,16 @@ type Broker struct {
 	published     []probes.Message
 	publishedSize int
 	forgotten     time.Time // the newest message that the record had no room for any more
-	retained      map[string]int
+	retained      map[string]kept
 	retainedSize  int
 	refused       uint64
 	greeted       map[string]bool
+}
+
+// kept is what the broker notes of a retained message; the library knows its time to the second only.
+type kept struct {
+	size int
+	at   time.Time
 }
 
 // StartBroker takes clients on the listeners until Close, which closes them too. Who comes by
@@ -73,7 +79,7 @@ func StartBroker(o BrokerOptions) (*Broker, error) {
 	capabilities.MaximumInflight = maxMQTTInflight
 	capabilities.ReceiveMaximum = maxMQTTInflight
 	capabilities.TopicAliasMaximum = 64
-	b := &Broker{o: o, retained: map[string]int{}, greeted: map[string]bool{}}
+	b := &Broker{o: o, retained: map[string]kept{}, greeted: map[string]bool{}}
 	b.server = mqtt.New(&mqtt.Options{
 		Capabilities: capabilities,
 		// The library's log quotes whole packets, hence secrets.
@@ -131,11 +137,13 @@ func (b *Broker) Retained(ctx context.Context) ([]probes.Message, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	var out []probes.Message
 	for topic, pk := range b.server.Topics.Retained.GetAll() {
 		if !strings.HasPrefix(topic, mqtt.SysPrefix) {
 			out = append(out, probes.Message{
-				At: time.Unix(pk.Created, 0).UTC(), Client: pk.Origin, Topic: topic, Payload: bytes.Clone(pk.Payload), Retain: true,
+				At: b.retained[topic].at, Client: pk.Origin, Topic: topic, Payload: bytes.Clone(pk.Payload), Retain: true,
 			})
 		}
 	}
@@ -224,18 +232,19 @@ func (b *Broker) record(client, topic string, payload []byte, retain bool) {
 func (b *Broker) keep(topic string, payload []byte) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	size, had := b.retained[topic]
+	old, had := b.retained[topic]
 	if len(payload) == 0 {
 		delete(b.retained, topic)
-		b.retainedSize -= size
+		b.retainedSize -= old.size
 		return true
 	}
-	grown := b.retainedSize - size + len(topic) + len(payload)
+	grown := b.retainedSize - old.size + len(topic) + len(payload)
 	if (!had && len(b.retained) >= maxRetained) || grown > maxRetainedBytes {
 		b.refused++
 		return false
 	}
-	b.retained[topic], b.retainedSize = len(topic)+len(payload), grown
+	b.retained[topic] = kept{size: len(topic) + len(payload), at: b.o.Now()}
+	b.retainedSize = grown
 	return true
 }
 

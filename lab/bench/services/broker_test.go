@@ -70,6 +70,7 @@ func TestBrokerIsTheDevicesCloud(t *testing.T) {
 	kept, err := b.Retained(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, []string{"T-1 thermostat/1/status=on"}, topics(kept))
+	assert.False(t, kept[0].At.Before(began))
 	seen, err := b.Published(t.Context(), began)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"T-1 thermostat/1/status=on", "T-1 thermostat/1/note=hello"}, topics(seen))

@@ -69,3 +69,17 @@ func (o *offer) gave(offset, n int) {
 		}
 	}
 }
+
+// tookBack takes back what gave counted and the network did not take. A byte that was sent before counts as
+// unsent again: rather too little than too much.
+func (o *offer) tookBack(offset, n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.fetched.Bytes -= int64(n)
+	for i := offset; i < offset+n && i < len(o.image); i++ {
+		if bit := uint64(1) << (i % 64); o.sent[i/64]&bit != 0 {
+			o.sent[i/64] &^= bit
+			o.left++
+		}
+	}
+}

@@ -53,12 +53,15 @@ func (c *counting) WriteHeader(status int) {
 	c.ResponseWriter.WriteHeader(status)
 }
 
-// Write passes a piece of the image on.
+// Write passes a piece of the image on. It is counted first, so that a device that has everything is known
+// to have it, and what could not be sent is taken back.
 func (c *counting) Write(p []byte) (int, error) {
-	n, err := c.ResponseWriter.Write(p)
-	if c.body && n > 0 {
-		c.o.gave(c.at, n)
-		c.at += n
+	if !c.body {
+		return c.ResponseWriter.Write(p)
 	}
+	c.o.gave(c.at, len(p))
+	n, err := c.ResponseWriter.Write(p)
+	c.o.tookBack(c.at+n, len(p)-n)
+	c.at += n
 	return n, err
 }

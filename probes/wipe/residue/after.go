@@ -3,11 +3,11 @@ package residue
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"assay/probes"
+	"assay/probes/credentials"
 )
 
 // maxDump bounds a dump of the storage: larger than the flash of what is tested here.
@@ -36,8 +36,8 @@ func (h *hunt) api(ctx context.Context, f *Facts) error {
 			return err
 		}
 		asked++
-		if slices.Contains([]probes.Outcome{probes.Done, probes.Refused, probes.Unexpected}, res.Outcome) {
-			answered++ // "there is no such thing" is an answer
+		if res.Outcome == probes.Done || res.Outcome == probes.Unexpected {
+			answered++ // "there is no such thing" is an answer; "you may not look" is none
 		}
 		f.APIFound = f.APIFound || h.in([]byte(res.Text))
 	}
@@ -70,7 +70,8 @@ func (h *hunt) storage(ctx context.Context, f *Facts) error {
 	return nil
 }
 
-// logins tries the planted account, then the login of the label as its control.
+// logins tries the planted account, then its two controls: an account that never was, since
+// a device that lets anybody in says nothing about the planted one, and the login of the label.
 func (h *hunt) logins(ctx context.Context, f *Facts) error {
 	login := probes.LoginPrefix + h.iface
 	if !h.can(login) {
@@ -82,6 +83,11 @@ func (h *hunt) logins(ctx context.Context, f *Facts) error {
 			return err
 		}
 		f.AccountAnswer, f.AccountAfter = res.Outcome, res.Outcome == probes.Done
+		stranger := probes.Args{probes.ArgUsername: credentials.Random(markLength), probes.ArgPassword: credentials.Random(markLength)}
+		if res, err = h.do(ctx, login, stranger); err != nil {
+			return err
+		}
+		f.StrangerAfter = res.Outcome == probes.Done
 	}
 	own, ok := h.bench.Device.Unit().Logins[h.iface]
 	if !ok {

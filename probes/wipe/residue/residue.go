@@ -52,6 +52,7 @@ type Facts struct {
 	AccountBefore bool           `json:"account_before"`    // control: the planted account could log in before
 	AccountAfter  bool           `json:"account_after"`     // the planted account can log in after the reset
 	AccountAnswer probes.Outcome `json:"account_outcome"`   // its login's outcome after the reset: "refused"; empty where there was no account
+	StrangerAfter bool           `json:"stranger_after"`    // control: an account that never was gets in as well; then nothing is shown by the planted one
 
 	APIFound    bool `json:"api_found"`    // a mark came back from a read- operation
 	APISearched bool `json:"api_searched"` // every read- operation was answered
