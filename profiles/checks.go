@@ -84,6 +84,7 @@ func (l *loader) check(doc *strict.Doc, key string, c Check) *CompiledCheck {
 	out.given = l.compile(doc, env, key+".given", c.Given)
 	out.expect = l.compile(doc, env, key+".expect", c.Expect)
 	out.contradicts = l.compile(doc, env, key+".contradicts", c.Contradicts)
+	out.asks, out.needs = names(out.given, out.expect), names(out.given, out.expect, out.contradicts)
 	l.step(doc, key+".with", out)
 	return out
 }

@@ -17,14 +17,14 @@ import (
 var ErrMisfit = errors.New("the facts do not fit the probe's schema")
 
 // Decode reads the facts of an observation by the schema: whole numbers as int64,
-// others as float64. Facts of the schema's own version must fit exactly; those of
-// another version must have what is needed, rightly typed.
-func (s Schema) Decode(version string, facts json.RawMessage, needed []string) (map[string]any, error) {
+// others as float64. Facts of the schema's own version must fit exactly. Those of another
+// version must only be rightly typed: Missing tells whether they are enough for a check.
+func (s Schema) Decode(version string, facts json.RawMessage) (map[string]any, error) {
 	raw, err := flatObject(facts)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMisfit, err)
 	}
-	out := map[string]any{}
+	out := make(map[string]any, len(raw))
 	for _, name := range slices.Sorted(maps.Keys(raw)) {
 		t, ok := s.Facts[name]
 		if !ok {
@@ -37,15 +37,20 @@ func (s Schema) Decode(version string, facts json.RawMessage, needed []string) (
 			return nil, fmt.Errorf("%w: fact %s is %w", ErrMisfit, name, err)
 		}
 	}
-	if version == s.Version {
-		needed = slices.Sorted(maps.Keys(s.Facts))
-	}
-	for _, name := range needed {
-		if _, ok := out[name]; !ok {
-			return nil, fmt.Errorf("%w: fact %s is missing", ErrMisfit, name)
-		}
+	if version == s.Version && len(out) < len(s.Facts) {
+		return nil, Missing(out, slices.Sorted(maps.Keys(s.Facts)))
 	}
 	return out, nil
+}
+
+// Missing returns ErrMisfit with the first of the needed facts that is not there, or nil.
+func Missing(facts map[string]any, needed []string) error {
+	for _, name := range needed {
+		if _, ok := facts[name]; !ok {
+			return fmt.Errorf("%w: fact %s is missing", ErrMisfit, name)
+		}
+	}
+	return nil
 }
 
 // flatObject reads one JSON object and refuses a name that stands in it twice: a

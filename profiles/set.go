@@ -45,6 +45,7 @@ type CompiledCheck struct {
 	Params json.RawMessage // every parameter of the probe, defaults included
 
 	words                      map[string]string
+	asks, needs                []string
 	given, expect, contradicts *expr.Program
 }
 
@@ -90,10 +91,10 @@ func (c *CompiledCheck) Shows(facts map[string]any) (bool, error) {
 }
 
 // Asks lists the facts that given and expect name, sorted.
-func (c *CompiledCheck) Asks() []string { return names(c.given, c.expect) }
+func (c *CompiledCheck) Asks() []string { return c.asks }
 
 // Needs lists the facts that the check cannot do without, sorted.
-func (c *CompiledCheck) Needs() []string { return names(c.given, c.expect, c.contradicts) }
+func (c *CompiledCheck) Needs() []string { return c.needs }
 
 func names(programs ...*expr.Program) []string {
 	var out []string

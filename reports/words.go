@@ -3,6 +3,8 @@ package reports
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"assay/lab/bench"
@@ -56,6 +58,22 @@ func (r *Report) Frame(observation string) string {
 		return s
 	}
 	return ""
+}
+
+// Label names a step for people: the probe and what tells it from its sisters, e.g.
+// "update/refusal older https"; times and counts are left out.
+func Label(probe string, with json.RawMessage) string {
+	var parameters map[string]any
+	if json.Unmarshal(with, &parameters) != nil {
+		return probe
+	}
+	label := probe
+	for _, name := range slices.Sorted(maps.Keys(parameters)) {
+		if word, ok := parameters[name].(string); ok && word != "" {
+			label += " " + word
+		}
+	}
+	return label
 }
 
 // Packets decodes the first frames of an observation from the recorded capture.

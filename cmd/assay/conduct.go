@@ -42,11 +42,11 @@ type offer struct {
 	missing []bench.Missing
 }
 
-// newSession makes the run's folder. It never reuses one: evidence is not overwritten.
-func newSession(in *inputs, out string, key *signer, p *progress) (*session, error) {
+// newSession makes the folder of a run of one unit. It never reuses one: evidence is not overwritten.
+func newSession(model, unit, out string, key *signer, p *progress) (*session, error) {
 	at := time.Now().UTC().Format("20060102T150405Z")
-	s := &session{in: in, signer: key, progress: p, operator: operator()}
-	s.id = tidy(in.dossier.Product.Model) + "-" + tidy(in.unit.ID) + "-" + at
+	s := &session{signer: key, progress: p, operator: operator()}
+	s.id = tidy(model) + "-" + tidy(unit) + "-" + at
 	base := filepath.Join(out, s.id)
 	for n := 1; ; n++ {
 		s.dir = base
@@ -86,6 +86,7 @@ func operator() string {
 func (s *session) conduct(ctx context.Context, has offer, put build) (*reports.Report, error) {
 	steps, err := s.in.makePlan(has.has, has.missing)
 	if err != nil {
+		s.discard()
 		return nil, err
 	}
 	journal, err := evidence.Create(s.dir, time.Now)
@@ -96,7 +97,7 @@ func (s *session) conduct(ctx context.Context, has offer, put build) (*reports.R
 	s.progress.doing("putting up the bench")
 	b, err := put(ctx, bench.Options{Dir: s.dir, Dossier: s.in.dossier, Unit: s.in.unit.ID, File: s.in.file, Person: person(), Log: s.progress.story})
 	if err != nil {
-		return nil, s.noBench(err)
+		return nil, s.noBench(errors.Join(err, journal.Close()))
 	}
 	defer b.Close()
 	if err := lab.Open(journal, s.begin(), s.in.dossier, s.in.set, b.Description(), steps); err != nil {
@@ -134,6 +135,11 @@ func (s *session) finish(ctx context.Context, b *bench.Bench, j *evidence.Journa
 		stats := b.Capture.Stats()
 		end.Capture, end.Frames, end.Dropped = lab.FileCapture, stats.Frames, stats.Dropped
 		if _, err := j.AddFile(lab.FileCapture, "application/x-pcapng", filepath.Join(s.dir, lab.FileCapture)); err != nil {
+			return err
+		}
+	}
+	if b.DeviceLog != "" {
+		if _, err := j.AddFile(filepath.Base(b.DeviceLog), "text/plain", b.DeviceLog); err != nil {
 			return err
 		}
 	}
@@ -176,10 +182,8 @@ func (s *session) seal(ctx context.Context) (*reports.Report, error) {
 		return nil, s.cannotWrite(err)
 	}
 	// The sealed file holds the journal and every artefact, and was read back whole.
-	for _, name := range []string{"journal.jsonl", "files"} {
-		if err := os.RemoveAll(filepath.Join(s.dir, name)); err != nil {
-			return nil, s.cannotWrite(err)
-		}
+	if err := s.unrecord(); err != nil {
+		return nil, s.cannotWrite(err)
 	}
 	return r, nil
 }
@@ -192,11 +196,39 @@ func (s *session) begin() lab.Begin {
 	}
 }
 
+// noBench explains why there is no bench. Nothing was observed, so no empty record is left behind.
 func (s *session) noBench(err error) error {
-	if errors.Is(err, context.Canceled) {
+	switch {
+	case errors.Is(err, context.Canceled):
+		s.discard()
 		return &complaint{exitIncomplete, errors.New("stopped before the bench was up; nothing was observed"), ""}
+	case errors.Is(err, bench.ErrInput):
+		s.discard()
+		hint := hintOf(err)
+		if hint == "" {
+			hint = "mend what it names; nothing was asked of the device"
+		}
+		return unusable(err, hint)
+	}
+	_ = s.unrecord()
+	// What the capture or the device's own log tell of the attempt is left to look at.
+	if os.Remove(s.dir) != nil {
+		s.progress.story("what there is of the attempt is in " + s.dir)
 	}
 	return benchFailed(fmt.Errorf("put up the bench: %w", err), hintOf(err))
+}
+
+// discard takes back the folder of a run in which nothing was observed.
+func (s *session) discard() { _ = os.RemoveAll(s.dir) }
+
+// unrecord takes the journal and its files out of the run's folder.
+func (s *session) unrecord() error {
+	for _, name := range []string{"journal.jsonl", "files"} {
+		if err := os.RemoveAll(filepath.Join(s.dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *session) cannotWrite(err error) error {

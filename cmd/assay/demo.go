@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -12,9 +13,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"assay/lab"
 	"assay/lab/bench"
 	"assay/lab/refdevice"
 )
+
+// demoUnit is the unit of the batch that is tested; the other one only has a label.
+const demoUnit = "unit-1"
 
 // demoFlags are demo's own, beside those of every run.
 type demoFlags struct {
@@ -89,33 +94,37 @@ func demo(cmd *cobra.Command, f demoFlags) error {
 
 // demoOn makes a product and tests its first unit on the bench that is possible here.
 func demoOn(cmd *cobra.Command, f demoFlags, why error) error {
-	p := newProgress(os.Stderr, f.quiet)
+	p := newProgress(os.Stderr, f.quiet, f.verbose)
 	defer p.end()
 	reduced := !bench.Inside()
 	if reduced {
 		sayReduced(p, why)
 	}
-	work, err := os.MkdirTemp("", "assay-demo-")
-	if err != nil {
-		return benchFailed(fmt.Errorf("make a folder for the reference device: %w", err), "is the disk full?")
-	}
-	defer os.RemoveAll(work)
-	p.doing("manufacturing a thermostat")
-	product, err := manufacture(work, f.flaws, reduced)
-	if err != nil {
-		return benchFailed(err, "")
-	}
-	in, err := readInputs(product.Dossier, f.profile, "", product.Units[0].ID)
-	if err != nil {
-		return err
-	}
 	key, err := newSigner(f.key)
 	if err != nil {
 		return err
 	}
-	s, err := newSession(in, f.out, key, p)
+	s, err := newSession(refdevice.Model, demoUnit, f.out, key, p)
 	if err != nil {
 		return err
+	}
+	// The device lives below the run's folder, so that a run that is killed leaves nothing elsewhere.
+	place := filepath.Join(s.dir, "device")
+	defer os.RemoveAll(place)
+	p.doing("manufacturing a thermostat")
+	product, err := manufacture(place, f.flaws, reduced)
+	if err != nil {
+		s.discard()
+		return benchFailed(err, "is the disk full?")
+	}
+	if s.in, err = readInputs(product.Dossier, f.profile, "", demoUnit); err != nil {
+		s.discard()
+		return err
+	}
+	// An example to write one's own after; without secrets, as the evidence has it.
+	if err := os.WriteFile(filepath.Join(s.dir, lab.FileDossier), s.in.dossier.Redacted(), 0o644); err != nil {
+		s.discard()
+		return benchFailed(fmt.Errorf("write the device's dossier: %w", err), "is the disk full?")
 	}
 	s.note = deviceNote(f.flaws)
 	mode, put := bench.ModeReference, bench.Reference
@@ -124,7 +133,7 @@ func demoOn(cmd *cobra.Command, f demoFlags, why error) error {
 	}
 	device := &bench.Simulated{Config: product.Units[0].Config, Flash: product.Units[0].Flash, MAC: product.Units[0].MAC,
 		Args: []string{refdeviceVerb, "--config", product.Units[0].Config}}
-	has, missing := bench.Offers(mode, nil, in.dossier)
+	has, missing := bench.Offers(mode, nil, s.in.dossier)
 	r, err := s.conduct(cmd.Context(), offer{has, missing}, func(ctx context.Context, o bench.Options) (*bench.Bench, error) {
 		o.Device = device
 		return put(ctx, o)

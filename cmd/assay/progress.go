@@ -9,23 +9,25 @@ import (
 	"time"
 
 	"assay/lab"
+	"assay/reports"
 )
 
 // progress draws how far a run has come: one moving line on a terminal, one line
 // a step elsewhere. It is told by the loop and ticks by itself, so that a long
 // step is seen to live.
 type progress struct {
-	w     io.Writer
-	live  bool
-	mu    sync.Mutex // guards what follows
-	line  string
-	since time.Time
-	quit  chan struct{}
-	done  sync.WaitGroup
+	w       io.Writer
+	live    bool
+	verbose bool
+	mu      sync.Mutex // guards what follows
+	line    string
+	since   time.Time
+	quit    chan struct{}
+	done    sync.WaitGroup
 }
 
-func newProgress(f *os.File, quiet bool) *progress {
-	p := &progress{w: f, live: terminal(f), quit: make(chan struct{})}
+func newProgress(f *os.File, quiet, verbose bool) *progress {
+	p := &progress{w: f, live: terminal(f), verbose: verbose, quit: make(chan struct{})}
 	if quiet {
 		p.w = io.Discard
 	}
@@ -79,7 +81,7 @@ func (p *progress) clear() {
 // step is the run loop's watcher.
 func (p *progress) step(e lab.Event) {
 	if e.Observation == nil {
-		p.doing("[%d/%d] %s", e.Number, e.Of, e.Step.ID)
+		p.doing("[%d/%d] %s", e.Number, e.Of, reports.Label(e.Step.Probe, e.Step.With))
 		return
 	}
 	o := e.Observation
@@ -93,7 +95,7 @@ func (p *progress) step(e lab.Event) {
 		note = "the device does not answer afterwards"
 	}
 	took := o.End.Sub(o.Start).Seconds()
-	p.say("%s", strings.TrimRight(fmt.Sprintf("[%2d/%d] %s %-55s %5.1fs  %s", e.Number, e.Of, mark, e.Step.ID, took, note), " "))
+	p.say("%s", strings.TrimRight(fmt.Sprintf("[%2d/%d] %s %-42s %5.1fs  %s", e.Number, e.Of, mark, reports.Label(o.Probe, o.With), took, note), " "))
 }
 
 // end stops the drawing.
@@ -110,5 +112,9 @@ func (p *progress) end() {
 	p.done.Wait()
 }
 
-// story writes a line that the bench tells.
-func (p *progress) story(line string) { p.say("  %s", line) }
+// story writes a line that the bench tells, for those who asked for it.
+func (p *progress) story(line string) {
+	if p.verbose {
+		p.say("  %s", line)
+	}
+}

@@ -13,7 +13,7 @@ import (
 // runFlags are the flags of every verb that runs a device.
 type runFlags struct {
 	profile, out, key, format, unit string
-	quiet                           bool
+	quiet, verbose                  bool
 }
 
 func (f *runFlags) add(cmd *cobra.Command) {
@@ -21,6 +21,7 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.out, "out", "assay-runs", "folder for the run's own folder")
 	cmd.Flags().StringVar(&f.key, "key", "", "the lab's private key (PEM); without it, one for this run only")
 	cmd.Flags().BoolVar(&f.quiet, "quiet", false, "no story on stderr")
+	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "tell what the bench's servers see, too")
 	formatFlag(cmd, &f.format, "text", "json")
 }
 
@@ -53,13 +54,17 @@ func run(cmd *cobra.Command, dossierPath, benchPath string, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	p := newProgress(os.Stderr, f.quiet)
+	p := newProgress(os.Stderr, f.quiet, f.verbose)
 	defer p.end()
-	s, err := newSession(in, f.out, key, p)
+	s, err := newSession(in.dossier.Product.Model, in.unit.ID, f.out, key, p)
 	if err != nil {
 		return err
 	}
+	s.in = in
 	has, missing := bench.Offers(bench.ModeAttached, in.file, in.dossier)
+	for _, m := range missing {
+		p.say("without %s: %s. To mend it: %s", m.Instrument, m.Because, m.Mend)
+	}
 	r, err := s.conduct(cmd.Context(), offer{has, missing}, func(ctx context.Context, o bench.Options) (*bench.Bench, error) {
 		return bench.Attached(ctx, o)
 	})

@@ -90,7 +90,7 @@ func selftest(cmd *cobra.Command, out, format string, jobs int, only []string) e
 	if err := bench.Preflight(ctx); err != nil {
 		record.Bench, record.Missing = bench.ModeReduced, err.Error()
 	}
-	p := newProgress(os.Stderr, false)
+	p := newProgress(os.Stderr, false, false)
 	defer p.end()
 	record.Trials = trials(only)
 	runTrials(ctx, p, record.Trials, out, jobs)
@@ -146,19 +146,32 @@ func trials(only []string) []trial {
 	return all
 }
 
+// slowFirst orders the trials so that those which wait longest do not begin last:
+// a device that takes no image lets every question about updates run into its deadline.
+func slowFirst(all []trial) []*trial {
+	order := make([]*trial, len(all))
+	for i := range all {
+		order[i] = &all[i]
+	}
+	updates := func(t *trial) int {
+		return slices.IndexFunc(t.Must, func(id string) bool { return strings.HasPrefix(id, "update/") })
+	}
+	slices.SortStableFunc(order, func(a, b *trial) int { return updates(b) - updates(a) })
+	return order
+}
+
 // runTrials runs every device, some at the same time: each has a bench of its own.
 func runTrials(ctx context.Context, p *progress, all []trial, out string, jobs int) {
 	var wait sync.WaitGroup
 	slots := make(chan struct{}, max(1, jobs))
 	done := 0
 	var mu sync.Mutex
-	for i := range all {
+	for _, t := range slowFirst(all) {
 		wait.Add(1)
 		slots <- struct{}{}
 		go func() {
 			defer wait.Done()
 			defer func() { <-slots }()
-			t := &all[i]
 			t.run(ctx, out)
 			mu.Lock()
 			defer mu.Unlock()

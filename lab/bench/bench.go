@@ -58,6 +58,7 @@ type Bench struct {
 	Probes      *probes.Bench
 	Capture     *capture.Capture // nil: nothing is captured
 	CaptureFile string           // where it is written
+	DeviceLog   string           // what a reference device's process said; whole once the bench is closed; empty: there is none
 	Missing     []Missing
 
 	description Description

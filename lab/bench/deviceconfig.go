@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -53,6 +54,7 @@ func freePorts(n int) ([]int, error) {
 // A machine is a reference device that has not been started yet.
 type machine struct {
 	config   refdevice.Config
+	file     string // the configuration as the device will read it
 	args     []string
 	pristine []byte // its flash as delivered
 }
@@ -92,6 +94,7 @@ func prepare(o Options, change func(*refdevice.Config)) (*machine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the device's configuration: %w: %w", err, probes.ErrBench)
 	}
+	m.file = own
 	for i, a := range m.args {
 		if a == o.Device.Config {
 			m.args[i] = own
@@ -99,6 +102,9 @@ func prepare(o Options, change func(*refdevice.Config)) (*machine, error) {
 	}
 	return m, nil
 }
+
+// discard takes the configuration away again: a device reads it once, before it is told to start.
+func (m *machine) discard() { _ = os.Remove(m.file) }
 
 // renew takes the power from the device, puts its flash back as delivered, forgets what its cloud keeps, and
 // gives it the power again.

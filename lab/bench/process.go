@@ -36,9 +36,19 @@ type process struct {
 	told    chan struct{} // closed and replaced whenever an answer arrives
 }
 
+// startProcess starts the device's process and keeps its log.
+func (b *Bench) startProcess(o Options, args []string, private bool) (*process, error) {
+	log := filepath.Join(o.Dir, "device-"+filepath.Base(o.Unit)+".log")
+	p, err := startProcess(log, args, private)
+	if err == nil {
+		b.DeviceLog = log
+	}
+	return p, err
+}
+
 // startProcess starts the device's process; it waits for its first line. private gives it a network
 // and mounts of its own.
-func startProcess(dir, unit string, args []string, private bool) (*process, error) {
+func startProcess(log string, args []string, private bool) (*process, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("start the device: %w: %w", err, probes.ErrBench)
@@ -47,7 +57,7 @@ func startProcess(dir, unit string, args []string, private bool) (*process, erro
 		program = "/proc/self/exe" // still there when the file was replaced
 	}
 	p := &process{ended: make(chan struct{}), answers: map[string]int{}, told: make(chan struct{})}
-	if p.log, err = os.OpenFile(filepath.Join(dir, "device-"+unit+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
+	if p.log, err = os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
 		return nil, fmt.Errorf("start the device: %w: %w", err, probes.ErrBench)
 	}
 	p.cmd = exec.Command(program, args...) //nolint:gosec // this very program

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"path/filepath"
 
 	"assay/lab/refdevice"
 )
@@ -46,8 +45,9 @@ func (b *Bench) reduced(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	defer m.discard()
 	b.host = func() string { return loopback }
-	p, err := startProcess(o.Dir, filepath.Base(o.Unit), m.args, false)
+	p, err := b.startProcess(o, m.args, false)
 	if err != nil {
 		return err
 	}

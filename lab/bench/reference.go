@@ -51,6 +51,7 @@ func (b *Bench) reference(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	defer m.discard()
 	mac, err := net.ParseMAC(m.config.MAC)
 	if err != nil {
 		return unusable(fmt.Errorf("device's MAC address: %w", err))
@@ -88,7 +89,7 @@ func (b *Bench) reference(ctx context.Context, o Options) error {
 	if err := b.capture(ctx, capture.Options{Interface: segment.BenchEnd, Path: filepath.Join(o.Dir, captureName), MAC: mac}); err != nil {
 		return err
 	}
-	p, err := startProcess(o.Dir, filepath.Base(o.Unit), m.args, true)
+	p, err := b.startProcess(o, m.args, true)
 	if err != nil {
 		return err
 	}

@@ -20,8 +20,11 @@ var page string
 //go:embed page.css
 var style string
 
-// packetsShown bounds the packets printed for one observation; the capture has all of them.
-const packetsShown = 40
+// Bounds of the packets that are printed for one observation; the capture has all of them.
+const (
+	packetsRead  = 600
+	packetsShown = 30
+)
 
 // Write renders the report.
 func Write(w io.Writer, r *reports.Report) error {

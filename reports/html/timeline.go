@@ -13,7 +13,7 @@ import (
 // timeline draws when each step ran and how its worst check came out. Every text in
 // it is escaped; the numbers are ours.
 func timeline(r *reports.Report) template.HTML {
-	const left, width, row = 360.0, 600.0, 22.0
+	const left, width, row = 270.0, 690.0, 22.0
 	worst := verdicts(r)
 	end := r.Started.Add(time.Second)
 	for _, o := range r.Observations {
@@ -33,7 +33,7 @@ func timeline(r *reports.Report) template.HTML {
 		y := row * float64(i)
 		x := left + o.Start.Sub(r.Started).Seconds()*scale
 		w := max(2, o.End.Sub(o.Start).Seconds()*scale)
-		name := template.HTMLEscapeString(short(o.Step, 50))
+		name := template.HTMLEscapeString(short(reports.Label(o.Probe, o.With), 40))
 		fmt.Fprintf(&b, `<text x="0" y="%g">%s</text><rect class="bar b-%s" x="%.1f" y="%g" width="%.1f" height="14" rx="2"><title>%s %.1f s</title></rect>`,
 			y+14, name, worst[o.ID], x, y+3, w, name, o.End.Sub(o.Start).Seconds())
 	}

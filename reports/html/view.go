@@ -97,21 +97,22 @@ func check(r *reports.Report, c verdict.Check, under string, seen map[string]pro
 	return v
 }
 
-// packets are the first frames of an observation, decoded.
+// packets are the first telling frames of an observation, decoded. Bare TCP
+// handshakes and acknowledgements are left to the capture.
 func packets(r *reports.Report, o probes.Observation) ([]packet, string) {
-	lines, err := r.Packets(o, packetsShown)
+	lines, err := r.Packets(o, packetsRead)
 	if err != nil {
 		return nil, "The packets cannot be shown: " + err.Error()
 	}
 	var out []packet
 	for _, l := range lines {
-		out = append(out, packet{fmt.Sprint(l.Frame), l.At.UTC().Format("15:04:05.000000"), l.Source, l.Destination, l.Protocol, l.Info})
+		if l.Protocol == "TCP" || len(out) == packetsShown {
+			continue
+		}
+		out = append(out, packet{fmt.Sprint(l.Frame), l.At.UTC().Format("15:04:05.000"), l.Source, l.Destination, l.Protocol, l.Info})
 	}
-	total := int(o.Frames.Last - o.Frames.First + 1)
-	if total > len(out) {
-		return out, fmt.Sprintf("The first %d of %d frames; the capture in the evidence has all of them.", len(out), total)
-	}
-	return out, ""
+	total := o.Frames.Last - o.Frames.First + 1
+	return out, fmt.Sprintf("%d of %d frames, without bare TCP; the capture in the evidence has all of them.", len(out), total)
 }
 
 // facts lists a flat JSON object in its own order.

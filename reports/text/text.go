@@ -14,7 +14,7 @@ import (
 
 // Write prints a report. Colour is for terminals.
 func Write(w io.Writer, r *reports.Report, colour bool) error {
-	p := &printer{colour: colour}
+	p := &printer{colour: colour, told: map[string]string{}}
 	p.linef("%s %s, firmware %s: unit %s", r.Device.Manufacturer, r.Device.Model, r.Device.Firmware, unit(r))
 	if r.Note != "" {
 		p.linef("%s", r.Note)
@@ -46,6 +46,7 @@ func unit(r *reports.Report) string {
 type printer struct {
 	strings.Builder
 	colour bool
+	told   map[string]string // check -> requirement under which it was told
 }
 
 func (p *printer) linef(format string, args ...any) {
@@ -63,8 +64,25 @@ func (p *printer) profile(r *reports.Report, v verdict.Result) {
 		if req.Verdict == verdict.Pass {
 			continue
 		}
-		p.linef("\n%s %s %s: %s", p.paint(string(req.Verdict)), req.Standard, req.ID, req.Reason)
-		for _, c := range req.Checks {
+		p.requirement(r, req)
+	}
+}
+
+// requirement prints what kept one requirement from passing. A check that several
+// requirements name is told once.
+func (p *printer) requirement(r *reports.Report, req verdict.Requirement) {
+	p.linef("\n%s %s %s: %s", p.paint(string(req.Verdict)), req.Standard, req.ID, req.Title)
+	if len(req.Checks) == 0 || req.Verdict == verdict.NotApplicable {
+		p.linef("    %s", req.Reason)
+		return
+	}
+	for _, c := range req.Checks {
+		switch first, told := p.told[c.ID]; {
+		case c.Verdict == verdict.Pass:
+		case told:
+			p.linef("  %s %s: as told under %s", p.paint(reports.Sign(c.Verdict)), c.ID, first)
+		default:
+			p.told[c.ID] = req.ID
 			p.check(r, c)
 		}
 	}
@@ -72,9 +90,6 @@ func (p *printer) profile(r *reports.Report, v verdict.Result) {
 
 // check prints one check that did not pass.
 func (p *printer) check(r *reports.Report, c verdict.Check) {
-	if c.Verdict == verdict.Pass {
-		return
-	}
 	p.linef("  %s %s: %s", p.paint(reports.Sign(c.Verdict)), c.ID, c.Reason)
 	if c.Verdict == verdict.Fail && c.Remedy != "" {
 		p.linef("      mend: %s", c.Remedy)

@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"assay/profiles"
@@ -15,6 +16,9 @@ import (
 // the denied feature; where the profile could have shown it and nobody looked, it is open.
 func (j *judge) applies(c profiles.Condition) (Verdict, string) {
 	denied := func(f string) bool { _, no := j.d.Lacks(f); return no }
+	if !slices.ContainsFunc(c.Features(), denied) {
+		return Pass, "" // what is not denied is there, and a condition only asks for what is there
+	}
 	justified := func(f string) bool { _, seen := j.shown[f]; return j.d.Spared(f) && !seen }
 	closed := func(f string) bool { return justified(f) && j.open[f] == "" }
 	switch {

@@ -79,7 +79,9 @@ func observe(t testing.TB, set *profiles.Set, s plan.Step, attempt int, changes 
 	}
 	for _, c := range append([]change{fine[s.Probe]}, changes...) {
 		for name, v := range c {
-			require.Contains(t, facts, name, s.Probe)
+			if _, ok := facts[name]; !ok {
+				require.Fail(t, "no such fact", "%s of %s", name, s.Probe)
+			}
 			facts[name] = v
 		}
 	}

@@ -76,7 +76,7 @@ func (j *judge) look() {
 	j.shown, j.open = map[string]sight{}, map[string]string{}
 	for _, c := range j.set.Checks() {
 		rec := j.records[c.Step]
-		j.readings[c.ID] = j.read(c, rec)
+		j.readings[c.ID] = read(c, rec)
 		if _, denied := j.d.Lacks(c.Feature); c.Feature == "" || !denied {
 			continue
 		}
@@ -97,7 +97,7 @@ func (j *judge) look() {
 func (j *judge) shows(c *profiles.CompiledCheck, rec *stepRecord) (id string, seen bool, why string) {
 	why = rec.unsettled(c.Step)
 	for _, o := range rec.answers() {
-		facts, err := j.set.Schemas[c.Probe].Decode(o.Version, o.Facts, c.Needs())
+		facts, err := o.read(c)
 		if err != nil {
 			why = err.Error()
 			continue
@@ -118,7 +118,7 @@ func (j *judge) shows(c *profiles.CompiledCheck, rec *stepRecord) (id string, se
 
 // read gives what a step's record says about a check: the worst of all answers. An
 // error of the bench counts until a later attempt is answered.
-func (j *judge) read(c *profiles.CompiledCheck, rec *stepRecord) reading {
+func read(c *profiles.CompiledCheck, rec *stepRecord) reading {
 	if rec == nil {
 		return reading{verdict: Inconclusive, reason: "not asked: no observation of " + c.Step + " is on record"}
 	}
@@ -138,7 +138,7 @@ func (j *judge) read(c *profiles.CompiledCheck, rec *stepRecord) reading {
 		case o.NotAsked != "":
 			take(reading{verdict: Inconclusive, reason: "not asked: " + clip(o.NotAsked), id: o.ID})
 		default:
-			take(j.compare(c, o))
+			take(compare(c, o))
 		}
 	}
 	if rec.gap != "" {
@@ -148,9 +148,9 @@ func (j *judge) read(c *profiles.CompiledCheck, rec *stepRecord) reading {
 }
 
 // compare holds one answered observation against a check.
-func (j *judge) compare(c *profiles.CompiledCheck, o *entry) reading {
+func compare(c *profiles.CompiledCheck, o *entry) reading {
 	r := reading{verdict: Inconclusive, id: o.ID}
-	facts, err := j.set.Schemas[c.Probe].Decode(o.Version, o.Facts, c.Needs())
+	facts, err := o.read(c)
 	if err != nil {
 		r.reason = err.Error()
 		return r

@@ -3,6 +3,7 @@ package verdict
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,24 +21,34 @@ type stepRecord struct {
 
 type entry struct {
 	probes.Observation
-	broken     string // why it says nothing
-	superseded bool   // it has no answer, and a later attempt has one
+	broken     string         // why it says nothing
+	superseded bool           // it has no answer, and a later attempt has one
+	facts      map[string]any // decoded, where they fit
+	misfit     error          // why they do not
+}
+
+// read returns the facts for a check.
+func (e *entry) read(c *profiles.CompiledCheck) (map[string]any, error) {
+	if e.misfit != nil {
+		return nil, e.misfit
+	}
+	return e.facts, profiles.Missing(e.facts, c.Needs())
 }
 
 // record sorts observations by the steps that the profile asks. One that no check of
 // the profile asks for is left out.
 func record(d *dossier.Dossier, set *profiles.Set, obs []probes.Observation) map[string]*stepRecord {
 	records := map[string]*stepRecord{}
-	steps := map[string]bool{}
+	steps := map[string]json.RawMessage{} // with their parameters
 	for _, c := range set.Checks() {
-		steps[c.Step] = true
+		steps[c.Step] = c.Params
 	}
 	units := map[string]bool{}
 	for _, u := range d.Units {
 		units[u.ID] = true
 	}
 	put := func(step string, e *entry) {
-		if !steps[step] {
+		if steps[step] == nil {
 			return
 		}
 		if records[step] == nil {
@@ -50,12 +61,17 @@ func record(d *dossier.Dossier, set *profiles.Set, obs []probes.Observation) map
 		asked := o.Step
 		if schema, ok := set.Schemas[o.Probe]; !ok {
 			e.broken = fmt.Sprintf("observation %s is by probe %q, which the profile does not know", clip(o.ID), clip(o.Probe))
+		} else if bytes.Equal(o.With, steps[o.Step]) {
+			// just as the planner wrote it
 		} else if _, id, err := schema.FillJSON(o.With); err != nil {
 			e.broken = fmt.Sprintf("observation %s has unusable parameters: %v", clip(o.ID), err)
 		} else if asked = id; asked != o.Step {
 			// Neither of the two steps may profit from it, and none may lose sight of it.
 			e.broken = fmt.Sprintf("observation %s says that it is of %s, but its parameters are those of %s", clip(o.ID), clip(o.Step), asked)
 			put(o.Step, e)
+		}
+		if e.broken == "" && len(o.Facts) > 0 {
+			e.facts, e.misfit = set.Schemas[o.Probe].Decode(o.Version, o.Facts)
 		}
 		put(asked, e)
 	}

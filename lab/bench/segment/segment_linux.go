@@ -68,6 +68,7 @@ func (s *Segment) mounts(o Options) error {
 	if err == nil {
 		err = unix.Mount(resolv, "/etc/resolv.conf", "", unix.MS_BIND, "")
 	}
+	_ = os.Remove(resolv) // the mount keeps it
 	if err != nil {
 		s.notes = append(s.notes, "no resolv.conf of our own ("+err.Error()+"): the bench resolves names as the host does")
 	}
