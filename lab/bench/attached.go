@@ -48,6 +48,9 @@ func (b *Bench) attached(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	if err := routed(ctx, unit.Host, up); err != nil {
+		return err
+	}
 	b.description.Interfaces = []segment.Interface{{Name: up.Name, MAC: up.HardwareAddr.String(), Address: addresses(up)}}
 	if err := b.watch(ctx, o, unit); err != nil {
 		return err

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"assay/lab/bench"
+	"assay/probes/catalog"
+	"assay/profiles/dossier"
+)
+
+// blocks are the README's fenced blocks of one language.
+func blocks(t *testing.T, language string) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	require.NoError(t, err)
+	var out []string
+	for _, m := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		out = append(out, m[1])
+	}
+	require.NotEmpty(t, out)
+	return out
+}
+
+// TestReadmeCommandsExist parses every command line of the README with the program's own flags.
+func TestReadmeCommandsExist(t *testing.T) {
+	tried := 0
+	for _, block := range blocks(t, "sh") {
+		for _, line := range strings.Split(block, "\n") {
+			line, _, _ = strings.Cut(line, "#")
+			words := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "go run ./cmd/"))
+			if len(words) == 0 || words[0] != "assay" && words[0] != "./assay" {
+				continue
+			}
+			cmd, rest, err := command().Find(words[1:])
+			require.NoError(t, err, line)
+			require.NoError(t, cmd.ParseFlags(rest), line)
+			require.NoError(t, cmd.ValidateArgs(cmd.Flags().Args()), line)
+			tried++
+		}
+	}
+	require.Greater(t, tried, 6)
+}
+
+// TestReadmeFirstDevice loads the three files of the README's first real device.
+func TestReadmeFirstDevice(t *testing.T) {
+	t.Setenv("GATE_1_PASSWORD", "one of a kind")
+	t.Setenv("GATE_2_PASSWORD", "another of a kind")
+	dir := t.TempDir()
+	name := regexp.MustCompile(`^# (\S+\.yaml)\n`)
+	for _, block := range blocks(t, "yaml") {
+		if m := name.FindStringSubmatch(block); m != nil {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, m[1]), []byte(block), 0o600))
+		}
+	}
+	d, err := dossier.Read(filepath.Join(dir, "gate.yaml"))
+	require.NoError(t, err)
+	set, err := loadProfile(filepath.Join(dir, "logins.yaml"), catalog.All())
+	require.NoError(t, err)
+	file, err := bench.ReadFile(filepath.Join(dir, "bench.yaml"))
+	require.NoError(t, err)
+	in := &inputs{dossier: d, set: set, kinds: catalog.All(), file: file}
+	has, missing := bench.Offers(bench.ModeAttached, file, d)
+	p, err := in.makePlan(has, missing)
+	require.NoError(t, err)
+	asked := 0
+	for _, s := range p.Steps {
+		if s.NotAsked == "" {
+			asked++
+		}
+	}
+	require.Equal(t, 2, asked, "the two questions about MQTT logins")
+}
