@@ -44,7 +44,7 @@ func List(fsys fs.FS) ([]string, error) {
 // What it lacks of features comes from Embedded.
 func Load(fsys fs.FS, id string, schemas map[string]Schema) (*Set, error) {
 	if !idPattern.MatchString(id) {
-		return nil, fmt.Errorf("load profile %q: %w: an id has lower case letters, digits, - and .", id, ErrNoProfile)
+		return nil, fmt.Errorf("load profile %q: %w: an id has lower case letters, digits, hyphens and dots", id, ErrNoProfile)
 	}
 	file := "profiles/" + id + ".yaml"
 	b, err := readFile(fsys, file)
@@ -79,6 +79,9 @@ func LoadPackage(files map[string][]byte) (*Set, error) {
 	raw, ok := files[schemasFile]
 	if !ok {
 		return nil, fmt.Errorf("load a recorded profile: %s is missing", schemasFile)
+	}
+	if len(raw) > strict.MaxBytes {
+		return nil, fmt.Errorf("load a recorded profile: %s has more than %d bytes", schemasFile, strict.MaxBytes)
 	}
 	schemas := map[string]Schema{}
 	if err := json.Unmarshal(raw, &schemas); err != nil {

@@ -109,7 +109,7 @@ func TestNoSuchProfile(t *testing.T) {
 	fsys := valid(t, "", "")
 	for id, want := range map[string]string{
 		"q":         `load profile "q": no such profile: did you mean "p"?`,
-		"../p":      `load profile "../p": no such profile: an id has lower case letters, digits, - and .`,
+		"../p":      `load profile "../p": no such profile: an id has lower case letters, digits, hyphens and dots`,
 		"base-line": `load profile "base-line": no such profile: there is p`,
 	} {
 		_, err := profiles.Load(fsys, id, schemas(t))
@@ -149,6 +149,9 @@ func TestLoadPackage(t *testing.T) {
 	bad["schemas.json"] = []byte(`{"a/probe":{"probe":"a/probe","facts":{"asked":"time"}}}`)
 	_, err = profiles.LoadPackage(bad)
 	assert.ErrorContains(t, err, `fact "asked" has the unknown type "time"`)
+	bad["schemas.json"] = make([]byte, 2<<20)
+	_, err = profiles.LoadPackage(bad)
+	assert.EqualError(t, err, "load a recorded profile: schemas.json has more than 1048576 bytes")
 }
 
 func TestLoadFile(t *testing.T) {

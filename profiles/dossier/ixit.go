@@ -33,9 +33,6 @@ func (x IXIT) all() []row {
 	return rows
 }
 
-// Tables lists the names of the tables that are read so far.
-func Tables() []string { return []string{"1-AuthMech", "7-UpdMech", "25-DelFunc"} }
-
 // Rows lists the addresses of a table's rows that speak of a probe's parameters, e.g.
 // 7-UpdMech/UpdMech-1 for via=https. Empty means that the maker declared nothing about it.
 func (d *Dossier) Rows(table string, parameters map[string]string) []string {

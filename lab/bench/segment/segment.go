@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"runtime"
 	"syscall"
 )
 
@@ -32,9 +31,6 @@ type Interface struct {
 	Address     string   `json:"address,omitempty"`
 	OffloadsOff []string `json:"offloads_off,omitempty"` // so that captured frames are those on the wire
 }
-
-// errSystem is the answer of every other operating system.
-var errSystem = errors.New("private network namespaces exist on Linux only, this is " + runtime.GOOS)
 
 // A StepError tells which step of building a segment the system refused. Its fields travel as
 // JSON from the process that tried to the one that explains it.

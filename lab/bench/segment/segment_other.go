@@ -4,8 +4,13 @@ package segment
 
 import (
 	"context"
+	"errors"
 	"net"
+	"runtime"
 )
+
+// errSystem is the answer of every system but Linux.
+var errSystem = errors.New("private network namespaces exist on Linux only, this is " + runtime.GOOS)
 
 // A Segment cannot exist here.
 type Segment struct{}
