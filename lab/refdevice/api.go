@@ -42,7 +42,7 @@ func (l *life) postLogin(w http.ResponseWriter, r *http.Request) {
 
 // knows compares a login with the label and with the accounts of the users.
 func (l *life) knows(ask loginRequest) bool {
-	if l.flaws.has(AnyPassword) && ask.Password != "" {
+	if l.flaws.has(AnyPassword) && ask.Username == l.id.AdminUser && ask.Password != "" {
 		return true
 	}
 	if l.flaws.has(DefaultPassword) && ask.Username == "admin" && ask.Password == "admin" {

@@ -209,6 +209,7 @@ func TestBootloaderFallsBack(t *testing.T) {
 	u.control("power on", "ok power on")
 	u.await("1.1.0 again", func() bool { return u.running() == "1.1.0" })
 	u.control("power off", "ok power off")
+	copy(chip[slots[0].offset:], erased(slotSize))
 	copy(chip[slots[0].offset:], u.image("1.2.0"))
 	writeFlash(t, u.config.Flash, chip)
 	u.control("power on", "ok power on")

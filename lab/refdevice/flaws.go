@@ -62,7 +62,7 @@ func credentialFlaws() []Flaw {
 		{UniversalPSK, "every unit leaves the factory with the same CoAP key", []string{"credentials/coap-default"}},
 		{MACPassword, "the admin password is the last six hex digits of the MAC address", []string{"credentials/http-derived"}},
 		{OpenHTTP, "the profile API answers without any login", []string{"credentials/http-open"}},
-		{AnyPassword, "the HTTPS login takes whatever password it is given", []string{"credentials/http-open"}},
+		{AnyPassword, "the HTTPS login takes any password for the admin", []string{"credentials/http-open"}},
 		{OpenMQTT, "the local broker lets in who gives no name", []string{"credentials/mqtt-open"}},
 		{OpenCoAP, "the CoAP API answers without DTLS too", []string{"credentials/coap-open"}},
 		{NoLockout, "the HTTPS login never locks", []string{"credentials/http-bruteforce"}},

@@ -83,7 +83,7 @@ func freePorts(t testing.TB, n int) []int {
 	t.Helper()
 	var ports []int
 	for len(ports) < n {
-		port := 10000 + (os.Getpid()*97+int(lastPort.Add(1)))%20000
+		port := 10000 + (os.Getpid()*977+int(lastPort.Add(1)))%20000
 		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 		l, err := net.Listen("tcp", address)
 		if err != nil {

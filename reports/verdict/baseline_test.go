@@ -92,8 +92,8 @@ func observe(t testing.TB, set *profiles.Set, s plan.Step, attempt int, changes 
 	}
 }
 
-// lookOf gives what a device with changes to some probes' facts shows: changes apply to the steps whose id
-// begins with a probe's name and contains the words after a blank.
+// look gives what a device shows: a change applies to the steps of the probe that it names,
+// and of those to the ones whose id contains the word after a blank.
 func look(t testing.TB, d *dossier.Dossier, set *profiles.Set, changes map[string]change) []probes.Observation {
 	var obs []probes.Observation
 	for _, s := range planned(t, d, set) {
@@ -277,6 +277,25 @@ func TestDeviceWithoutWeb(t *testing.T) {
 	r = judge(t, d, set, look(t, d, set, nil)...)
 	assert.Equal(t, verdict.NonConformant, r.Conformity)
 	assert.Contains(t, requirement(t, r, "5.1-1").Reason, "the dossier denies http_login, but observation")
+}
+
+// Whatever an observation holds, the judge neither crashes nor lets it pass for a good answer.
+func FuzzJudge(f *testing.F) {
+	set, d := baseline(f), thermostat()
+	all := look(f, d, set, nil)
+	for _, o := range all {
+		f.Add(o.Step, o.Probe, o.Version, []byte(o.With), []byte(o.Facts), o.Attempt)
+	}
+	f.Add("update/genuine", "update/genuine", "0", []byte(`{"via":1}`), []byte(`{"accepted":true,"accepted":false}`), -1)
+	f.Fuzz(func(t *testing.T, step, probe, version string, with, facts []byte, attempt int) {
+		o := probes.Observation{ID: "o", Step: step, Probe: probe, Version: version, With: with, Facts: facts, Attempt: attempt}
+		r := judge(t, d, set, o)
+		if r.Conformity == verdict.Conformant {
+			t.Fatal("one observation cannot make a device conformant")
+		}
+		_, err := json.Marshal(r)
+		require.NoError(t, err)
+	})
 }
 
 func BenchmarkJudge(b *testing.B) {

@@ -135,6 +135,10 @@ type property func(t *testing.T, w teller, s story, whole *verdict.Result)
 func TestProperties(t *testing.T) {
 	set := baseline(t)
 	seen := map[verdict.Conformity]int{}
+	cases := cases
+	if testing.Short() {
+		cases /= 10
+	}
 	for i := range cases {
 		w := teller{t, rand.New(rand.NewPCG(303645, uint64(i))), set}
 		s := w.story()
