@@ -55,7 +55,10 @@ func Enter(ctx context.Context, args, env []string) (int, error) {
 // forward passes signals on until the child has ended.
 func forward(ctx context.Context, child *os.Process, ended <-chan struct{}) {
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup wants it ignored
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	defer signal.Stop(signals)
 	cancelled := ctx.Done()
 	var late <-chan time.Time

@@ -172,7 +172,12 @@ func insideAttached(t *testing.T) {
 	d.Units[0].Host = "127.0.0.1"
 	_, err = Attached(t.Context(), a)
 	require.ErrorIs(t, err, probes.ErrBench)
-	assert.ErrorContains(t, err, "the device at 127.0.0.1 answers none of health, read-version, login-")
+	assert.ErrorContains(t, err, "the way to the device at 127.0.0.1 leaves by lo, not by br0")
+
+	d.Units[0].Host = "192.0.2.250"
+	_, err = Attached(t.Context(), a)
+	require.ErrorIs(t, err, probes.ErrBench)
+	assert.ErrorContains(t, err, "the device at 192.0.2.250 answers none of health, read-version, login-")
 
 	require.NoError(t, os.Remove(filepath.Join(run, captureName)))
 	d.Units[0].Host = world.Host()

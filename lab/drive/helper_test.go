@@ -118,9 +118,11 @@ func awaitByte(c net.Conn) { io.ReadFull(c, make([]byte, 1)) }
 func closedPort(t *testing.T, network string) string {
 	t.Helper()
 	if network == "udp" {
-		c, err := net.ListenPacket("udp", "127.0.0.1:0")
+		// A connected socket keeps the port from everybody else and takes nothing but its
+		// peer's datagrams: to all others the port is closed.
+		c, err := net.DialUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9})
 		require.NoError(t, err)
-		defer c.Close()
+		t.Cleanup(func() { _ = c.Close() })
 		return c.LocalAddr().String()
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
