@@ -220,7 +220,11 @@ func FuzzScan(f *testing.F) {
 		whole := s.Bytes(text)
 		pieces, err := s.Scan(t.Context(), iotest.OneByteReader(bytes.NewReader(text)))
 		require.NoError(t, err)
-		require.Equal(t, whole, pieces)
+		if len(whole) < MaxPlaces {
+			require.Equal(t, whole, pieces)
+		} else { // which of too many places are kept depends on how the bytes came
+			require.Len(t, pieces, len(whole))
+		}
 		planted := s.Bytes(append(bytes.Clone(text), secret...))
 		if len(whole) < MaxPlaces {
 			require.NotEmpty(t, planted)
