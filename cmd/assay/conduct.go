@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"assay/lab"
@@ -27,6 +28,7 @@ type session struct {
 	in       *inputs
 	dir      string // the run's folder
 	id       string
+	journal  *evidence.Journal
 	signer   *signer
 	operator string
 	note     string
@@ -60,10 +62,18 @@ func newSession(model, unit, out string, key *signer, p *progress) (*session, er
 		if errors.Is(err, os.ErrExist) && n < 100 {
 			continue
 		}
+		if errors.Is(err, syscall.ENOSPC) {
+			return nil, benchFailed(fmt.Errorf("make the run's folder: %w", err), "free some disk or choose another folder with --out")
+		}
 		if err != nil {
 			return nil, unusable(fmt.Errorf("make the run's folder: %w", err), "choose a writable folder with --out")
 		}
 		s.id = filepath.Base(s.dir)
+		// From here on there is a record, so that whatever ends the run leaves something to verify.
+		if s.journal, err = evidence.Create(s.dir, time.Now); err != nil {
+			s.discard()
+			return nil, benchFailed(err, "is the disk full or read-only? choose another folder with --out")
+		}
 		return s, nil
 	}
 }
@@ -89,35 +99,31 @@ func (s *session) conduct(ctx context.Context, has offer, put build) (*reports.R
 		s.discard()
 		return nil, err
 	}
-	journal, err := evidence.Create(s.dir, time.Now)
-	if err != nil {
-		return nil, benchFailed(err, "is the disk full or read-only? choose another folder with --out")
-	}
-	defer journal.Close()
+	defer s.journal.Close()
 	s.progress.doing("putting up the bench")
 	b, err := put(ctx, bench.Options{Dir: s.dir, Dossier: s.in.dossier, Unit: s.in.unit.ID, File: s.in.file, Person: person(), Log: s.progress.story})
 	if err != nil {
-		return nil, s.noBench(errors.Join(err, journal.Close()))
+		return nil, s.noBench(ctx, err)
 	}
 	defer b.Close()
-	if err := lab.Open(journal, s.begin(), s.in.dossier, s.in.set, b.Description(), steps); err != nil {
+	if err := lab.Open(s.journal, s.begin(), s.in.dossier, s.in.set, b.Description(), steps); err != nil {
 		return nil, s.cannotWrite(err)
 	}
-	outcome, err := s.ask(ctx, b, journal, steps)
+	outcome, err := s.ask(ctx, b, steps)
 	if err != nil {
 		return nil, s.cannotWrite(err)
 	}
 	// From here on a second Ctrl-C is not obeyed: sealing takes a moment and loses nothing.
 	ctx = context.WithoutCancel(ctx)
-	if err := s.finish(ctx, b, journal, outcome, len(steps.Steps)); err != nil {
+	if err := s.finish(b, outcome, len(steps.Steps)); err != nil {
 		return nil, s.cannotWrite(err)
 	}
 	return s.seal(ctx)
 }
 
 // ask runs the loop.
-func (s *session) ask(ctx context.Context, b *bench.Bench, j *evidence.Journal, steps *plan.Plan) (lab.Outcome, error) {
-	run := lab.Run{Rig: b, Plan: steps, Kinds: s.in.kinds, Journal: j, Unit: s.in.unit.ID, Watch: s.progress.step}
+func (s *session) ask(ctx context.Context, b *bench.Bench, steps *plan.Plan) (lab.Outcome, error) {
+	run := lab.Run{Rig: b, Plan: steps, Kinds: s.in.kinds, Journal: s.journal, Unit: s.in.unit.ID, Watch: s.progress.step}
 	if b.Capture != nil {
 		run.Capture = lab.FileCapture
 	}
@@ -125,11 +131,12 @@ func (s *session) ask(ctx context.Context, b *bench.Bench, j *evidence.Journal, 
 }
 
 // finish closes the bench, adds what it captured and the verdicts, and ends the record.
-func (s *session) finish(ctx context.Context, b *bench.Bench, j *evidence.Journal, outcome lab.Outcome, steps int) error {
+func (s *session) finish(b *bench.Bench, outcome lab.Outcome, steps int) error {
 	s.progress.doing("closing the bench")
+	j := s.journal
 	end := lab.End{Outcome: outcome, Observations: steps}
 	if err := b.Close(); err != nil {
-		s.progress.story("close the bench: " + err.Error())
+		s.progress.say("close the bench: %v", err)
 	}
 	if b.Capture != nil {
 		stats := b.Capture.Stats()
@@ -197,9 +204,9 @@ func (s *session) begin() lab.Begin {
 }
 
 // noBench explains why there is no bench. Nothing was observed, so no empty record is left behind.
-func (s *session) noBench(err error) error {
+func (s *session) noBench(ctx context.Context, err error) error {
 	switch {
-	case errors.Is(err, context.Canceled):
+	case ctx.Err() != nil || errors.Is(err, context.Canceled):
 		s.discard()
 		return &complaint{exitIncomplete, errors.New("stopped before the bench was up; nothing was observed"), ""}
 	case errors.Is(err, bench.ErrInput):
@@ -210,16 +217,22 @@ func (s *session) noBench(err error) error {
 		}
 		return unusable(err, hint)
 	}
+	_ = s.journal.Close()
 	_ = s.unrecord()
 	// What the capture or the device's own log tell of the attempt is left to look at.
 	if os.Remove(s.dir) != nil {
-		s.progress.story("what there is of the attempt is in " + s.dir)
+		s.progress.say("what there is of the attempt is in %s", s.dir)
 	}
 	return benchFailed(fmt.Errorf("put up the bench: %w", err), hintOf(err))
 }
 
 // discard takes back the folder of a run in which nothing was observed.
-func (s *session) discard() { _ = os.RemoveAll(s.dir) }
+func (s *session) discard() {
+	if s.journal != nil {
+		_ = s.journal.Close()
+	}
+	_ = os.RemoveAll(s.dir)
+}
 
 // unrecord takes the journal and its files out of the run's folder.
 func (s *session) unrecord() error {

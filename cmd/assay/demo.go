@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"assay/lab"
 	"assay/lab/bench"
 	"assay/lab/refdevice"
 )
@@ -86,6 +85,10 @@ func demo(cmd *cobra.Command, f demoFlags) error {
 			if err != nil {
 				return benchFailed(fmt.Errorf("enter the bench's namespaces: %w", err), "")
 			}
+			if code >= 128 {
+				return benchFailed(fmt.Errorf("the bench's process was ended by signal %d", code-128),
+					"what was observed so far is in the newest folder in "+f.out+", and `assay verify` reads it")
+			}
 			return ended(code)
 		}
 	}
@@ -121,10 +124,9 @@ func demoOn(cmd *cobra.Command, f demoFlags, why error) error {
 		s.discard()
 		return err
 	}
-	// An example to write one's own after; without secrets, as the evidence has it.
-	if err := os.WriteFile(filepath.Join(s.dir, lab.FileDossier), s.in.dossier.Redacted(), 0o644); err != nil {
+	if err := s.example(product.Dossier); err != nil {
 		s.discard()
-		return benchFailed(fmt.Errorf("write the device's dossier: %w", err), "is the disk full?")
+		return benchFailed(err, "is the disk full?")
 	}
 	s.note = deviceNote(f.flaws)
 	mode, put := bench.ModeReference, bench.Reference
@@ -159,6 +161,25 @@ func manufacture(dir string, flaws []string, reduced bool) (*refdevice.Product, 
 		return nil, fmt.Errorf("manufacture the reference device: %w", err)
 	}
 	return product, nil
+}
+
+// example leaves the device's dossier beside its run, for somebody to write their own after: as it was
+// read, with its remarks, but for what the labels say.
+func (s *session) example(path string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read the device's dossier: %w", err)
+	}
+	text := string(b)
+	for _, u := range s.in.dossier.Units {
+		for _, l := range u.Logins {
+			text = strings.ReplaceAll(text, l.Password.Reveal(), "on-the-label")
+		}
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, "dossier.yaml"), []byte(text), 0o644); err != nil {
+		return fmt.Errorf("leave the device's dossier as an example: %w", err)
+	}
+	return nil
 }
 
 func deviceNote(flaws []string) string {

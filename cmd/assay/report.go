@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -36,6 +37,9 @@ func report(w io.Writer, path, format, out string) error {
 	if err != nil {
 		return unverified(err, "`assay verify` tells what is broken")
 	}
+	if !begun(ev) {
+		return &complaint{exitIncomplete, fmt.Errorf("%s ends before its first question: there is nothing to report", path), ""}
+	}
 	r, err := reports.Build(ev)
 	if err != nil {
 		return unverified(err, "`assay verify` tells what is broken")
@@ -52,4 +56,9 @@ func report(w io.Writer, path, format, out string) error {
 		return benchFailed(fmt.Errorf("print the report: %w", err), "is the disk full?")
 	}
 	return ended(codeOf(r))
+}
+
+// begun tells whether a record came as far as its plan, after which the questions come.
+func begun(ev *evidence.Evidence) bool {
+	return ev.Sealed || slices.ContainsFunc(ev.Records, func(r evidence.Record) bool { return r.Kind == evidence.KindPlan })
 }

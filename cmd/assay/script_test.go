@@ -15,13 +15,10 @@ import (
 	"assay/lab/bench"
 )
 
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"assay": func() { os.Exit(Main()) }})
-}
-
 // TestStories runs every story in testdata. Conditions: [bench] the full bench is possible
 // here, [root], [exec:NAME] a program is installed.
 func TestStories(t *testing.T) {
+	t.Parallel()
 	full := bench.Preflight(t.Context())
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",

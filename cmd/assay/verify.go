@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"github.com/sigstore/sigstore/pkg/signature"
 	"github.com/spf13/cobra"
@@ -65,7 +66,11 @@ func verify(ctx context.Context, w io.Writer, path string, keys []string, format
 	}
 	var broken *evidence.Broken
 	if err != nil && !errors.As(err, &broken) {
-		return unusable(err, "is this a file that assay sealed, or a run's folder?")
+		hint := "is this a file that assay sealed, or a run's folder?"
+		if sealed, _ := filepath.Glob(filepath.Join(path, "*.assay")); len(sealed) > 0 {
+			hint = "this run was sealed: `assay verify " + sealed[0] + "`"
+		}
+		return unusable(err, hint)
 	}
 	f := finding{Verified: err == nil}
 	if broken != nil {
