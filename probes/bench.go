@@ -19,9 +19,10 @@ const (
 	InstrumentSniffer Instrument = "sniffer" // capture of every frame of the device
 	InstrumentFlash   Instrument = "flash"   // a dump of the device's storage
 	InstrumentClock   Instrument = "clock"
-	InstrumentPower   Instrument = "power"  // the device's supply
-	InstrumentButton  Instrument = "button" // the device's reset button
-	InstrumentPerson  Instrument = "person" // somebody at the bench
+	InstrumentPower   Instrument = "power"   // the device's supply
+	InstrumentButton  Instrument = "button"  // the device's reset button
+	InstrumentPerson  Instrument = "person"  // somebody at the bench
+	InstrumentScanner Instrument = "scanner" // knocks at every port of the device, and of nobody else
 )
 
 // A Bench holds the instruments a probe may use. One that this bench lacks is
@@ -33,6 +34,7 @@ type Bench struct {
 	Broker  Broker
 	Sniffer Sniffer
 	Flash   Flash
+	Scanner Scanner
 	Clock   Clock
 }
 

@@ -84,12 +84,17 @@ func (l *loader) check(doc *strict.Doc, key string, c Check) *CompiledCheck {
 	out.given = l.compile(doc, env, key+".given", c.Given)
 	out.expect = l.compile(doc, env, key+".expect", c.Expect)
 	out.contradicts = l.compile(doc, env, key+".contradicts", c.Contradicts)
-	out.asks, out.needs = names(out.given, out.expect), names(out.given, out.expect, out.contradicts)
+	if c.Names != "" {
+		if out.about, err = env.Names(c.Names); err != nil {
+			doc.Complain(key+".names", "%v", err)
+		}
+	}
+	out.asks, out.needs = names(out.given, out.expect, out.about), names(out.given, out.expect, out.contradicts, out.about)
 	l.step(doc, key+".with", out)
 	return out
 }
 
-// compile compiles an expression over facts; the same one only once, for families repeat themselves.
+// compile compiles a condition; the same one only once, for families repeat themselves.
 func (l *loader) compile(doc *strict.Doc, env *expr.Env, key, src string) *expr.Program {
 	if src == "" { // complained about where it is required
 		return nil

@@ -25,7 +25,7 @@ func TestEmbeddedLint(t *testing.T) {
 func TestBaseline(t *testing.T) {
 	set, err := profiles.Load(profiles.Embedded(), "baseline", real(t))
 	require.NoError(t, err)
-	assert.Equal(t, "1", set.Profile.Version)
+	assert.Equal(t, "2", set.Profile.Version)
 	levels := map[string]string{}
 	for _, r := range set.Required() {
 		assert.Equal(t, "V3.1.3", r.Standard.Edition)
@@ -36,7 +36,7 @@ func TestBaseline(t *testing.T) {
 	}
 	m, r := profiles.Mandatory, profiles.Recommended
 	assert.Equal(t, map[string]string{
-		"5.1-1": m, "5.1-2": m, "5.1-5": m, "5.3-2": m, "5.3-9": r, "5.3-10": m, "5.5-5": m, "5.11-1": m, "5.11-2": r,
+		"5.1-1": m, "5.1-2": m, "5.1-5": m, "5.3-2": m, "5.3-9": r, "5.3-10": m, "5.5-5": m, "5.6-1": m, "5.11-1": m, "5.11-2": r,
 	}, levels)
 	for _, c := range set.Checks() {
 		assert.NotEmpty(t, c.Unfair, c.ID)

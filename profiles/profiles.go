@@ -61,18 +61,20 @@ type Requirement struct {
 	Checks    []string `yaml:"checks" json:"checks"`
 }
 
-// A Check names a probe, its parameters, and what a good device does.
+// A Check names a probe, its parameters, and what a good device does. Its CEL, but for applies,
+// compares facts, what was seen, with dossier, what was declared (see Declared).
 type Check struct {
 	ID          string         `yaml:"id" json:"id"`
 	Probe       string         `yaml:"probe" json:"probe"`
 	With        map[string]any `yaml:"with,omitempty" json:"with,omitempty"`
 	Applies     string         `yaml:"applies,omitempty" json:"applies,omitempty"` // CEL over features
-	Given       string         `yaml:"given" json:"given"`                         // CEL over facts: was it a fair test?
+	Given       string         `yaml:"given" json:"given"`                         // CEL: was it a fair test?
 	Unfair      string         `yaml:"unfair,omitempty" json:"unfair,omitempty"`   // what to say and do when given is unmet
-	Expect      string         `yaml:"expect" json:"expect"`                       // CEL over facts: what a good device does
+	Expect      string         `yaml:"expect" json:"expect"`                       // CEL: what a good device does
 	Otherwise   string         `yaml:"otherwise" json:"otherwise"`
+	Names       string         `yaml:"names,omitempty" json:"names,omitempty"` // CEL: what a failure is about, a list of text
 	Remedy      string         `yaml:"remedy" json:"remedy"`
 	Row         string         `yaml:"row,omitempty" json:"row,omitempty"`                 // IXIT table it compares, e.g. 7-UpdMech
-	Contradicts string         `yaml:"contradicts,omitempty" json:"contradicts,omitempty"` // CEL over facts: the observation shows that a denied feature exists
+	Contradicts string         `yaml:"contradicts,omitempty" json:"contradicts,omitempty"` // CEL: the observation shows that a denied feature exists
 	Feature     string         `yaml:"feature,omitempty" json:"feature,omitempty"`         // the feature that Contradicts speaks of
 }

@@ -203,7 +203,11 @@ func (l *loader) env(s Schema) (*expr.Env, error) {
 	if e, ok := l.envs[s.Probe]; ok {
 		return e, nil
 	}
-	e, err := expr.Facts(s.Facts)
+	declared, err := declarations()
+	if err != nil {
+		return nil, err
+	}
+	e, err := expr.Check(s.Facts, declared)
 	if err != nil {
 		return nil, err
 	}

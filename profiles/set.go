@@ -44,9 +44,9 @@ type CompiledCheck struct {
 	Step   string          // the step that asks its question
 	Params json.RawMessage // every parameter of the probe, defaults included
 
-	words                      map[string]string
-	asks, needs                []string
-	given, expect, contradicts *expr.Program
+	words                             map[string]string
+	asks, needs                       []string
+	given, expect, contradicts, about *expr.Program
 }
 
 // Required lists the selected requirements: standards in the profile's order,
@@ -76,18 +76,30 @@ func (s *Set) Asks(probe string) string { return s.Schemas[probe].Asks }
 func (s *Set) Files() map[string][]byte { return maps.Clone(s.files) }
 
 // Fair tells whether the facts come from a fair test.
-func (c *CompiledCheck) Fair(facts map[string]any) (bool, error) { return c.given.Bool(facts) }
+func (c *CompiledCheck) Fair(facts map[string]any, d Declared) (bool, error) {
+	return c.given.Holds(facts, d.values())
+}
 
 // Good tells whether the device did what a good one does.
-func (c *CompiledCheck) Good(facts map[string]any) (bool, error) { return c.expect.Bool(facts) }
+func (c *CompiledCheck) Good(facts map[string]any, d Declared) (bool, error) {
+	return c.expect.Holds(facts, d.values())
+}
 
 // Shows tells whether the facts show that the product has the feature that the check
 // speaks of. A check that speaks of none shows none.
-func (c *CompiledCheck) Shows(facts map[string]any) (bool, error) {
+func (c *CompiledCheck) Shows(facts map[string]any, d Declared) (bool, error) {
 	if c.contradicts == nil {
 		return false, nil
 	}
-	return c.contradicts.Bool(facts)
+	return c.contradicts.Holds(facts, d.values())
+}
+
+// About lists what a failure is about, e.g. "tcp/2323 telnet"; nothing where the check does not say.
+func (c *CompiledCheck) About(facts map[string]any, d Declared) ([]string, error) {
+	if c.about == nil {
+		return nil, nil
+	}
+	return c.about.Names(facts, d.values())
 }
 
 // Asks lists the facts that given and expect name, sorted.

@@ -47,11 +47,20 @@ type Device struct {
 	Firmware     string `json:"firmware"`
 }
 
-// Build judges a record and gathers what the faces show.
-func Build(ev *evidence.Evidence) (*Report, error) {
+// Build judges a record by its own profile and gathers what the faces show.
+func Build(ev *evidence.Evidence) (*Report, error) { return build(ev, nil) }
+
+// Rejudge judges a record by another profile: a corrected one, or one that did not
+// exist on the day. A question that nobody put then is inconclusive.
+func Rejudge(ev *evidence.Evidence, set *profiles.Set) (*Report, error) { return build(ev, set) }
+
+func build(ev *evidence.Evidence, other *profiles.Set) (*Report, error) {
 	in, err := lab.Read(ev)
 	if err != nil {
 		return nil, err
+	}
+	if other != nil {
+		in.Set = other
 	}
 	result, err := judge(in)
 	if err != nil {

@@ -61,8 +61,9 @@ func command() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return unusable(err, "`"+cmd.CommandPath()+" --help` lists the flags")
 	})
-	root.AddCommand(demoCommand(), runCommand(), planCommand(), verifyCommand(), reportCommand(), keysCommand(),
+	root.AddCommand(demoCommand(), runCommand(), planCommand(), verifyCommand(), judgeCommand(), reportCommand(), keysCommand(),
 		selftestCommand(), profilesCommand(), probesCommand(), refdeviceCommand())
+	root.AddCommand(initCommand())
 	return root
 }
 

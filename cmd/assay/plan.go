@@ -31,6 +31,7 @@ func planCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			sayNotes(cmd.ErrOrStderr(), in.dossier)
 			if format == "json" {
 				return writeJSON(cmd.OutOrStdout(), p)
 			}

@@ -167,6 +167,9 @@ func (b *Bench) drive(o Options, address string, s *servers, button drive.Button
 		return err
 	}
 	b.driver, b.operations, b.Probes.Device = d, o.Dossier.Operations, d
+	if b.Mode != ModeReduced {
+		b.Probes.Scanner = newScanner(b.Mode, b.host, o.Dossier)
+	}
 	return nil
 }
 

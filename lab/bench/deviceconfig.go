@@ -19,11 +19,11 @@ const loopback = "127.0.0.1"
 // Loopback fills in what a product needs to live on the reduced bench: loopback addresses and ports
 // that are free now. They stand in its dossier, so they must be known when it is made.
 func Loopback(o refdevice.ManufactureOptions) (refdevice.ManufactureOptions, error) {
-	ports, err := freePorts(4)
+	ports, err := freePorts(5)
 	if err != nil {
 		return o, fmt.Errorf("find free ports: %w: %w", err, probes.ErrBench)
 	}
-	o.Ports = refdevice.Ports{HTTPS: ports[0], MQTT: ports[1], CoAPS: ports[2], CoAP: ports[3]}
+	o.Ports = refdevice.Ports{HTTPS: ports[0], MQTT: ports[1], CoAPS: ports[2], CoAP: ports[3], Telnet: ports[4]}
 	o.Network = refdevice.Network{Mode: refdevice.ModeLoopback, Host: loopback}
 	return o, nil
 }

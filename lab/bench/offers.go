@@ -16,6 +16,7 @@ func Offers(mode string, file *File, d *dossier.Dossier) ([]probes.Instrument, [
 	o.take(probes.InstrumentImages, d != nil && len(d.Images) > 0,
 		"the dossier names no firmware images", "list them under `images`, and the key that signs them under `trust` with `for: firmware`")
 	if mode == ModeAttached {
+		o.has = append(o.has, probes.InstrumentScanner)
 		o.attached(file, d)
 	} else {
 		o.reference(mode, d)
@@ -40,6 +41,7 @@ func (o *offering) take(i probes.Instrument, there bool, because, mend string) {
 const (
 	noCloud     = "the dossier does not say how to stand in for the device's cloud"
 	mendNoCloud = "give `cloud` with hosts, certificate and key"
+	mendReduced = "run it where private network namespaces are allowed: on Linux with sudo, or with user namespaces for ordinary users"
 )
 
 func (o *offering) reference(mode string, d *dossier.Dossier) {
@@ -47,7 +49,9 @@ func (o *offering) reference(mode string, d *dossier.Dossier) {
 	o.take(probes.InstrumentBroker, d != nil && d.Cloud != nil, noCloud, mendNoCloud)
 	o.take(probes.InstrumentSniffer, mode == ModeReference,
 		"the reduced bench has no network segment of its own, so nothing is captured",
-		"run it where private network namespaces are allowed: on Linux with sudo, or with user namespaces for ordinary users")
+		mendReduced)
+	o.take(probes.InstrumentScanner, mode == ModeReference,
+		"on the reduced bench the device shares its address with this machine, and a port that answers may be anybody's", mendReduced)
 }
 
 func (o *offering) attached(file *File, d *dossier.Dossier) {

@@ -38,6 +38,7 @@ const (
 	WipeLeaksLater        FlawName = "wipe-leaks-later"
 	WipeKeepsAccounts     FlawName = "wipe-keeps-accounts"
 	ButtonKeepsData       FlawName = "button-keeps-data"
+	HiddenTelnet          FlawName = "hidden-telnet"
 )
 
 // A Flaw is one thing a device may do wrong.
@@ -49,7 +50,7 @@ type Flaw struct {
 
 // Flaws lists every flaw, in the order of the checks that find them.
 func Flaws() []Flaw {
-	return slices.Concat(credentialFlaws(), updateFlaws(), wipeFlaws())
+	return slices.Concat(credentialFlaws(), updateFlaws(), wipeFlaws(), exposureFlaws())
 }
 
 func credentialFlaws() []Flaw {
@@ -64,7 +65,7 @@ func credentialFlaws() []Flaw {
 		{OpenHTTP, "the profile API answers without any login", []string{"credentials/http-open"}},
 		{AnyPassword, "the HTTPS login takes any password for the admin", []string{"credentials/http-open"}},
 		{OpenMQTT, "the local broker lets in who gives no name", []string{"credentials/mqtt-open"}},
-		{OpenCoAP, "the CoAP API answers without DTLS too", []string{"credentials/coap-open"}},
+		{OpenCoAP, "the CoAP API answers without DTLS too", []string{"credentials/coap-open", "exposure/undeclared"}},
 		{NoLockout, "the HTTPS login never locks", []string{"credentials/http-bruteforce"}},
 		{NoMQTTLockout, "the local broker's login never locks", []string{"credentials/mqtt-bruteforce"}},
 	}
@@ -95,6 +96,12 @@ func wipeFlaws() []Flaw {
 		{WipeKeepsAccounts, "a reset keeps the accounts that users added", byBoth("wipe/login-")},
 		{ButtonKeepsData, "a reset by the button only restarts the device",
 			[]string{"wipe/api-button", "wipe/flash-button", "wipe/login-button", "wipe/retained-button", "wipe/traffic-button"}},
+	}
+}
+
+func exposureFlaws() []Flaw {
+	return []Flaw{
+		{HiddenTelnet, "a Telnet login prompt answers at a port that no paper mentions", []string{"exposure/undeclared"}},
 	}
 }
 

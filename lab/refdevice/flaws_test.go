@@ -2,11 +2,14 @@ package refdevice
 
 import (
 	"encoding/hex"
+	"net"
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 	"github.com/stretchr/testify/require"
@@ -64,7 +67,8 @@ func TestCredentialFlaws(t *testing.T) {
 			s, _ := u.login("admin", digits[len(digits)-6:])
 			return s == http.StatusOK
 		},
-		OpenHTTP: func(u *unit) bool { s, _ := u.ask("GET", "/api/profile", "", nil); return s == http.StatusOK },
+		HiddenTelnet: func(u *unit) bool { return strings.Contains(u.telnet("admin", "admin"), "Login incorrect") },
+		OpenHTTP:     func(u *unit) bool { s, _ := u.ask("GET", "/api/profile", "", nil); return s == http.StatusOK },
 		NoLockout: func(u *unit) bool {
 			for range lockoutAfter {
 				u.login("admin", "wrong password")
@@ -90,6 +94,30 @@ func TestCredentialFlaws(t *testing.T) {
 			require.False(t, open(newWorld(t).boot()), "the clean device is not")
 		})
 	}
+}
+
+// telnet logs in at the console and returns what it said until then; nothing where there is none.
+func (u *unit) telnet(username, password string) string {
+	conn, err := net.DialTimeout("tcp", u.config.Network.Host+":"+strconv.Itoa(u.config.Ports.Telnet), 5*time.Second)
+	if err != nil {
+		return ""
+	}
+	defer conn.Close()
+	require.NoError(u.t, conn.SetDeadline(time.Now().Add(5*time.Second)))
+	said := make([]byte, 0, 256)
+	for _, prompt := range []string{"login: " + username, "Password: " + password, "incorrect"} {
+		prompt, answer, _ := strings.Cut(prompt, ": ")
+		for !strings.Contains(string(said), prompt) {
+			b := make([]byte, 64)
+			n, err := conn.Read(b)
+			require.NoError(u.t, err)
+			said = append(said, b[:n]...)
+		}
+		_, err := conn.Write([]byte(answer + "\r\n"))
+		require.NoError(u.t, err)
+	}
+	require.True(u.t, strings.HasPrefix(string(said), telnetOptions))
+	return string(said)
 }
 
 func (u *unit) mqttOpens(user, password string) bool {

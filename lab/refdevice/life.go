@@ -219,7 +219,7 @@ func (s services) stop(grace time.Duration) {
 func (l *life) serve(ctx context.Context) (services, error) {
 	var running services
 	for _, start := range []func(context.Context) (func(time.Duration), error){
-		l.startUpdates, l.startBroker, l.startCoAPS, l.startCoAP, l.startAdmin,
+		l.startUpdates, l.startBroker, l.startCoAPS, l.startCoAP, l.startTelnet, l.startAdmin,
 	} {
 		stop, err := start(ctx)
 		if err != nil {

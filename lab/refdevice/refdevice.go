@@ -65,14 +65,17 @@ type Network struct {
 
 // Ports are the device's own.
 type Ports struct {
-	HTTPS int `json:"https"` // admin API
-	MQTT  int `json:"mqtt"`  // local broker over TLS
-	CoAPS int `json:"coaps"` // CoAP over DTLS with a pre-shared key
-	CoAP  int `json:"coap"`  // plain CoAP; open only with the flaw open-coap
+	HTTPS  int `json:"https"`  // admin API
+	MQTT   int `json:"mqtt"`   // local broker over TLS
+	CoAPS  int `json:"coaps"`  // CoAP over DTLS with a pre-shared key
+	CoAP   int `json:"coap"`   // plain CoAP; open only with the flaw open-coap
+	Telnet int `json:"telnet"` // a login prompt; open only with the flaw hidden-telnet
 }
 
 // DefaultPorts are the ports of the reference segment.
-func DefaultPorts() Ports { return Ports{HTTPS: 8443, MQTT: 8884, CoAPS: 5684, CoAP: 5683} }
+func DefaultPorts() Ports {
+	return Ports{HTTPS: 8443, MQTT: 8884, CoAPS: 5684, CoAP: 5683, Telnet: 2323}
+}
 
 // LoadConfig reads a configuration strictly. The caller adds the clock.
 func LoadConfig(file string) (Config, error) {
@@ -111,7 +114,7 @@ func (c Config) check() error {
 	} else if n, err := strconv.Atoi(port); host == "" || err != nil || n < 1 || n > 65535 {
 		return fmt.Errorf("device configuration: cloud: want host:port, have %q", c.Cloud)
 	}
-	for _, p := range []int{c.Ports.HTTPS, c.Ports.MQTT, c.Ports.CoAPS, c.Ports.CoAP} {
+	for _, p := range []int{c.Ports.HTTPS, c.Ports.MQTT, c.Ports.CoAPS, c.Ports.CoAP, c.Ports.Telnet} {
 		if p < 1 || p > 65535 {
 			return fmt.Errorf("device configuration: ports: %d is not a port", p)
 		}

@@ -53,10 +53,10 @@ type world struct {
 
 func newWorld(t testing.TB, flaws ...string) *world {
 	t.Helper()
-	ports := freePorts(t, 4)
+	ports := freePorts(t, 5)
 	p, err := Manufacture(t.TempDir(), ManufactureOptions{
 		Flaws: flaws, Now: time.Now(),
-		Ports:   Ports{HTTPS: ports[0], MQTT: ports[1], CoAPS: ports[2], CoAP: ports[3]},
+		Ports:   Ports{HTTPS: ports[0], MQTT: ports[1], CoAPS: ports[2], CoAP: ports[3], Telnet: ports[4]},
 		Network: Network{Mode: ModeLoopback, Host: "127.0.0.1"},
 	})
 	require.NoError(t, err)

@@ -6,6 +6,7 @@ import (
 	"assay/probes"
 	"assay/probes/credentials/bruteforce"
 	"assay/probes/credentials/defaults"
+	"assay/probes/exposure/services"
 	"assay/probes/update/genuine"
 	"assay/probes/update/refusal"
 	"assay/probes/wipe/residue"
@@ -16,6 +17,7 @@ func All() []probes.Kind {
 	return []probes.Kind{
 		bruteforce.Kind(),
 		defaults.Kind(),
+		services.Kind(),
 		genuine.Kind(),
 		refusal.Kind(),
 		residue.Kind(),

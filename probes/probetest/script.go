@@ -16,6 +16,7 @@ type Script struct {
 	Credentials
 	Updating
 	Wiping
+	Exposing
 }
 
 // Credentials says how the logins behave.
@@ -68,6 +69,19 @@ type Wiping struct {
 	ForgetsLabel  bool // the label's login no longer works
 	Forgets       bool // stores nothing
 	Torn          bool // the capture lost frames
+}
+
+// Exposing says at which ports it answers, beside TLS at tcp 8443 and 8884 and DTLS at udp 5684.
+type Exposing struct {
+	More       []probes.Port // TCP ports that answer too
+	Shut       []int         // TCP ports that do not
+	PlainCoAP  bool          // udp 5683 answers
+	Everywhere bool          // every TCP port answers
+	Drops      int           // TCP ports that say nothing
+	Flickers   bool          // the link was gone while ports were silent
+	Dark       bool          // no port answers that should
+	Unplugged  bool          // nothing answers any more at the end
+	Topples    bool          // the scan makes it ill
 }
 
 func (s Script) withDefaults() Script {

@@ -49,12 +49,18 @@ type checker struct {
 
 func (c *checker) run(features []profiles.Feature) {
 	c.identity()
+	if date := c.d.Product.Date; date != "" {
+		c.text(field{form: "date"}, date, "product.date", nil)
+	}
 	c.features(features)
+	c.ics()
+	c.documents()
 	c.rows()
 	c.operations()
 	c.images()
 	c.anchors()
 	c.cloud()
+	c.unfinished()
 	for i, u := range c.d.Units {
 		for _, name := range slices.Sorted(maps.Keys(u.Logins)) {
 			c.login(fmt.Sprintf("units[%d].logins.%s", i, name), u, name)
@@ -136,28 +142,8 @@ func (c *checker) features(known []profiles.Feature) {
 			c.doc.Complain(key, "there is no such feature%s", strict.Suggest(name, names))
 		} else if !c.doc.Has(key + ".present") {
 			c.doc.Complain(key, "does not say whether it is present: write present: true or present: false")
-		}
-	}
-}
-
-// rows checks that every row of a table has an id of its own: it is its address.
-func (c *checker) rows() {
-	seen := map[string]bool{}
-	for _, r := range c.d.IXIT.all() {
-		c.filled(r.key+".id", r.id)
-		c.filled(r.key+".description", r.description)
-		if r.id != "" && seen[r.address()] {
-			c.doc.Complain(r.key+".id", "there is another row %s", r.address())
-		}
-		seen[r.address()] = true
-	}
-	for i, a := range c.d.IXIT.AuthMech {
-		key := fmt.Sprintf("ixit.1-AuthMech[%d]", i)
-		if a.LockoutAfter < 0 {
-			c.doc.Complain(key+".lockout_after", "is below zero")
-		}
-		if a.LockoutSeconds < 0 {
-			c.doc.Complain(key+".lockout_seconds", "is below zero")
+		} else if f := c.d.Features[name]; !f.Present && strings.TrimSpace(f.Because) == "" {
+			c.note(key, "is denied without a reason, so what depends on it will fail: write because")
 		}
 	}
 }

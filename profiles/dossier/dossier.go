@@ -1,7 +1,10 @@
 // Package dossier is what the maker declares about a product, read strictly from
-// one YAML file: identity, units, features, IXIT tables of TS 103 701, operations,
-// images and trust anchors. It declares; it never observes.
+// one YAML file: identity, units, features, the ICS and the 29 IXIT tables of
+// TS 103 701, operations, images, trust anchors and documents. It declares; it never
+// observes and never judges.
 package dossier
+
+import "assay/profiles/strict"
 
 // A Dossier is one product's declaration.
 type Dossier struct {
@@ -9,10 +12,12 @@ type Dossier struct {
 	Product    Product              `yaml:"product" json:"product"`
 	Units      []Unit               `yaml:"units" json:"units"`
 	Features   map[string]Feature   `yaml:"features,omitempty" json:"features,omitempty"`
+	ICS        *ICS                 `yaml:"ics,omitempty" json:"ics,omitempty"`
 	IXIT       IXIT                 `yaml:"ixit,omitempty" json:"ixit"`
 	Operations map[string]Operation `yaml:"operations,omitempty" json:"operations,omitempty"`
 	Images     []Image              `yaml:"images,omitempty" json:"images,omitempty"`
 	Trust      []Anchor             `yaml:"trust,omitempty" json:"trust,omitempty"`
+	Documents  []Document           `yaml:"documents,omitempty" json:"documents,omitempty"`
 	Cloud      *Cloud               `yaml:"cloud,omitempty" json:"cloud,omitempty"`
 
 	// Withheld marks a copy without its secrets, as evidence carries it: it can be judged, not run.
@@ -21,6 +26,8 @@ type Dossier struct {
 	// Dir is the folder that relative file names are meant from. Source is the name of the file.
 	Dir    string `yaml:"-" json:"-"`
 	Source string `yaml:"-" json:"-"`
+
+	notes strict.Errors // what reading left to say
 }
 
 // Product identifies what is certified.
@@ -29,6 +36,15 @@ type Product struct {
 	Model        string `yaml:"model" json:"model"`
 	Firmware     string `yaml:"firmware" json:"firmware"` // the version under test, e.g. 1.0.0
 	Description  string `yaml:"description,omitempty" json:"description,omitempty"`
+
+	// The rest of the identification of TS 103 701.
+	Hardware         string `yaml:"hardware,omitempty" json:"hardware,omitempty"`
+	OperatingSystem  string `yaml:"operating_system,omitempty" json:"operating_system,omitempty"`
+	IntendedFunction string `yaml:"intended_function,omitempty" json:"intended_function,omitempty"`
+	Address          string `yaml:"address,omitempty" json:"address,omitempty"`
+	Contact          string `yaml:"contact,omitempty" json:"contact,omitempty"`
+	ContactPerson    string `yaml:"contact_person,omitempty" json:"contact_person,omitempty"`
+	Date             string `yaml:"date,omitempty" json:"date,omitempty" form:"date"`
 }
 
 // A Unit is one physical specimen.
@@ -36,8 +52,8 @@ type Unit struct {
 	ID     string           `yaml:"id" json:"id"`
 	Serial string           `yaml:"serial,omitempty" json:"serial,omitempty"`
 	MAC    string           `yaml:"mac,omitempty" json:"mac,omitempty"`
-	State  string           `yaml:"state,omitempty" json:"state,omitempty"` // factory-default or commissioned
-	Host   string           `yaml:"host,omitempty" json:"host,omitempty"`   // address or name; empty where the bench hands out the address
+	State  string           `yaml:"state,omitempty" json:"state,omitempty" enum:"factory-default|commissioned"` // factory-default or commissioned
+	Host   string           `yaml:"host,omitempty" json:"host,omitempty"`                                       // address or name; empty where the bench hands out the address
 	Logins map[string]Login `yaml:"logins,omitempty" json:"logins,omitempty"`
 }
 
@@ -52,53 +68,6 @@ type Login struct {
 type Feature struct {
 	Present bool   `yaml:"present" json:"present"`
 	Because string `yaml:"because,omitempty" json:"because,omitempty"`
-}
-
-// IXIT holds the tables of TS 103 701 that assay reads so far, by their own names.
-type IXIT struct {
-	AuthMech []AuthMech `yaml:"1-AuthMech,omitempty" json:"1-AuthMech,omitempty"`
-	UpdMech  []UpdMech  `yaml:"7-UpdMech,omitempty" json:"7-UpdMech,omitempty"`
-	DelFunc  []DelFunc  `yaml:"25-DelFunc,omitempty" json:"25-DelFunc,omitempty"`
-}
-
-// AuthMech is a row of table 1. The last three fields stand beside the standard's own, for machines.
-type AuthMech struct {
-	ID                          string `yaml:"id" json:"id"`
-	Description                 string `yaml:"description" json:"description"`
-	AuthenticationFactor        string `yaml:"authentication_factor,omitempty" json:"authentication_factor,omitempty"`
-	PasswordGenerationMechanism string `yaml:"password_generation_mechanism,omitempty" json:"password_generation_mechanism,omitempty"`
-	SecurityGuarantees          string `yaml:"security_guarantees,omitempty" json:"security_guarantees,omitempty"`
-	CryptographicDetails        string `yaml:"cryptographic_details,omitempty" json:"cryptographic_details,omitempty"`
-	BruteForcePrevention        string `yaml:"brute_force_prevention,omitempty" json:"brute_force_prevention,omitempty"`
-
-	Interface      string `yaml:"interface,omitempty" json:"interface,omitempty"`             // http, mqtt, coap ...
-	LockoutAfter   int    `yaml:"lockout_after,omitempty" json:"lockout_after,omitempty"`     // wrong tries
-	LockoutSeconds int    `yaml:"lockout_seconds,omitempty" json:"lockout_seconds,omitempty"` // length of the lock
-}
-
-// UpdMech is a row of table 7.
-type UpdMech struct {
-	ID                       string `yaml:"id" json:"id"`
-	Description              string `yaml:"description" json:"description"`
-	SecurityGuarantees       string `yaml:"security_guarantees,omitempty" json:"security_guarantees,omitempty"`
-	CryptographicDetails     string `yaml:"cryptographic_details,omitempty" json:"cryptographic_details,omitempty"`
-	InitiationAndInteraction string `yaml:"initiation_and_interaction,omitempty" json:"initiation_and_interaction,omitempty"`
-	Configuration            string `yaml:"configuration,omitempty" json:"configuration,omitempty"`
-	UpdateChecking           string `yaml:"update_checking,omitempty" json:"update_checking,omitempty"`
-	UserNotification         string `yaml:"user_notification,omitempty" json:"user_notification,omitempty"`
-
-	Via []string `yaml:"via,omitempty" json:"via,omitempty"` // https, coap
-}
-
-// DelFunc is a row of table 25.
-type DelFunc struct {
-	ID                       string `yaml:"id" json:"id"`
-	Description              string `yaml:"description" json:"description"`
-	TargetType               string `yaml:"target_type,omitempty" json:"target_type,omitempty"` // device, service or both
-	InitiationAndInteraction string `yaml:"initiation_and_interaction,omitempty" json:"initiation_and_interaction,omitempty"`
-	Confirmation             string `yaml:"confirmation,omitempty" json:"confirmation,omitempty"`
-
-	By string `yaml:"by,omitempty" json:"by,omitempty"` // command, button
 }
 
 // An Operation is one thing the device can be made to do. Anonymous is how it is
@@ -189,7 +158,7 @@ type Image struct {
 // An Anchor is a public key or certificate and what it is trusted for: firmware (update signatures) or
 // device (the device's own TLS certificates).
 type Anchor struct {
-	For  string `yaml:"for" json:"for"`
+	For  string `yaml:"for" json:"for" enum:"firmware|device"`
 	File string `yaml:"file" json:"file"`
 }
 

@@ -181,7 +181,7 @@ func TestSecretsStayHidden(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, name := range []string{"valid.yaml", "invalid-nested.yaml", "invalid-template.yaml", "invalid-secret-shape.yaml"} {
+	for _, name := range []string{"valid.yaml", "declared.yaml", "invalid-nested.yaml", "invalid-template.yaml", "invalid-secret-shape.yaml"} {
 		b, err := os.ReadFile(filepath.Join("testdata", name))
 		require.NoError(f, err)
 		f.Add(b)

@@ -89,7 +89,7 @@ func (c *checker) step(key string, s *Step) {
 			c.doc.Complain(where, "column 1 of the expression: wants a text")
 		}
 	}
-	texts(reflect.ValueOf(transports[0].value), key+"."+transports[0].name, c.template)
+	visit(reflect.ValueOf(transports[0].value), key+"."+transports[0].name, c.template)
 }
 
 func (c *checker) condition(key, src string) {
@@ -206,29 +206,4 @@ func count(t []transport) string {
 		names[i] = one.name
 	}
 	return strings.Join(names, " and ")
-}
-
-// texts visits every text in a value, with its key in the file.
-func texts(v reflect.Value, key string, visit func(key, text string)) {
-	switch v.Kind() {
-	case reflect.Pointer, reflect.Interface:
-		if !v.IsNil() {
-			texts(v.Elem(), key, visit)
-		}
-	case reflect.String:
-		visit(key, v.String())
-	case reflect.Struct:
-		for i := range v.NumField() {
-			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
-			texts(v.Field(i), key+"."+name, visit)
-		}
-	case reflect.Map:
-		for _, k := range v.MapKeys() {
-			texts(v.MapIndex(k), key+"."+k.String(), visit)
-		}
-	case reflect.Slice:
-		for i := range v.Len() {
-			texts(v.Index(i), fmt.Sprintf("%s[%d]", key, i), visit)
-		}
-	}
 }

@@ -26,9 +26,18 @@ func (d *Dossier) Redacted() []byte {
 	}
 	c.IXIT = copyOf(d.IXIT)
 	replace(reflect.ValueOf(&c.IXIT).Elem(), hide)
+	c.ICS = copyOf(d.ICS)
+	replace(reflect.ValueOf(&c.ICS).Elem(), hide)
+	c.Documents = copyOf(d.Documents)
+	replace(reflect.ValueOf(&c.Documents).Elem(), hide)
 	c.Operations = copyOf(d.Operations)
 	replace(reflect.ValueOf(&c.Operations).Elem(), hide)
-	c.Product.Description = hide(c.Product.Description)
+	for _, text := range []*string{
+		&c.Product.Description, &c.Product.Hardware, &c.Product.OperatingSystem, &c.Product.IntendedFunction,
+		&c.Product.Address, &c.Product.Contact, &c.Product.ContactPerson,
+	} {
+		*text = hide(*text)
+	}
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
@@ -131,8 +140,16 @@ func clone(to, from reflect.Value) {
 }
 
 // keep are the fields that machines match rows and steps by; a secret that is equal to one of
-// them, like a password "http", gives nothing away there.
-var keep = []string{"id", "row", "interface", "via", "by", "target_type", "method"}
+// them, like a password "http", gives nothing away there. So are those that hold one word of a
+// choice, the id of another row, a host, a date: see kept.
+var keep = []string{"id", "row", "interface", "via", "by", "method", "application", "names", "name", "version", "curve", "sha256"}
+
+// kept tells whether a field of a declaration stays as it is.
+func kept(f reflect.StructField) bool {
+	name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+	form := f.Tag.Get("form")
+	return slices.Contains(keep, name) || f.Tag.Get("enum") != "" || f.Tag.Get("rows") != "" || form != "" && form != "link"
+}
 
 // replace hides secrets in every text below a value, except in the fields that are kept.
 func replace(v reflect.Value, hide func(string) string) {
@@ -152,8 +169,7 @@ func replace(v reflect.Value, hide func(string) string) {
 		v.SetString(hide(v.String()))
 	case reflect.Struct:
 		for i := range v.NumField() {
-			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
-			if !slices.Contains(keep, name) {
+			if !kept(v.Type().Field(i)) {
 				replace(v.Field(i), hide)
 			}
 		}

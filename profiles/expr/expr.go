@@ -71,13 +71,18 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("column %d of the expression: %s", e.Column, e.Problem)
 }
 
-// An Env is one variable with typed fields, for any number of expressions.
+// An Env is one variable with typed fields, or several, for any number of expressions.
 type Env struct {
-	variable string // facts, features or reply
+	scopes []scope
+	cost   uint64
+	env    *cel.Env
+}
+
+// A scope is one variable.
+type scope struct {
+	variable string // facts, dossier, features or reply
 	noun     string // what one field is called in errors
 	fields   map[string]Type
-	cost     uint64
-	env      *cel.Env
 }
 
 // base is the part that every environment shares; it never changes once made.
@@ -105,7 +110,7 @@ var reply = sync.OnceValues(func() (*Env, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the reply's environment: %w", err)
 	}
-	return &Env{variable: "reply", cost: replyCost, env: env}, nil
+	return &Env{scopes: []scope{{variable: "reply"}}, cost: replyCost, env: env}, nil
 })
 
 // find is text.find(pattern): the first group of the first match of an RE2 pattern, the
@@ -127,8 +132,14 @@ func find(text, pattern ref.Val) ref.Val {
 	}
 }
 
-// Facts makes the environment of given, expect and contradicts: the variable facts with these fields.
-func Facts(fields map[string]Type) (*Env, error) { return typed("facts", "fact", fields) }
+// Facts makes an environment with the variable facts alone.
+func Facts(fields map[string]Type) (*Env, error) { return typed(scope{"facts", "fact", fields}) }
+
+// Check makes the environment of a check's expressions: the variable facts, what was seen, and
+// beside it the variable dossier, what was declared. Programs take their values in this order.
+func Check(facts, declared map[string]Type) (*Env, error) {
+	return typed(scope{"facts", "fact", facts}, scope{"dossier", "declaration", declared})
+}
 
 // Features makes the environment of applies: the variable features, where each name is true or false.
 func Features(names []string) (*Env, error) {
@@ -136,29 +147,32 @@ func Features(names []string) (*Env, error) {
 	for _, n := range names {
 		fields[n] = Bool
 	}
-	return typed("features", "feature", fields)
+	return typed(scope{"features", "feature", fields})
 }
 
 // typed declares each field as a variable of its own, called variable.field: CEL
 // then checks its type and refuses an unknown one when the expression is compiled.
-func typed(variable, noun string, fields map[string]Type) (*Env, error) {
+func typed(scopes ...scope) (*Env, error) {
 	b, err := base()
 	if err != nil {
-		return nil, fmt.Errorf("make the environment of %s: %w", variable, err)
+		return nil, fmt.Errorf("make the environment of %s: %w", scopes[0].variable, err)
 	}
 	var opts []cel.EnvOption
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		t, ok := fields[name].cel()
-		if !ok {
-			return nil, fmt.Errorf("make the environment of %s: %s %q has the unknown type %q", variable, noun, name, fields[name])
+	for i, s := range scopes {
+		for _, name := range slices.Sorted(maps.Keys(s.fields)) {
+			t, ok := s.fields[name].cel()
+			if !ok {
+				return nil, fmt.Errorf("make the environment of %s: %s %q has the unknown type %q", s.variable, s.noun, name, s.fields[name])
+			}
+			opts = append(opts, cel.Variable(s.variable+"."+name, t))
 		}
-		opts = append(opts, cel.Variable(variable+"."+name, t))
+		scopes[i].fields = maps.Clone(s.fields)
 	}
 	env, err := b.Extend(opts...)
 	if err != nil {
-		return nil, fmt.Errorf("make the environment of %s: %w", variable, err)
+		return nil, fmt.Errorf("make the environment of %s: %w", scopes[0].variable, err)
 	}
-	return &Env{variable: variable, noun: noun, fields: maps.Clone(fields), cost: factsCost, env: env}, nil
+	return &Env{scopes: scopes, cost: factsCost, env: env}, nil
 }
 
 // Compile compiles an expression that yields true or false.
@@ -173,6 +187,18 @@ func (e *Env) Compile(src string) (*Program, error) {
 	return p, nil
 }
 
+// Names compiles an expression that yields a list of texts.
+func (e *Env) Names(src string) (*Program, error) {
+	p, err := e.compile(src)
+	if err != nil {
+		return nil, err
+	}
+	if !p.out.IsExactType(cel.ListType(cel.StringType)) {
+		return nil, &Error{1, 1, fmt.Sprintf("yields %s, wants a list of text", cel.FormatCELType(p.out))}
+	}
+	return p, nil
+}
+
 // Condition compiles an expression made of fields joined with && and || only. It can
 // only become true when a field does, so a feature that nobody mentions never hides a question.
 func (e *Env) Condition(src string) (*Program, error) {
@@ -182,7 +208,7 @@ func (e *Env) Condition(src string) (*Program, error) {
 	}
 	if at := e.unlike(p.ast.Expr()); at != 0 {
 		line, column := e.place(p.ast, at)
-		return nil, &Error{line, column, fmt.Sprintf("a condition joins %s with && and || only: give the opposite a name of its own", e.variable)}
+		return nil, &Error{line, column, fmt.Sprintf("a condition joins %s with && and || only: give the opposite a name of its own", e.scopes[0].variable)}
 	}
 	return p, nil
 }
@@ -251,32 +277,46 @@ func (e *Env) compile(src string) (*Program, error) {
 	return &Program{Source: src, env: e, refs: refs, out: checked.OutputType(), ast: checked.NativeRep(), prg: prg}, nil
 }
 
-// refers lists the fields that an expression names and refuses unknown ones with a hint.
-func (e *Env) refers(a *ast.AST) ([]string, error) {
-	if e.fields == nil {
-		return nil, nil
+// scope finds a variable.
+func (e *Env) scope(variable string) (scope, bool) {
+	i := slices.IndexFunc(e.scopes, func(s scope) bool { return s.variable == variable })
+	if i < 0 {
+		return scope{}, false
 	}
-	seen := map[string]bool{}
+	return e.scopes[i], true
+}
+
+// refers lists the fields that an expression names, by variable, and refuses unknown ones with a hint.
+func (e *Env) refers(a *ast.AST) (map[string][]string, error) {
+	refs := map[string][]string{}
 	var problem *Error
 	ast.PreOrderVisit(a.Expr(), ast.NewExprVisitor(func(x ast.Expr) {
 		if problem != nil || x.Kind() != ast.SelectKind {
 			return
 		}
 		s := x.AsSelect()
-		if s.Operand().Kind() != ast.IdentKind || s.Operand().AsIdent() != e.variable {
+		if s.Operand().Kind() != ast.IdentKind {
 			return
 		}
-		if _, ok := e.fields[s.FieldName()]; !ok {
+		of, ok := e.scope(s.Operand().AsIdent())
+		if !ok || of.fields == nil {
+			return
+		}
+		if _, ok := of.fields[s.FieldName()]; !ok {
 			line, column := e.place(a, s.Operand().ID())
-			problem = &Error{line, column, fmt.Sprintf("there is no %s %q%s", e.noun, s.FieldName(), strict.Suggest(s.FieldName(), slices.Collect(maps.Keys(e.fields))))}
+			problem = &Error{line, column, fmt.Sprintf("there is no %s %q%s", of.noun, s.FieldName(), strict.Suggest(s.FieldName(), slices.Collect(maps.Keys(of.fields))))}
 			return
 		}
-		seen[s.FieldName()] = true
+		refs[of.variable] = append(refs[of.variable], s.FieldName())
 	}))
 	if problem != nil {
 		return nil, problem
 	}
-	return slices.Sorted(maps.Keys(seen)), nil
+	for name := range refs {
+		slices.Sort(refs[name])
+		refs[name] = slices.Compact(refs[name])
+	}
+	return refs, nil
 }
 
 func (e *Env) place(a *ast.AST, id int64) (line, column int) {

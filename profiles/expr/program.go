@@ -2,6 +2,7 @@ package expr
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 
 	"cel.dev/cel-go/cel"
@@ -14,19 +15,25 @@ type Program struct {
 	Source string
 
 	env  *Env
-	refs []string
+	refs map[string][]string
 	out  *cel.Type
 	ast  *ast.AST
 	prg  cel.Program
 }
 
-// Refers lists the fields that the expression names, sorted.
-func (p *Program) Refers() []string { return p.refs }
+// Refers lists the fields of the environment's first variable that the expression names, sorted.
+func (p *Program) Refers() []string { return p.refs[p.env.scopes[0].variable] }
+
+// RefersTo lists the fields of one variable that the expression names, sorted.
+func (p *Program) RefersTo(variable string) []string { return p.refs[variable] }
 
 // Bool evaluates a condition. An error means that it has no answer for this value,
 // e.g. because a field is missing: it is neither true nor false.
-func (p *Program) Bool(value map[string]any) (bool, error) {
-	v, err := p.eval(value)
+func (p *Program) Bool(value map[string]any) (bool, error) { return p.Holds(value) }
+
+// Holds evaluates a condition over the values of the environment's variables, in its order.
+func (p *Program) Holds(values ...map[string]any) (bool, error) {
+	v, err := p.eval(values)
 	if err != nil {
 		return false, err
 	}
@@ -37,9 +44,23 @@ func (p *Program) Bool(value map[string]any) (bool, error) {
 	return b, nil
 }
 
+// Names evaluates an expression that yields a list of texts.
+func (p *Program) Names(values ...map[string]any) ([]string, error) {
+	v, err := p.eval(values)
+	if err != nil {
+		return nil, err
+	}
+	list, err := v.ConvertToNative(reflect.TypeFor[[]string]())
+	if err != nil {
+		return nil, fmt.Errorf("evaluate %s: yields %s, wants a list of text", clip(p.Source), v.Type().TypeName())
+	}
+	names, _ := list.([]string)
+	return names, nil
+}
+
 // String evaluates an expression that yields a string.
 func (p *Program) String(value map[string]any) (string, error) {
-	v, err := p.eval(value)
+	v, err := p.eval([]map[string]any{value})
 	if err != nil {
 		return "", err
 	}
@@ -50,8 +71,8 @@ func (p *Program) String(value map[string]any) (string, error) {
 	return s, nil
 }
 
-func (p *Program) eval(value map[string]any) (ref.Val, error) {
-	v, _, err := p.prg.Eval(activation{p.env, value})
+func (p *Program) eval(values []map[string]any) (ref.Val, error) {
+	v, _, err := p.prg.Eval(activation{p.env, values})
 	if err != nil {
 		// The library's message may quote what the device said; only its first line is kept, shortened.
 		text, _, _ := strings.Cut(err.Error(), "\n")
@@ -60,23 +81,28 @@ func (p *Program) eval(value map[string]any) (ref.Val, error) {
 	return v, nil
 }
 
-// activation gives CEL the value under the names that its environment declares.
+// activation gives CEL the values under the names that their environment declares.
 type activation struct {
-	env   *Env
-	value map[string]any
+	env    *Env
+	values []map[string]any
 }
 
 // ResolveName finds a variable.
 func (a activation) ResolveName(name string) (any, bool) {
-	if a.env.fields == nil {
-		return a.value, name == a.env.variable
+	for i, value := range a.values[:min(len(a.values), len(a.env.scopes))] {
+		s := a.env.scopes[i]
+		if s.fields == nil {
+			if name == s.variable {
+				return value, true
+			}
+			continue
+		}
+		if field, ok := strings.CutPrefix(name, s.variable+"."); ok {
+			v, ok := value[field]
+			return v, ok
+		}
 	}
-	field, ok := strings.CutPrefix(name, a.env.variable+".")
-	if !ok {
-		return nil, false
-	}
-	v, ok := a.value[field]
-	return v, ok
+	return nil, false
 }
 
 // Parent is nil: there is nothing else to see.

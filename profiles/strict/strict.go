@@ -204,11 +204,16 @@ func (d *Doc) index(n ast.Node, path string, key *token.Token, depth int) error 
 // Complain notes a problem of the value at a key, e.g. units[0].mac. A key that
 // is not in the file stands where its nearest parent does.
 func (d *Doc) Complain(key, format string, args ...any) {
+	e := d.Note(key, format, args...)
+	d.add(position{e.Line, e.Column}, e.Key, e.Problem)
+}
+
+// Note words a remark on the value at a key, placed as Complain would, without making it a complaint.
+func (d *Doc) Note(key, format string, args ...any) *Error {
 	at := key
 	for {
 		if p, ok := d.at[at]; ok || at == "" {
-			d.add(p, key, fmt.Sprintf(format, args...))
-			return
+			return &Error{File: d.name, Line: p.line, Column: p.column, Key: key, Problem: fmt.Sprintf(format, args...)}
 		}
 		at = at[:max(strings.LastIndexAny(at, ".["), 0)]
 	}

@@ -24,7 +24,7 @@ func Judge(d *dossier.Dossier, set *profiles.Set, obs []probes.Observation, on t
 	if len(set.Required()) == 0 {
 		return nil, fmt.Errorf("judge profile %s: it selects nothing", set.Profile.ID)
 	}
-	j := &judge{d: d, set: set, records: record(d, set, obs), readings: map[string]reading{}}
+	j := &judge{d: d, set: set, records: record(d, set, obs), readings: map[string]reading{}, declares: map[string]profiles.Declared{}}
 	j.look()
 	res := &Result{ID: set.Profile.ID, Version: set.Profile.Version, Title: set.Profile.Title, Judged: on.UTC().Format(time.DateOnly)}
 	for _, r := range set.Required() {
@@ -37,10 +37,11 @@ func Judge(d *dossier.Dossier, set *profiles.Set, obs []probes.Observation, on t
 type judge struct {
 	d        *dossier.Dossier
 	set      *profiles.Set
-	records  map[string]*stepRecord // by step
-	readings map[string]reading     // by check: what its record says, whether it applies or not
-	shown    map[string]sight       // denied features that were seen all the same
-	open     map[string]string      // denied features of which that is not settled, and why
+	records  map[string]*stepRecord       // by step
+	readings map[string]reading           // by check: what its record says, whether it applies or not
+	shown    map[string]sight             // denied features that were seen all the same
+	open     map[string]string            // denied features of which that is not settled, and why
+	declares map[string]profiles.Declared // by unit
 }
 
 // A reading is what one check reads in one observation, or in its step's whole record.
@@ -49,6 +50,7 @@ type reading struct {
 	reason  string
 	id      string // of the observation
 	facts   map[string]any
+	rows    []string // that declare what a failure is about
 }
 
 // A sight is an observation that shows a denied feature.
@@ -76,7 +78,7 @@ func (j *judge) look() {
 	j.shown, j.open = map[string]sight{}, map[string]string{}
 	for _, c := range j.set.Checks() {
 		rec := j.records[c.Step]
-		j.readings[c.ID] = read(c, rec)
+		j.readings[c.ID] = j.read(c, rec)
 		if _, denied := j.d.Lacks(c.Feature); c.Feature == "" || !denied {
 			continue
 		}
@@ -102,7 +104,7 @@ func (j *judge) shows(c *profiles.CompiledCheck, rec *stepRecord) (id string, se
 			why = err.Error()
 			continue
 		}
-		shows, err := c.Shows(facts)
+		shows, err := c.Shows(facts, j.declared(o.Unit))
 		if err != nil {
 			why = err.Error()
 		}
@@ -118,7 +120,7 @@ func (j *judge) shows(c *profiles.CompiledCheck, rec *stepRecord) (id string, se
 
 // read gives what a step's record says about a check: the worst of all answers. An
 // error of the bench counts until a later attempt is answered.
-func read(c *profiles.CompiledCheck, rec *stepRecord) reading {
+func (j *judge) read(c *profiles.CompiledCheck, rec *stepRecord) reading {
 	if rec == nil {
 		return reading{verdict: Inconclusive, reason: "not asked: no observation of " + c.Step + " is on record"}
 	}
@@ -138,7 +140,7 @@ func read(c *profiles.CompiledCheck, rec *stepRecord) reading {
 		case o.NotAsked != "":
 			take(reading{verdict: Inconclusive, reason: "not asked: " + clip(o.NotAsked), id: o.ID})
 		default:
-			take(compare(c, o))
+			take(j.compare(c, o))
 		}
 	}
 	if rec.gap != "" {
@@ -147,8 +149,18 @@ func read(c *profiles.CompiledCheck, rec *stepRecord) reading {
 	return worst
 }
 
+// declared is what checks may ask about the dossier for a unit.
+func (j *judge) declared(unit string) profiles.Declared {
+	d, ok := j.declares[unit]
+	if !ok {
+		d = declared(j.d, unit)
+		j.declares[unit] = d
+	}
+	return d
+}
+
 // compare holds one answered observation against a check.
-func compare(c *profiles.CompiledCheck, o *entry) reading {
+func (j *judge) compare(c *profiles.CompiledCheck, o *entry) reading {
 	r := reading{verdict: Inconclusive, id: o.ID}
 	facts, err := o.read(c)
 	if err != nil {
@@ -159,7 +171,8 @@ func compare(c *profiles.CompiledCheck, o *entry) reading {
 	for _, name := range c.Asks() {
 		r.facts[name] = facts[name]
 	}
-	fair, err := c.Fair(facts)
+	said := j.declared(o.Unit)
+	fair, err := c.Fair(facts, said)
 	if err != nil {
 		r.reason = "given cannot be decided: " + err.Error()
 		return r
@@ -168,7 +181,7 @@ func compare(c *profiles.CompiledCheck, o *entry) reading {
 		r.reason = "not a fair test: " + text(c.Unfair, "given does not hold")
 		return r
 	}
-	good, err := c.Good(facts)
+	good, err := c.Good(facts, said)
 	switch {
 	case err != nil:
 		r.reason = "expect cannot be decided: " + err.Error()
@@ -176,8 +189,20 @@ func compare(c *profiles.CompiledCheck, o *entry) reading {
 		r.verdict, r.reason = Pass, "as expected"
 	default:
 		r.verdict, r.reason = Fail, text(c.Otherwise, "expect does not hold")
+		j.name(c, facts, said, &r)
 	}
 	return r
+}
+
+// name says what a failure is about. That this cannot be told changes no verdict.
+func (j *judge) name(c *profiles.CompiledCheck, facts map[string]any, said profiles.Declared, r *reading) {
+	about, err := c.About(facts, said)
+	if err != nil || len(about) == 0 {
+		return
+	}
+	words, rows := compared(j.d, about, c.Row)
+	r.rows = rows
+	r.reason = strings.TrimSuffix(r.reason, ".") + ": " + few(words)
 }
 
 func text(s, otherwise string) string {

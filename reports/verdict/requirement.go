@@ -68,12 +68,15 @@ func combine(checks []Check) (Verdict, string) {
 
 // check judges one check.
 func (j *judge) check(c *profiles.CompiledCheck) Check {
-	out := Check{ID: c.ID, Step: c.Step, Given: c.Given, Expect: c.Expect, Rows: j.d.Rows(c.Row, c.Words())}
+	r := j.readings[c.ID]
+	out := Check{ID: c.ID, Step: c.Step, Given: c.Given, Expect: c.Expect, Rows: r.rows}
+	if len(out.Rows) == 0 {
+		out.Rows = j.d.Rows(c.Row, c.Words())
+	}
 	if len(out.Rows) == 0 && c.Row != "" {
 		out.Rows = []string{c.Row}
 	}
 	v, reason := j.applicable(c)
-	r := j.readings[c.ID]
 	out.Observation = r.id
 	if v == Pass {
 		v, reason = r.verdict, r.reason

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"assay/lab/evidence"
+	"assay/probes/catalog"
+	"assay/reports"
+)
+
+func judgeCommand() *cobra.Command {
+	var profile, format string
+	cmd := &cobra.Command{
+		Use:   "judge EVIDENCE --profile PROFILE",
+		Short: "Judge old evidence by another profile, offline",
+		Long: "judge takes the dossier and the observations of a sealed file or a run's folder and judges them by the profile you name:\n" +
+			"a corrected one, or one that did not exist on the day. What nobody asked then is inconclusive. The evidence is not changed,\n" +
+			"and its own verdicts stay what they are. The exit code is the verdict.",
+		Args: oneArg("sealed file or run folder"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return rejudge(cmd.OutOrStdout(), args[0], profile, format)
+		},
+	}
+	cmd.Flags().StringVar(&profile, "profile", "baseline", "embedded profile, or a file")
+	formatFlag(cmd, &format, "text", "json", "html")
+	return cmd
+}
+
+func rejudge(w io.Writer, path, profile, format string) error {
+	if err := readable(path, "evidence"); err != nil {
+		return err
+	}
+	set, err := loadProfile(profile, catalog.All())
+	if err != nil {
+		return err
+	}
+	ev, err := evidence.Open(path)
+	if err != nil {
+		return unverified(err, "`assay verify` tells what is broken")
+	}
+	r, err := reports.Rejudge(ev, set)
+	if err != nil {
+		return unverified(err, "`assay verify` tells what is broken")
+	}
+	if err := face(w, r, format); err != nil {
+		return benchFailed(fmt.Errorf("print the report: %w", err), "is the disk full?")
+	}
+	return ended(codeOf(r))
+}

@@ -1,0 +1,153 @@
+// Package scan knocks at the ports of one device and tells which answer, and in what
+// protocol. It knows no dossier, tries no credential, and sends nothing to anybody
+// but the address it was made for.
+package scan
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"assay/probes"
+)
+
+// A Scanner is for one device.
+type Scanner struct {
+	Target   netip.Addr
+	Controls []int    // TCP ports that are believed to answer, the likeliest first
+	UDP      []Socket // UDP ports to ask beside the well-known ones
+	Rate     int      // TCP ports a second where the request names no rate
+	Patience Patience // zero: the usual one
+}
+
+// A Socket is a UDP port and what it is said to speak; "" where nobody says.
+type Socket struct {
+	Port        int
+	Application string
+}
+
+// Patience is how long a port may think.
+type Patience struct {
+	TCP      []time.Duration // for each try; a port is tried again only if it was silent
+	UDP      []time.Duration
+	Greeting time.Duration // for what an open port says by itself, and to one question
+}
+
+// usual bounds a device that lets everything fall to about two minutes: 65535 ports, 1024 at a time.
+func usual() Patience {
+	return Patience{
+		TCP:      []time.Duration{300 * time.Millisecond, 600 * time.Millisecond, 900 * time.Millisecond},
+		UDP:      []time.Duration{700 * time.Millisecond, 1100 * time.Millisecond, 1700 * time.Millisecond},
+		Greeting: 700 * time.Millisecond,
+	}
+}
+
+const (
+	maxPort     = 65535
+	maxAtOnce   = 1024
+	maxGreeted  = 64 // open ports that are asked what they speak; a device with more has told enough
+	controlTime = 2 * time.Second
+)
+
+// Scan tries what is asked for. An error is the bench's.
+func (s *Scanner) Scan(ctx context.Context, r probes.ScanRequest) (probes.Scan, error) {
+	if !s.Target.IsValid() || r.First < 1 || r.Last > maxPort || r.First > r.Last || r.Rate < 0 {
+		return probes.Scan{}, fmt.Errorf("scan %s: ports %d to %d, %d a second: %w", s.Target, r.First, r.Last, r.Rate, probes.ErrBench)
+	}
+	out, err := s.scan(ctx, r)
+	if ctx.Err() != nil {
+		return probes.Scan{}, fmt.Errorf("scan %s: %w", s.Target, ctx.Err())
+	}
+	if err != nil {
+		return probes.Scan{}, fmt.Errorf("scan %s: %w: %w", s.Target, err, probes.ErrBench)
+	}
+	return out, nil
+}
+
+func (s *Scanner) scan(ctx context.Context, r probes.ScanRequest) (probes.Scan, error) {
+	p := s.Patience
+	if len(p.TCP) == 0 || len(p.UDP) == 0 {
+		p = usual()
+	}
+	rate := r.Rate
+	if rate == 0 {
+		rate = s.Rate
+	}
+	k := &knocker{target: s.Target, patience: p, rate: rate}
+	c, err := k.control(ctx, s.Controls)
+	if err != nil {
+		return probes.Scan{}, err
+	}
+	out := probes.Scan{AliveBefore: c != nil, Tried: r.Last - r.First + 1}
+	silent, watched, err := k.tcp(ctx, r, c, &out)
+	if err != nil {
+		return out, err
+	}
+	if r.UDP {
+		if out.UDP, err = k.udp(ctx, s.UDP); err != nil {
+			return out, err
+		}
+	}
+	if err := k.greet(ctx, out.TCP); err != nil {
+		return out, err
+	}
+	out.Silent = len(silent)
+	out.Complete = len(silent) == 0 || watched
+	if c != nil {
+		out.AliveAfter, err = k.same(ctx, *c)
+	}
+	return out, err
+}
+
+// A knocker is one scan under way.
+type knocker struct {
+	target   netip.Addr
+	patience Patience
+	rate     int
+}
+
+func (k *knocker) address(port int) string {
+	return net.JoinHostPort(k.target.String(), strconv.Itoa(port))
+}
+
+// A control is a port that answered, and how.
+type control struct {
+	port  int
+	state probes.PortState
+}
+
+// fallback are ports that say at least that they are closed on nearly every device.
+func fallback() []int { return []int{80, 443, 22, 1} }
+
+// control finds a port that answers. An open one is best: that a device says "closed" shows the
+// link, but not that its services are up. Nil: nothing answers.
+func (k *knocker) control(ctx context.Context, ports []int) (*control, error) {
+	var closed *control
+	for _, port := range append(ports[:len(ports):len(ports)], fallback()...) {
+		state, err := k.knock(ctx, port, controlTime)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case state == probes.PortOpen:
+			return &control{port, state}, nil
+		case state == probes.PortClosed && closed == nil:
+			closed = &control{port, state}
+		}
+	}
+	return closed, nil
+}
+
+// same tells whether a control still answers as it did. A device that was busy gets a second try.
+func (k *knocker) same(ctx context.Context, c control) (bool, error) {
+	for range 2 {
+		state, err := k.knock(ctx, c.port, controlTime)
+		if err != nil || state == c.state {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}

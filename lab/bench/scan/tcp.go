@@ -1,0 +1,158 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"assay/probes"
+)
+
+// watchEvery is how often the control is asked while ports are being tried.
+const watchEvery = 250 * time.Millisecond
+
+// knock connects to one TCP port and hangs up at once, with a reset: nothing waits on either side.
+func (k *knocker) knock(ctx context.Context, port int, patience time.Duration) (probes.PortState, error) {
+	d := net.Dialer{Timeout: patience, KeepAlive: -1}
+	conn, err := d.DialContext(ctx, "tcp", k.address(port))
+	if err == nil {
+		hangUp(conn)
+		return probes.PortOpen, nil
+	}
+	switch {
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case refused(err):
+		return probes.PortClosed, nil
+	case local(err):
+		return "", err
+	}
+	// No answer in time, or a router's word that the way is barred: nobody answered for the port.
+	return probes.PortSilent, nil
+}
+
+func hangUp(conn net.Conn) {
+	if t, ok := conn.(*net.TCPConn); ok {
+		_ = t.SetLinger(0)
+	}
+	_ = conn.Close()
+}
+
+// tcp tries every port, and again those that were silent. It returns the ports that stayed so, and
+// whether the control answered all through the last tries.
+func (k *knocker) tcp(ctx context.Context, r probes.ScanRequest, c *control, out *probes.Scan) (silent []int, watched bool, err error) {
+	ports := make([]int, 0, out.Tried)
+	for port := r.First; port <= r.Last; port++ {
+		ports = append(ports, port)
+	}
+	var open []int
+	for _, patience := range k.patience.TCP {
+		var more []int
+		if more, ports, watched, err = k.pass(ctx, ports, patience, c); err != nil {
+			return nil, false, err
+		}
+		open = append(open, more...)
+		if len(ports) == 0 {
+			break
+		}
+	}
+	slices.Sort(open)
+	for _, port := range open {
+		out.TCP = append(out.TCP, probes.Port{Number: port, State: probes.PortOpen, Speaks: probes.SpeaksUnknown})
+	}
+	return ports, watched, nil
+}
+
+// pass tries ports once, many at a time, and the control meanwhile.
+func (k *knocker) pass(ctx context.Context, ports []int, patience time.Duration, c *control) (open, silent []int, watched bool, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var mu sync.Mutex // guards open and silent
+	feed := make(chan int)
+	var hands sync.WaitGroup
+	for range min(maxAtOnce, len(ports)) {
+		hands.Go(func() {
+			for port := range feed {
+				state, err := k.knock(ctx, port, patience)
+				if err != nil {
+					cancel(err)
+					return
+				}
+				if state == probes.PortClosed {
+					continue
+				}
+				mu.Lock()
+				if state == probes.PortOpen {
+					open = append(open, port)
+				} else {
+					silent = append(silent, port)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	done := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() { watched = k.watch(ctx, c, done) })
+	k.feed(ctx, feed, ports)
+	hands.Wait()
+	close(done)
+	watch.Wait()
+	if ctx.Err() != nil {
+		return nil, nil, false, context.Cause(ctx)
+	}
+	return open, silent, watched, nil
+}
+
+// feed hands out ports at the rate.
+func (k *knocker) feed(ctx context.Context, to chan<- int, ports []int) {
+	defer close(to)
+	const slice = 5 * time.Millisecond
+	ticker := time.NewTicker(slice)
+	defer ticker.Stop()
+	begun := time.Now()
+	for i, port := range ports {
+		for k.rate > 0 && float64(i) >= float64(k.rate)*(time.Since(begun)+slice).Seconds() {
+			select {
+			case <-ticker.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+		select {
+		case to <- port:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// watch asks the control again and again until done, and at least once. It tells whether it always answered.
+func (k *knocker) watch(ctx context.Context, c *control, done <-chan struct{}) bool {
+	if c == nil {
+		return false
+	}
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	for {
+		if ok, err := k.same(ctx, *c); err != nil || !ok {
+			return false
+		}
+		select {
+		case <-done:
+			return true
+		case <-ctx.Done():
+			return false
+		case <-ticker.C:
+		}
+	}
+}
+
+// timedOut tells whether only time ended it.
+func timedOut(err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded)
+}
