@@ -2,6 +2,7 @@ package expr
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -42,6 +43,74 @@ func TestRefers(t *testing.T) {
 	p, err := facts(t).Compile(`facts.via == "x" || facts.accepted && facts.codes.all(c, c != facts.via)`)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"accepted", "codes", "via"}, p.Refers())
+}
+
+// What was seen is held against what was declared, each under its own name.
+func TestCheck(t *testing.T) {
+	e, err := Check(map[string]Type{"open": List, "via": String}, map[string]Type{"services": List, "via": Int})
+	require.NoError(t, err)
+	seen := map[string]any{"open": []string{"tcp/22", "tcp/23"}, "via": "x"}
+	said := map[string]any{"services": []string{"tcp/22"}, "via": int64(3)}
+	p, err := e.Compile(`facts.open.all(s, s in dossier.services) || facts.via == "x" && dossier.via == 3`)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"open", "via"}, p.Refers())
+	assert.Equal(t, []string{"services", "via"}, p.RefersTo("dossier"))
+	got, err := p.Holds(seen, said)
+	require.NoError(t, err)
+	assert.True(t, got)
+	_, err = p.Holds(seen)
+	assert.Error(t, err, "without a declaration there is no answer")
+
+	n, err := e.Names(`facts.open.filter(s, !(s in dossier.services))`)
+	require.NoError(t, err)
+	names, err := n.Names(seen, said)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"tcp/23"}, names)
+	names, err = n.Names(seen, map[string]any{"services": []string{"tcp/22", "tcp/23"}})
+	require.NoError(t, err)
+	assert.Empty(t, names)
+	n, err = e.Names(`facts.open + dossier.services`)
+	require.NoError(t, err)
+	names, err = n.Names(seen, said)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"tcp/22", "tcp/23", "tcp/22"}, names)
+	_, err = n.Names(seen)
+	assert.Error(t, err)
+
+	for src, want := range map[string]string{
+		"facts.services.size() > 0": `column 1 of the expression: there is no fact "services": there is open, via`,
+		"dossier.open.size() > 0":   `column 1 of the expression: there is no declaration "open": there is services, via`,
+		"dossier.via == facts.via":  "column 13 of the expression: found no matching overload for '_==_' applied to '(int, string)'",
+	} {
+		_, err := e.Compile(src)
+		assert.EqualError(t, err, want, src)
+	}
+	_, err = e.Names("facts.via")
+	assert.EqualError(t, err, "column 1 of the expression: yields string, wants a list of text")
+	_, err = Check(map[string]Type{}, map[string]Type{"at": "time"})
+	assert.EqualError(t, err, `make the environment of dossier: declaration "at" has the unknown type "time"`)
+}
+
+// A device that answers everywhere cannot exhaust the judge: lists of the length that a probe writes down fit the bound.
+func TestCostOfLists(t *testing.T) {
+	e, err := Check(map[string]Type{"services": List}, map[string]Type{"services": List})
+	require.NoError(t, err)
+	var seen, said []string
+	for i := range 72 {
+		seen = append(seen, fmt.Sprintf("tcp/%d unknown", i))
+	}
+	for i := range 80 {
+		said = append(said, fmt.Sprintf("udp/%d", i))
+	}
+	p, err := e.Compile(`facts.services.exists(s, !dossier.services.exists(d, s.startsWith(d + " ")))`)
+	require.NoError(t, err)
+	_, err = p.Holds(map[string]any{"services": seen}, map[string]any{"services": said})
+	require.NoError(t, err)
+	n, err := e.Names(`facts.services.filter(s, !(dossier.services + dossier.services).exists(d, s.startsWith(d + " ")))`)
+	require.NoError(t, err)
+	names, err := n.Names(map[string]any{"services": seen}, map[string]any{"services": said})
+	require.NoError(t, err)
+	assert.Len(t, names, 72)
 }
 
 func TestCompileErrors(t *testing.T) {

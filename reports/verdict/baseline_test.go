@@ -36,19 +36,36 @@ func thermostat() *dossier.Dossier {
 	} {
 		d.Operations[name] = dossier.Operation{}
 	}
+	d.IXIT.LogIntf = []dossier.LogIntf{
+		{ID: "LogIntf-1", Description: "web", Status: "enabled", Listens: []dossier.Socket{{Protocol: "tcp", Port: 8443, Application: "https"}}},
+		{ID: "LogIntf-2", Description: "broker", Status: "enabled", Listens: []dossier.Socket{{Protocol: "tcp", Port: 8884}}},
+		{ID: "LogIntf-3", Description: "CoAP", Status: "enabled", Listens: []dossier.Socket{{Protocol: "udp", Port: 5684, Application: "coaps"}}},
+	}
 	return d
 }
 
 func planned(t testing.TB, d *dossier.Dossier, set *profiles.Set) []plan.Step {
 	p, err := plan.Make(d, set, catalog.All(), []probes.Instrument{
 		probes.InstrumentDevice, probes.InstrumentUpdates, probes.InstrumentImages, probes.InstrumentBroker, probes.InstrumentSniffer,
-		probes.InstrumentFlash, probes.InstrumentClock,
+		probes.InstrumentFlash, probes.InstrumentClock, probes.InstrumentScanner,
 	}, nil)
 	require.NoError(t, err)
 	return p.Steps
 }
 
 type change map[string]any
+
+// telnet is what a scan shows of a device with a login prompt that nobody declared.
+func telnet(more ...change) change {
+	c := change{
+		"tcp_open": []string{"tcp/2323", "tcp/8443", "tcp/8884"}, "tcp_open_count": 3,
+		"services": []string{"tcp/2323 telnet", "tcp/8443 tls", "tcp/8884 tls", "udp/5684 dtls"},
+	}
+	for _, m := range more {
+		maps.Copy(c, m)
+	}
+	return c
+}
 
 // fine is what a good device shows each probe; what is not named is zero.
 var fine = map[string]change{
@@ -57,6 +74,11 @@ var fine = map[string]change{
 		"defaults_tried": 40, "others_tried": 2, "derived_tried": 12,
 	},
 	"credentials/bruteforce": {"tries": 6, "wrong_refused": 5, "right_before": true, "right_later": true, "limited": true, "limited_by": "answer", "limited_after": 5},
+	"exposure/services": {
+		"ports_tried": 65535, "tcp_open": []string{"tcp/8443", "tcp/8884"}, "tcp_open_count": 2, "udp_asked": true, "udp_answering": []string{"udp/5684"},
+		"udp_closed": []string{"udp/53", "udp/5683"}, "udp_silent": []string{"udp/5353"},
+		"services": []string{"tcp/8443 tls", "tcp/8884 tls", "udp/5684 dtls"}, "complete": true, "alive_before": true, "alive_after": true, "seconds": 3.5,
+	},
 	"update/genuine": {
 		"version_before": "1.0.0", "image_version": "1.1.0", "version_after": "1.1.0", "healthy_before": true, "healthy_after": true, "fetched": true, "accepted": true, "outcome": "done",
 	},
@@ -133,10 +155,10 @@ func TestCleanDevice(t *testing.T) {
 	r := judge(t, d, set, look(t, d, set, nil)...)
 	assert.Equal(t, verdict.Conformant, r.Conformity)
 	_, passed := with(r, verdict.Pass)
-	assert.Len(t, passed, 9)
+	assert.Len(t, passed, 10)
 	r = judge(t, d, set)
 	_, open := with(r, verdict.Inconclusive)
-	assert.Len(t, open, 9, "nothing seen, nothing passed")
+	assert.Len(t, open, 10, "nothing seen, nothing passed")
 	assert.Equal(t, verdict.Incomplete, r.Conformity)
 }
 
@@ -174,6 +196,17 @@ func TestFlaws(t *testing.T) {
 			"update/genuine https": {"accepted": false, "version_after": "1.0.0"},
 			"update/refusal https": {"genuine_before": false, "genuine_after": false, "genuine_after_tried": false}},
 			"update/genuine-https", "update/older-https update/tampered-https update/unsigned-https update/wrong-key-https", "5.3-2"},
+		{"hidden Telnet", map[string]change{"exposure/services": telnet()}, "exposure/undeclared", "", "5.6-1"},
+		{"hidden Telnet, and the link broke", map[string]change{"exposure/services": telnet(change{"alive_after": false, "complete": false})},
+			"exposure/undeclared", "exposure/missing", "5.6-1"},
+		{"plain CoAP too", map[string]change{"exposure/services": {"services": []string{"tcp/8443 tls", "tcp/8884 tls", "udp/5683 coap", "udp/5684 dtls"},
+			"udp_answering": []string{"udp/5683", "udp/5684"}}}, "exposure/undeclared", "", "5.6-1"},
+		{"no broker", map[string]change{"exposure/services": {"tcp_open": []string{"tcp/8443"}, "tcp_open_count": 1, "services": []string{"tcp/8443 tls", "udp/5684 dtls"}}},
+			"exposure/missing", "", "5.6-1"},
+		{"no CoAP", map[string]change{"exposure/services": {"udp_answering": []string{}, "udp_closed": []string{"udp/5684"}, "services": []string{"tcp/8443 tls", "tcp/8884 tls"}}},
+			"exposure/missing", "", "5.6-1"},
+		{"answers everywhere", map[string]change{"exposure/services": {"tcp_open_count": 65535, "tcp_open": []string{"tcp/1", "tcp/2"}, "services": []string{"tcp/1 unknown", "tcp/2 unknown"}}},
+			"exposure/undeclared", "exposure/missing", "5.6-1"},
 		{"leaves data in the API", map[string]change{"wipe/residue command": {"api_found": true}}, "wipe/api-command", "", "5.11-1"},
 		{"leaves a copy in flash", map[string]change{"wipe/residue": {"flash_found": true, "flash_encodings": "base64"}}, "wipe/flash-button wipe/flash-command", "", "5.11-1"},
 		{"leaves messages", map[string]change{"wipe/residue button": {"retained_found": true}}, "wipe/retained-button", "", "5.11-2"},
@@ -220,6 +253,12 @@ func TestUnfairTests(t *testing.T) {
 		{"takes nothing at all", "update/refusal", change{"genuine_before": false, "genuine_after": false}, "tampered unsigned wrong-key older"},
 		{"no image left for afterwards", "update/refusal", change{"genuine_after": false, "genuine_after_tried": false}, "tampered unsigned wrong-key older"},
 		{"second form not fetched", "update/refusal", change{"forms_offered": 2}, "tampered unsigned wrong-key older"},
+		{"not there before the scan", "exposure/services", change{"alive_before": false}, "undeclared missing"},
+		{"not there after the scan", "exposure/services", change{"alive_after": false}, "undeclared missing"},
+		{"link broke meanwhile", "exposure/services", change{"complete": false}, "undeclared missing"},
+		{"a part of the ports", "exposure/services", change{"ports_tried": 1024}, "undeclared missing"},
+		{"UDP not asked", "exposure/services", change{"udp_asked": false, "udp_answering": []string{}, "services": []string{"tcp/8443 tls"}}, "undeclared missing"},
+		{"declared UDP port silent", "exposure/services", change{"udp_answering": []string{}, "udp_silent": []string{"udp/5684"}, "services": []string{"tcp/8443 tls", "tcp/8884 tls"}}, "missing"},
 		{"no reset", "wipe/residue", change{"reset_outcome": "refused"}, "api flash traffic login retained"},
 		{"never back", "wipe/residue", change{"back": false}, "api flash traffic login retained"},
 		{"nothing planted", "wipe/residue", change{"planted": 0, "planted_seen": 0}, "api flash traffic login retained"},

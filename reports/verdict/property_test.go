@@ -24,6 +24,7 @@ var flaws = map[string][]change{
 		{"default_accepted": true}, {"universal_accepted": true}, {"derived_accepted": true}, {"none_accepted": true}, {"wrong_accepted": true},
 	},
 	"credentials/bruteforce": {{"limited": false, "tries": 12, "wrong_refused": 12}},
+	"exposure/services":      {telnet(), {"services": []string{"udp/161 snmp"}}, {"tcp_open": []string{"tcp/8443"}, "tcp_open_count": 1}, {"udp_answering": []string{}, "udp_closed": []string{"udp/5684"}}},
 	"update/genuine":         {{"accepted": false}, {"healthy_after": false}},
 	"update/refusal":         {{"accepted": true}, {"genuine_after": false}, {"healthy_after": false}, {"version_after": "9.9.9"}},
 	"wipe/residue":           {{"api_found": true}, {"flash_found": true}, {"traffic_found": true}, {"retained_found": true}, {"account_after": true}},
@@ -33,6 +34,7 @@ var flaws = map[string][]change{
 var bends = map[string][]change{
 	"credentials/defaults":   {{"right_accepted": false}, {"others_tried": 0}, {"outcome_none": "unexpected"}, {"derived_tried": 0}},
 	"credentials/bruteforce": {{"right_later": false}, {"wrong_accepted": 1}},
+	"exposure/services":      {{"alive_before": false}, {"complete": false}, {"ports_tried": 9}, {"udp_answering": []string{}}},
 	"update/genuine":         {{"fetched": false}},
 	"update/refusal":         {{"ours_refuses": false}, {"fetched": false}},
 	"wipe/residue":           {{"back": false}, {"flash_searched": false}, {"traffic_complete": false}, {"planted": 0}},
@@ -42,7 +44,7 @@ var bends = map[string][]change{
 var deniable = []string{
 	"passwords", "preinstalled_passwords", "network_authentication", "updatable", "network_updates", "remote_configuration", "updates_possible",
 	"brute_force_protection_possible", "service_stores_personal_data", "http_login", "mqtt_login", "coap_login", "update_https", "update_coap",
-	"reset_by_command", "reset_by_button",
+	"reset_by_command", "reset_by_button", "unused_interfaces",
 }
 
 // A story is one random product and what a runner wrote down about it.

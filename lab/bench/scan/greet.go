@@ -50,7 +50,7 @@ func (k *knocker) speech(ctx context.Context, port int) (probes.Speech, error) {
 
 // converse connects and says one thing after the other until it knows what it hears. No words: it listens.
 func (k *knocker) converse(ctx context.Context, port int, words [][]byte) (probes.Speech, error) {
-	d := net.Dialer{Timeout: controlTime, KeepAlive: -1}
+	d := net.Dialer{Timeout: k.patience.Control, KeepAlive: -1}
 	conn, err := d.DialContext(ctx, "tcp", k.address(port))
 	switch {
 	case ctx.Err() != nil:

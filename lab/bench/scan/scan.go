@@ -5,10 +5,12 @@ package scan
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
+	"sync"
 	"time"
 
 	"assay/probes"
@@ -34,6 +36,7 @@ type Patience struct {
 	TCP      []time.Duration // for each try; a port is tried again only if it was silent
 	UDP      []time.Duration
 	Greeting time.Duration // for what an open port says by itself, and to one question
+	Control  time.Duration // for a port that is known to answer
 }
 
 // usual bounds a device that lets everything fall to about two minutes: 65535 ports, 1024 at a time.
@@ -42,14 +45,14 @@ func usual() Patience {
 		TCP:      []time.Duration{300 * time.Millisecond, 600 * time.Millisecond, 900 * time.Millisecond},
 		UDP:      []time.Duration{700 * time.Millisecond, 1100 * time.Millisecond, 1700 * time.Millisecond},
 		Greeting: 700 * time.Millisecond,
+		Control:  2 * time.Second,
 	}
 }
 
 const (
-	maxPort     = 65535
-	maxAtOnce   = 1024
-	maxGreeted  = 64 // open ports that are asked what they speak; a device with more has told enough
-	controlTime = 2 * time.Second
+	maxPort    = 65535
+	maxAtOnce  = 1024
+	maxGreeted = 64 // open ports that are asked what they speak; a device with more has told enough
 )
 
 // Scan tries what is asked for. An error is the bench's.
@@ -82,20 +85,22 @@ func (s *Scanner) scan(ctx context.Context, r probes.ScanRequest) (probes.Scan, 
 		return probes.Scan{}, err
 	}
 	out := probes.Scan{AliveBefore: c != nil, Tried: r.Last - r.First + 1}
-	silent, watched, err := k.tcp(ctx, r, c, &out)
-	if err != nil {
+	// The UDP ports wait long for what never comes, and meanwhile the TCP ports are tried.
+	var udp sync.WaitGroup
+	var udpErr error
+	if r.UDP {
+		udp.Go(func() { out.UDP, udpErr = k.udp(ctx, s.UDP) })
+	}
+	heard, err := k.tcp(ctx, r, c)
+	udp.Wait()
+	if err = errors.Join(err, udpErr); err != nil {
 		return out, err
 	}
-	if r.UDP {
-		if out.UDP, err = k.udp(ctx, s.UDP); err != nil {
-			return out, err
-		}
-	}
+	out.TCP, out.Silent = heard.open, heard.silent
+	out.Complete = heard.silent == 0 || heard.watched
 	if err := k.greet(ctx, out.TCP); err != nil {
 		return out, err
 	}
-	out.Silent = len(silent)
-	out.Complete = len(silent) == 0 || watched
 	if c != nil {
 		out.AliveAfter, err = k.same(ctx, *c)
 	}
@@ -127,7 +132,7 @@ func fallback() []int { return []int{80, 443, 22, 1} }
 func (k *knocker) control(ctx context.Context, ports []int) (*control, error) {
 	var closed *control
 	for _, port := range append(ports[:len(ports):len(ports)], fallback()...) {
-		state, err := k.knock(ctx, port, controlTime)
+		state, err := k.knock(ctx, port, k.patience.Control)
 		if err != nil {
 			return nil, err
 		}
@@ -144,7 +149,7 @@ func (k *knocker) control(ctx context.Context, ports []int) (*control, error) {
 // same tells whether a control still answers as it did. A device that was busy gets a second try.
 func (k *knocker) same(ctx context.Context, c control) (bool, error) {
 	for range 2 {
-		state, err := k.knock(ctx, c.port, controlTime)
+		state, err := k.knock(ctx, c.port, k.patience.Control)
 		if err != nil || state == c.state {
 			return err == nil, err
 		}

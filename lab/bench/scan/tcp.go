@@ -42,29 +42,36 @@ func hangUp(conn net.Conn) {
 	_ = conn.Close()
 }
 
-// tcp tries every port, and again those that were silent. It returns the ports that stayed so, and
-// whether the control answered all through the last tries.
-func (k *knocker) tcp(ctx context.Context, r probes.ScanRequest, c *control, out *probes.Scan) (silent []int, watched bool, err error) {
-	ports := make([]int, 0, out.Tried)
+// A hearing is what all TCP ports came to.
+type hearing struct {
+	open    []probes.Port
+	silent  int
+	watched bool // the control answered all through the last tries
+}
+
+// tcp tries every port, and again those that were silent.
+func (k *knocker) tcp(ctx context.Context, r probes.ScanRequest, c *control) (hearing, error) {
+	var out hearing
+	var open, silent []int
 	for port := r.First; port <= r.Last; port++ {
-		ports = append(ports, port)
+		silent = append(silent, port)
 	}
-	var open []int
 	for _, patience := range k.patience.TCP {
-		var more []int
-		if more, ports, watched, err = k.pass(ctx, ports, patience, c); err != nil {
-			return nil, false, err
+		more, still, watched, err := k.pass(ctx, silent, patience, c)
+		if err != nil {
+			return hearing{}, err
 		}
-		open = append(open, more...)
-		if len(ports) == 0 {
+		open, silent, out.watched = append(open, more...), still, watched
+		if len(silent) == 0 {
 			break
 		}
 	}
 	slices.Sort(open)
 	for _, port := range open {
-		out.TCP = append(out.TCP, probes.Port{Number: port, State: probes.PortOpen, Speaks: probes.SpeaksUnknown})
+		out.open = append(out.open, probes.Port{Number: port, State: probes.PortOpen, Speaks: probes.SpeaksUnknown})
 	}
-	return ports, watched, nil
+	out.silent = len(silent)
+	return out, nil
 }
 
 // pass tries ports once, many at a time, and the control meanwhile.

@@ -40,7 +40,7 @@ type Probe struct {
 // Facts is what answered. Ports are written tcp/8443 and udp/5684.
 type Facts struct {
 	PortsTried   int      `json:"ports_tried"`    // TCP: 65535
-	TCPOpen      []string `json:"tcp_open"`       // took a connection; the first 256
+	TCPOpen      []string `json:"tcp_open"`       // took a connection; the first 64
 	TCPOpenCount int      `json:"tcp_open_count"` // all of them
 	TCPSilent    int      `json:"tcp_silent"`     // TCP ports that let every try fall
 	UDPAsked     bool     `json:"udp_asked"`
@@ -55,8 +55,8 @@ type Facts struct {
 }
 
 const (
-	maxListed = 256 // of a device that answers everywhere, this much is enough to name
-	recovers  = 5   // seconds that a device gets to take breath after the scan
+	maxListed = 64 // of a device that answers everywhere this is enough to name, and comparing stays cheap
+	recovers  = 5  // seconds that a device gets to take breath after the scan
 )
 
 // Ask scans between two looks at the device's health.
