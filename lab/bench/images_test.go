@@ -74,10 +74,11 @@ func TestOffersAreKnownBeforeTheRun(t *testing.T) {
 	_, o := product(t, defaults())
 	has, missing := Offers(ModeReference, nil, o.Dossier)
 	assert.Empty(t, missing)
-	assert.Len(t, has, 9)
+	assert.Len(t, has, 10)
 	_, missing = Offers(ModeReduced, nil, o.Dossier)
-	require.Len(t, missing, 1)
+	require.Len(t, missing, 2)
 	assert.Equal(t, probes.InstrumentSniffer, missing[0].Instrument)
+	assert.Equal(t, probes.InstrumentScanner, missing[1].Instrument)
 	_, missing = Offers(ModeAttached, &File{}, &dossier.Dossier{})
 	var lacks []probes.Instrument
 	for _, m := range missing {
