@@ -289,9 +289,8 @@ func TestUDP(t *testing.T) {
 	})
 	t.Run("dtls", func(t *testing.T) {
 		t.Parallel()
-		l, err := dtls.Listen("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}, &dtls.Config{
-			PSK: func([]byte) ([]byte, error) { return []byte("key"), nil }, CipherSuites: []dtls.CipherSuiteID{dtls.TLS_PSK_WITH_AES_128_CCM_8},
-		})
+		l, err := dtls.ListenWithOptions("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)},
+			dtls.WithPSK(func([]byte) ([]byte, error) { return []byte("key"), nil }), dtls.WithCipherSuites(dtls.TLS_PSK_WITH_AES_128_CCM_8))
 		require.NoError(t, err)
 		var loop sync.WaitGroup
 		loop.Go(func() {
