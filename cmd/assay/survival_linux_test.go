@@ -205,7 +205,7 @@ func TestInterruptedRunSealsWhatThereIs(t *testing.T) {
 			v := r.report()
 			assert.EqualValues(t, "incomplete", v.Profiles[0].Conformity)
 			assert.EqualValues(t, "cancelled", v.Outcome)
-			require.Len(t, v.Observations, 17)
+			require.Len(t, v.Observations, 18)
 			assert.NotEmpty(t, v.Observations[0].Facts)
 			assert.Equal(t, "the run was cancelled before this step", v.Observations[16].NotAsked)
 			got := verdicts(v)
