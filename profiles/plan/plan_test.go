@@ -17,7 +17,7 @@ import (
 
 var every = []probes.Instrument{
 	probes.InstrumentDevice, probes.InstrumentUpdates, probes.InstrumentImages, probes.InstrumentBroker,
-	probes.InstrumentSniffer, probes.InstrumentFlash, probes.InstrumentClock, probes.InstrumentPower, probes.InstrumentButton,
+	probes.InstrumentSniffer, probes.InstrumentFlash, probes.InstrumentClock, probes.InstrumentPower, probes.InstrumentButton, probes.InstrumentScanner,
 }
 
 func baseline(t *testing.T) *profiles.Set {
@@ -54,7 +54,7 @@ func find(t *testing.T, p *plan.Plan, check string) plan.Step {
 
 func TestWholeBaseline(t *testing.T) {
 	p := made(t, whole(), every, nil)
-	assert.Len(t, p.Steps, 17, "three logins, two of them guessed at, two ways of five updates, two resets")
+	assert.Len(t, p.Steps, 18, "three logins, two of them guessed at, one scan, two ways of five updates, two resets")
 	checks, typical := 0, 0
 	last := 0
 	for _, s := range p.Steps {
