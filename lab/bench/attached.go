@@ -169,6 +169,12 @@ func (b *Bench) restoreAttached(ctx context.Context) error {
 // reachable refuses to begin where the device answers nothing at all.
 func (b *Bench) reachable(ctx context.Context, host string) error {
 	answered, tried := b.answers(ctx)
+	for until := b.Probes.Clock.Now().Add(bootPatience); !answered && len(tried) > 0 && b.Probes.Clock.Now().Before(until); {
+		if b.Probes.Clock.Wait(ctx, bootPause) != nil {
+			break
+		}
+		answered, tried = b.answers(ctx)
+	}
 	if answered || len(tried) == 0 {
 		return nil
 	}
@@ -176,7 +182,12 @@ func (b *Bench) reachable(ctx context.Context, host string) error {
 		"is it switched on, at that address, and reachable from this machine? ping "+host)
 }
 
-const answerPatience = 15 * time.Second
+const (
+	answerPatience = 15 * time.Second
+	// A device that was switched on a moment ago refuses connections until its servers are up.
+	bootPatience = 5 * time.Second
+	bootPause    = 250 * time.Millisecond
+)
 
 // answers asks the gentlest operations until the device says anything at all. The label's own
 // logins are used, so that no brute-force protection is woken.
