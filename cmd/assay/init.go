@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -55,18 +54,10 @@ func initCommand() *cobra.Command {
 
 // writeNamed writes a file that must be new, and says its name.
 func writeNamed(w io.Writer, path string, b []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // a dossier will hold secrets
-	switch {
-	case errors.Is(err, os.ErrExist):
-		return unusable(fmt.Errorf("%s exists", path), "it is never overwritten: choose another name with --out")
-	case err != nil:
-		return unusable(fmt.Errorf("write %s: %w", path, err), "choose a writable folder with --out")
+	if err := writeNew(path, b, 0o600, "it is never overwritten: choose another name with --out"); err != nil { // a dossier will hold secrets
+		return err
 	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return benchFailed(fmt.Errorf("write %s: %w", path, err), "is the disk full?")
-	}
-	_, err = fmt.Fprintln(w, path)
+	_, err := fmt.Fprintln(w, path)
 	return err
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"assay/lab/evidence"
 	"assay/probes/catalog"
 	"assay/reports"
 )
@@ -30,16 +29,13 @@ func judgeCommand() *cobra.Command {
 }
 
 func rejudge(w io.Writer, path, profile, format string) error {
-	if err := readable(path, "evidence"); err != nil {
-		return err
-	}
 	set, err := loadProfile(profile, catalog.All())
 	if err != nil {
 		return err
 	}
-	ev, err := evidence.Open(path)
+	ev, err := recorded(path)
 	if err != nil {
-		return unverified(err, "`assay verify` tells what is broken")
+		return err
 	}
 	r, err := reports.Rejudge(ev, set)
 	if err != nil {

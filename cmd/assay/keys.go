@@ -14,6 +14,9 @@ import (
 // passwordVariable holds the password of an encrypted private key: an argument would show in the process list.
 const passwordVariable = "ASSAY_KEY_PASSWORD"
 
+// keysStay is the hint for whoever would overwrite a key.
+const keysStay = "keys are never overwritten: choose another name with --out"
+
 func keysCommand() *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
@@ -27,10 +30,10 @@ func keysCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("make a key pair: %w", err)
 			}
-			if err := writeNew(out+".key", private, 0o600); err != nil {
+			if err := writeNew(out+".key", private, 0o600, keysStay); err != nil {
 				return err
 			}
-			if err := writeNew(out+".pub", public, 0o644); err != nil {
+			if err := writeNew(out+".pub", public, 0o644, keysStay); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s.key\n%s.pub\n", out, out)
@@ -41,20 +44,20 @@ func keysCommand() *cobra.Command {
 	return cmd
 }
 
-// writeNew never overwrites: a lost private key cannot be made again.
-func writeNew(path string, b []byte, mode os.FileMode) error {
+// writeNew never overwrites: a lost private key, or a dossier filled in by hand, cannot be made again.
+func writeNew(path string, b []byte, mode os.FileMode, exists string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if errors.Is(err, os.ErrExist) {
-		return unusable(fmt.Errorf("%s exists", path), "keys are never overwritten: choose another name with --out")
+	switch {
+	case errors.Is(err, os.ErrExist):
+		return unusable(fmt.Errorf("%s exists", path), exists)
+	case err != nil:
+		return unusable(fmt.Errorf("write %s: %w", path, err), "choose a writable folder with --out")
 	}
-	if err != nil {
-		return unusable(fmt.Errorf("write key: %w", err), "choose a writable folder with --out")
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return benchFailed(fmt.Errorf("write %s: %w", path, err), "is the disk full?")
 	}
-	if _, err := f.Write(b); err != nil {
-		f.Close()
-		return benchFailed(fmt.Errorf("write key: %w", err), "is the disk full?")
-	}
-	return f.Close()
+	return nil
 }
 
 // A signer is the key that a run is sealed with.

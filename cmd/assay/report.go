@@ -30,15 +30,9 @@ func reportCommand() *cobra.Command {
 }
 
 func report(w io.Writer, path, format, out string) error {
-	if err := readable(path, "evidence"); err != nil {
-		return err
-	}
-	ev, err := evidence.Open(path)
+	ev, err := recorded(path)
 	if err != nil {
-		return unverified(err, "`assay verify` tells what is broken")
-	}
-	if !begun(ev) {
-		return &complaint{exitIncomplete, fmt.Errorf("%s ends before its first question: there is nothing to report", path), ""}
+		return err
 	}
 	r, err := reports.Build(ev)
 	if err != nil {
@@ -56,6 +50,21 @@ func report(w io.Writer, path, format, out string) error {
 		return benchFailed(fmt.Errorf("print the report: %w", err), "is the disk full?")
 	}
 	return ended(codeOf(r))
+}
+
+// recorded opens evidence that came far enough to be judged. It checks no seal.
+func recorded(path string) (*evidence.Evidence, error) {
+	if err := readable(path, "evidence"); err != nil {
+		return nil, err
+	}
+	ev, err := evidence.Open(path)
+	if err != nil {
+		return nil, unverified(err, "`assay verify` tells what is broken")
+	}
+	if !begun(ev) {
+		return nil, &complaint{exitIncomplete, fmt.Errorf("%s ends before its first question: there is nothing to report", path), ""}
+	}
+	return ev, nil
 }
 
 // begun tells whether a record came as far as its plan, after which the questions come.
