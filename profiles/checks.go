@@ -9,15 +9,42 @@ import (
 	"assay/profiles/strict"
 )
 
+// A Check names a probe, its parameters, and what a good device does. Its CEL, but for applies,
+// compares facts, what was seen, with dossier, what was declared (see Declared). A check without a
+// probe asks the dossier alone.
+type Check struct {
+	ID          string         `yaml:"id" json:"id"`
+	Probe       string         `yaml:"probe,omitempty" json:"probe,omitempty"`
+	With        map[string]any `yaml:"with,omitempty" json:"with,omitempty"`
+	Evidence    Class          `yaml:"evidence,omitempty" json:"evidence"`         // observation, unless it says otherwise; document without a probe
+	Applies     string         `yaml:"applies,omitempty" json:"applies,omitempty"` // CEL over features
+	Given       string         `yaml:"given" json:"given"`                         // CEL: was it a fair test?
+	Unfair      string         `yaml:"unfair,omitempty" json:"unfair,omitempty"`   // what to say and do when given is unmet
+	Expect      string         `yaml:"expect" json:"expect"`                       // CEL: what a good device does
+	Otherwise   string         `yaml:"otherwise" json:"otherwise"`
+	Names       string         `yaml:"names,omitempty" json:"names,omitempty"` // CEL: what a failure is about, a list of text
+	Remedy      string         `yaml:"remedy" json:"remedy"`
+	Row         string         `yaml:"row,omitempty" json:"row,omitempty"`                 // IXIT table it compares, e.g. 7-UpdMech
+	Contradicts string         `yaml:"contradicts,omitempty" json:"contradicts,omitempty"` // CEL: the observation shows that a denied feature exists
+	Feature     string         `yaml:"feature,omitempty" json:"feature,omitempty"`         // the feature that Contradicts speaks of
+}
+
 type checkFile struct {
 	Assay  string  `yaml:"assay"` // "checks/v1"
 	Checks []Check `yaml:"checks"`
 }
 
+// A checkFamily is one file of checks, compiled.
+type checkFamily struct {
+	checks map[string]*CompiledCheck
+	file   string
+	bytes  []byte
+}
+
 // family loads one file of checks and compiles all of them.
-func (l *loader) family(name string) (map[string]*CompiledCheck, error) {
-	if checks, ok := l.families[name]; ok {
-		return checks, nil
+func (l *library) family(name string) (*checkFamily, error) {
+	if f, ok := l.families[name]; ok {
+		return f, nil
 	}
 	file := "checks/" + name + ".yaml"
 	b, err := readFile(l.fsys, file)
@@ -52,13 +79,12 @@ func (l *loader) family(name string) (map[string]*CompiledCheck, error) {
 	if err := doc.Err(); err != nil {
 		return nil, err
 	}
-	l.families[name] = checks
-	l.set.files[file] = b
-	return checks, nil
+	l.families[name] = &checkFamily{checks, file, b}
+	return l.families[name], nil
 }
 
 // check checks and compiles one check.
-func (l *loader) check(doc *strict.Doc, key string, c Check) *CompiledCheck {
+func (l *library) check(doc *strict.Doc, key string, c Check) *CompiledCheck {
 	out := &CompiledCheck{Check: c}
 	filled(doc, key, "given", c.Given, "expect", c.Expect, "otherwise", c.Otherwise, "remedy", c.Remedy)
 	if c.Row != "" && !tableName.MatchString(c.Row) {
@@ -72,8 +98,12 @@ func (l *loader) check(doc *strict.Doc, key string, c Check) *CompiledCheck {
 	}
 	out.When = l.condition(doc, key+".applies", c.Applies)
 	schema, ok := l.schemas[c.Probe]
+	l.class(doc, key, out)
+	if c.Probe == "" {
+		ok = true // of the dossier alone: without facts
+	}
 	if !ok {
-		doc.Complain(key+".probe", "there is no probe %q%s", c.Probe, strict.Suggest(c.Probe, slices.Collect(maps.Keys(l.schemas))))
+		doc.Complain(key+".probe", "there is no probe %q%s", c.Probe, strict.Suggest(c.Probe, slices.Sorted(maps.Keys(l.schemas))))
 		return out
 	}
 	env, err := l.env(schema)
@@ -90,12 +120,35 @@ func (l *loader) check(doc *strict.Doc, key string, c Check) *CompiledCheck {
 		}
 	}
 	out.asks, out.needs = names(out.given, out.expect, out.about), names(out.given, out.expect, out.contradicts, out.about)
-	l.step(doc, key+".with", out)
+	if c.Probe != "" {
+		l.step(doc, key+".with", out)
+	}
 	return out
 }
 
+// class completes and checks what a check's answer rests on.
+func (l *library) class(doc *strict.Doc, key string, c *CompiledCheck) {
+	switch {
+	case c.Evidence == "" && c.Probe == "":
+		c.Evidence = Document
+	case c.Evidence == "":
+		c.Evidence = Observation
+	case !slices.Contains(Classes, c.Evidence):
+		doc.Complain(key+".evidence", "is %q, wants observation, attestation or document", c.Evidence)
+	case c.Probe == "" && c.Evidence != Document:
+		doc.Complain(key+".evidence", "is %q, but a check without a probe reads the dossier alone: write document or name a probe", c.Evidence)
+	}
+	switch {
+	case c.Probe != "":
+	case len(c.With) > 0:
+		doc.Complain(key+".with", "gives parameters to no probe: name one or remove them")
+	case c.Contradicts != "":
+		doc.Complain(key+".contradicts", "cannot be asked of the dossier alone: name a probe")
+	}
+}
+
 // compile compiles a condition; the same one only once, for families repeat themselves.
-func (l *loader) compile(doc *strict.Doc, env *expr.Env, key, src string) *expr.Program {
+func (l *library) compile(doc *strict.Doc, env *expr.Env, key, src string) *expr.Program {
 	if src == "" { // complained about where it is required
 		return nil
 	}
@@ -118,7 +171,7 @@ type source struct {
 }
 
 // step completes a check's parameters and names the step that asks for it.
-func (l *loader) step(doc *strict.Doc, key string, c *CompiledCheck) {
+func (l *library) step(doc *strict.Doc, key string, c *CompiledCheck) {
 	schema := l.schemas[c.Probe]
 	full, err := schema.complete(c.With)
 	if err == nil {

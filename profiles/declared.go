@@ -17,6 +17,12 @@ type Declared struct {
 	// SetupServices are those declared to answer only until the product is set up; none for a unit
 	// that is declared to be set up.
 	SetupServices []string `json:"setup_services"`
+	// ICSGiven tells whether the dossier has an ICS.
+	ICSGiven bool `json:"ics_given"`
+	// ICSMissing are the provisions that the ICS says nothing about, e.g. "5.1-1".
+	ICSMissing []string `json:"ics_missing"`
+	// ICSUnjustified are those that it answers with N or N/A and no reason.
+	ICSUnjustified []string `json:"ics_unjustified"`
 }
 
 // values are the fields by name, as expressions take them.

@@ -2,7 +2,6 @@ package profiles_test
 
 import (
 	"context"
-	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,6 +45,7 @@ func schemas(t testing.TB) map[string]profiles.Schema {
 // places is where each kind of file stands in a file system of profiles.
 var places = map[string]string{
 	"profile": "profiles/p.yaml", "standard": "standards/s.yaml", "checks": "checks/c.yaml", "features": "features.yaml",
+	"register": "register.yaml", "crosswalk": "crosswalk.yaml",
 }
 
 // valid is a file system of the valid files, one of them replaced.
@@ -99,8 +99,13 @@ func TestInvalid(t *testing.T) {
 	assert.Len(t, files, len(rules), "one file for each rule and one rule for each file")
 	for _, r := range rules {
 		t.Run(r.rule, func(t *testing.T) {
-			_, err := profiles.Load(valid(t, places[r.place], "testdata/invalid-"+r.rule+".yaml"), "p", schemas(t))
-			assert.EqualError(t, err, r.want)
+			fsys := valid(t, places[r.place], "testdata/invalid-"+r.rule+".yaml")
+			read := func() error { _, err := profiles.Load(fsys, "p", schemas(t)); return err }
+			if r.place == "crosswalk" { // no set needs it
+				assert.NoError(t, read())
+				read = func() error { _, err := profiles.ReadCrosswalk(fsys, schemas(t)); return err }
+			}
+			assert.EqualError(t, read(), r.want)
 		})
 	}
 }
@@ -116,42 +121,6 @@ func TestNoSuchProfile(t *testing.T) {
 		assert.EqualError(t, err, want)
 		assert.ErrorIs(t, err, profiles.ErrNoProfile)
 	}
-}
-
-func TestTooLarge(t *testing.T) {
-	fsys := valid(t, "", "")
-	fsys["checks/c.yaml"].Data = []byte("# " + strings.Repeat("x", 10<<20))
-	_, err := profiles.Load(fsys, "p", schemas(t))
-	assert.EqualError(t, err, "checks/c.yaml: has 1048577 bytes, more than the 1048576 that are read: split it or remove what does not belong")
-}
-
-func TestLoadPackage(t *testing.T) {
-	set, err := profiles.Load(valid(t, "", ""), "p", schemas(t))
-	require.NoError(t, err)
-	files := set.Files()
-	again, err := profiles.LoadPackage(files)
-	require.NoError(t, err)
-	assert.Equal(t, files, again.Files(), "byte for byte")
-	assert.Equal(t, set.Profile, again.Profile)
-	assert.Equal(t, set.Schemas, again.Schemas)
-
-	for name := range files {
-		less := maps.Clone(files)
-		delete(less, name)
-		_, err := profiles.LoadPackage(less)
-		assert.Error(t, err, "without %s", name)
-	}
-	two := maps.Clone(files)
-	two["profiles/q.yaml"] = two["profiles/p.yaml"]
-	_, err = profiles.LoadPackage(two)
-	assert.EqualError(t, err, "load a recorded profile: want one file in profiles/, found 2")
-	bad := maps.Clone(files)
-	bad["schemas.json"] = []byte(`{"a/probe":{"probe":"a/probe","facts":{"asked":"time"}}}`)
-	_, err = profiles.LoadPackage(bad)
-	assert.ErrorContains(t, err, `fact "asked" has the unknown type "time"`)
-	bad["schemas.json"] = make([]byte, 2<<20)
-	_, err = profiles.LoadPackage(bad)
-	assert.EqualError(t, err, "load a recorded profile: schemas.json has more than 1048576 bytes")
 }
 
 func TestLoadFile(t *testing.T) {
@@ -178,40 +147,59 @@ standards: [{standard: etsi-en-303-645, requirements: ["5.1-1"]}]
 }
 
 func TestLint(t *testing.T) {
-	fsys := valid(t, "", "")
-	assert.NoError(t, profiles.Lint(fsys, schemas(t)))
+	assert.NoError(t, profiles.Lint(valid(t, "", ""), schemas(t)))
+	bare := valid(t, "", "")
+	delete(bare, "register.yaml")
+	delete(bare, "crosswalk.yaml")
+	assert.NoError(t, profiles.Lint(bare, schemas(t)), "a file system may have neither register nor crosswalk")
+
 	more := schemas(t)
 	more["b/probe"] = profiles.Schema{Probe: "b/probe"}
-	fsys["checks/c.yaml"].Data = append(fsys["checks/c.yaml"].Data, []byte(`
-  - {id: c/idle, probe: a/probe, given: "true", expect: facts.asked, otherwise: x, remedy: x}
-`)...)
-	assert.EqualError(t, profiles.Lint(fsys, more), "checks/c.yaml: check c/idle is used by no standard: name it in a requirement or remove it\n"+
-		"probe b/probe is asked by no check: write one in checks/")
-	fsys["profiles/z.yaml"] = &fstest.MapFile{Data: []byte("assay: profile/v1\nid: z\n")}
-	assert.ErrorContains(t, profiles.Lint(fsys, schemas(t)), "profiles/z.yaml:1:1: version: is missing or empty")
+	for name, c := range map[string]struct {
+		file, old, new string
+		schemas        map[string]profiles.Schema
+		want           string
+	}{
+		"idle check": {
+			"checks/c.yaml", "checks:\n", "checks:\n  - {id: c/idle, probe: a/probe, given: \"true\", expect: facts.asked, otherwise: x, remedy: x}\n", schemas(t),
+			"checks/c.yaml: check c/idle is used by no standard: name it in a unit or remove it",
+		},
+		"idle probe": {"checks/c.yaml", "", "", more, "probe b/probe is asked by no check: write one in checks/"},
+		"idle part": {
+			"standards/s.yaml", "parts:\n", "parts:\n  - {id: w, title: Part W}\n", schemas(t),
+			`standards/s.yaml: no requirement is of part "w": name it in one or remove it`,
+		},
+		"fact about nothing": {
+			"register.yaml", "[s], says: V2", "[t], says: V2", schemas(t),
+			`register.yaml: fact edition-s speaks of "t", and there is no such standard: did you mean "s"?`,
+		},
+		"no presumption": {
+			"register.yaml", "kind: presumption", "kind: law", schemas(t),
+			"register.yaml: no presumption is registered for s: write what conformity to it is presumed to show, or none",
+		},
+		"crosswalk": {
+			"crosswalk.yaml", "closeness: none", "closeness: far", schemas(t),
+			`crosswalk.yaml:6:28: rows[1].closeness: is "far", wants close, partial, related or none`,
+		},
+		"broken profile": {"profiles/p.yaml", "version: \"1\"\n", "", schemas(t), "profiles/p.yaml:1:1: version: is missing or empty"},
+		"broken standard": { // told once, not once for each file that needs it
+			"standards/s.yaml", "edition: V1\n", "", schemas(t), "standards/s.yaml:1:1: edition: is missing or empty\n" +
+				"checks/c.yaml: check c/best is used by no standard: name it in a unit or remove it\n" +
+				"checks/c.yaml: check c/good is used by no standard: name it in a unit or remove it\n" +
+				"checks/c.yaml: check c/told is used by no standard: name it in a unit or remove it",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fsys := valid(t, "", "")
+			change(t, fsys, c.file, c.old, c.new)
+			assert.EqualError(t, profiles.Lint(fsys, c.schemas), c.want)
+		})
+	}
 }
 
-func FuzzLoad(f *testing.F) {
-	for kind := range places {
-		b, err := os.ReadFile("testdata/valid-" + kind + ".yaml")
-		require.NoError(f, err)
-		f.Add(kind, b)
-	}
-	s := schemas(f)
-	f.Fuzz(func(t *testing.T, kind string, b []byte) {
-		place, ok := places[kind]
-		if !ok {
-			return
-		}
-		fsys := valid(t, "", "")
-		fsys[place].Data = b
-		set, err := profiles.Load(fsys, "p", s)
-		if err != nil {
-			require.NotEmpty(t, err.Error())
-			return
-		}
-		again, err := profiles.LoadPackage(set.Files())
-		require.NoError(t, err, "what loads once loads again")
-		require.Equal(t, set.Files(), again.Files())
-	})
+// change replaces the first of some text in a file.
+func change(t testing.TB, fsys fstest.MapFS, file, before, after string) {
+	text := string(fsys[file].Data)
+	require.Contains(t, text, before)
+	fsys[file].Data = []byte(strings.Replace(text, before, after, 1))
 }

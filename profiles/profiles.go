@@ -10,15 +10,33 @@ type Profile struct {
 	ID        string      `yaml:"id" json:"id"`
 	Version   string      `yaml:"version" json:"version"`
 	Title     string      `yaml:"title" json:"title"`
-	Standards []Selection `yaml:"standards" json:"standards"`
+	Extends   string      `yaml:"extends,omitempty" json:"extends,omitempty"`   // another profile, whose choices come first
+	Evidence  []Class     `yaml:"evidence,omitempty" json:"evidence,omitempty"` // the classes it takes; none: all
+	Reviews   string      `yaml:"reviews,omitempty" json:"reviews,omitempty"`   // all or none: whether named persons are asked
+	Because   string      `yaml:"because,omitempty" json:"because,omitempty"`   // why evidence or reviews are left out
+	Standards []Selection `yaml:"standards,omitempty" json:"standards,omitempty"`
+	Without   []Exclusion `yaml:"without,omitempty" json:"without,omitempty"`
 	With      []Override  `yaml:"with,omitempty" json:"with,omitempty"`
 	Waivers   []Waiver    `yaml:"waivers,omitempty" json:"waivers,omitempty"`
 }
 
-// A Selection takes a standard, or some of its requirements.
+// What Reviews may be.
+const (
+	AllReviews = "all"
+	NoReviews  = "none"
+)
+
+// A Selection takes a standard, some of its parts, or some of its requirements.
 type Selection struct {
 	Standard     string   `yaml:"standard" json:"standard"`
-	Requirements []string `yaml:"requirements,omitempty" json:"requirements,omitempty"` // none: the whole standard
+	Parts        []string `yaml:"parts,omitempty" json:"parts,omitempty"`
+	Requirements []string `yaml:"requirements,omitempty" json:"requirements,omitempty"` // neither these nor parts: the whole standard
+}
+
+// An Exclusion leaves out one requirement that would be selected. It is told with every statement.
+type Exclusion struct {
+	Requirement string `yaml:"requirement" json:"requirement"` // standard/id
+	Because     string `yaml:"because" json:"because"`
 }
 
 // An Override changes parameters of one check, with a reason.
@@ -38,43 +56,14 @@ type Waiver struct {
 	Profile     string `yaml:"profile" json:"profile"` // the profile version it was written for
 }
 
-// A Standard is requirements with the standard's own ids; titles are our words.
-type Standard struct {
-	Assay        string        `yaml:"assay" json:"assay"` // "standard/v1"
-	ID           string        `yaml:"id" json:"id"`
-	Title        string        `yaml:"title" json:"title"`
-	Edition      string        `yaml:"edition" json:"edition"`
-	Note         string        `yaml:"note,omitempty" json:"note,omitempty"`
-	Requirements []Requirement `yaml:"requirements" json:"requirements"`
-}
+// A Class says what an answer rests on. Strings in evidence are API.
+type Class string
 
-// A Requirement is one provision and the checks that answer it.
-type Requirement struct {
-	ID        string   `yaml:"id" json:"id"`
-	Title     string   `yaml:"title" json:"title"`
-	Level     string   `yaml:"level" json:"level"`                             // mandatory or recommended
-	Status    string   `yaml:"status,omitempty" json:"status,omitempty"`       // the standard's own code, e.g. "M F (a)"
-	Condition string   `yaml:"condition,omitempty" json:"condition,omitempty"` // in words
-	Applies   string   `yaml:"applies,omitempty" json:"applies,omitempty"`     // CEL over features, e.g. features.passwords
-	Certainty string   `yaml:"certainty,omitempty" json:"certainty,omitempty"` // verified or recalled
-	Cases     []string `yaml:"cases,omitempty" json:"cases,omitempty"`         // test cases of the test specification
-	Checks    []string `yaml:"checks" json:"checks"`
-}
+const (
+	Observation Class = "observation" // a probe saw it on the device
+	Attestation Class = "attestation" // a named person did it or looked at it, and says what came of it
+	Document    Class = "document"    // declarations and documents were read: by a named person, or by a check of what the dossier says
+)
 
-// A Check names a probe, its parameters, and what a good device does. Its CEL, but for applies,
-// compares facts, what was seen, with dossier, what was declared (see Declared).
-type Check struct {
-	ID          string         `yaml:"id" json:"id"`
-	Probe       string         `yaml:"probe" json:"probe"`
-	With        map[string]any `yaml:"with,omitempty" json:"with,omitempty"`
-	Applies     string         `yaml:"applies,omitempty" json:"applies,omitempty"` // CEL over features
-	Given       string         `yaml:"given" json:"given"`                         // CEL: was it a fair test?
-	Unfair      string         `yaml:"unfair,omitempty" json:"unfair,omitempty"`   // what to say and do when given is unmet
-	Expect      string         `yaml:"expect" json:"expect"`                       // CEL: what a good device does
-	Otherwise   string         `yaml:"otherwise" json:"otherwise"`
-	Names       string         `yaml:"names,omitempty" json:"names,omitempty"` // CEL: what a failure is about, a list of text
-	Remedy      string         `yaml:"remedy" json:"remedy"`
-	Row         string         `yaml:"row,omitempty" json:"row,omitempty"`                 // IXIT table it compares, e.g. 7-UpdMech
-	Contradicts string         `yaml:"contradicts,omitempty" json:"contradicts,omitempty"` // CEL: the observation shows that a denied feature exists
-	Feature     string         `yaml:"feature,omitempty" json:"feature,omitempty"`         // the feature that Contradicts speaks of
-}
+// Classes are all of them.
+var Classes = []Class{Observation, Attestation, Document}

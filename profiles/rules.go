@@ -1,10 +1,7 @@
 package profiles
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -61,7 +58,24 @@ func checkProfile(doc *strict.Doc, p *Profile, id string) {
 	case id != "" && p.ID != "" && p.ID != id:
 		doc.Complain("id", "is %q, but the file is called %s.yaml", p.ID, id)
 	}
-	if len(p.Standards) == 0 {
+	for i, c := range p.Evidence {
+		if !slices.Contains(Classes, c) {
+			doc.Complain(at("evidence", i), "is %q, wants observation, attestation or document", c)
+		}
+	}
+	narrows := "reviews"
+	if len(p.Evidence) > 0 {
+		narrows = "evidence"
+	}
+	switch {
+	case doc.Has("evidence") && len(p.Evidence) == 0:
+		doc.Complain("evidence", "is empty: name classes, or remove the key to take all")
+	case p.Reviews != "" && p.Reviews != AllReviews && p.Reviews != NoReviews:
+		doc.Complain("reviews", "is %q, wants all or none", p.Reviews)
+	case (len(p.Evidence) > 0 || p.Reviews == NoReviews) && strings.TrimSpace(p.Because) == "":
+		doc.Complain(narrows, "leaves evidence out, but there is no because: say why, it is told with every statement")
+	}
+	if len(p.Standards) == 0 && p.Extends == "" {
 		doc.Complain("standards", "is empty: a profile that selects nothing would call every device conformant")
 	}
 	seen := map[string]bool{}
@@ -69,6 +83,9 @@ func checkProfile(doc *strict.Doc, p *Profile, id string) {
 		key := at("standards", i)
 		if doc.Has(key+".requirements") && len(s.Requirements) == 0 {
 			doc.Complain(key+".requirements", "is empty: name requirements, or remove the key to take the whole standard")
+		}
+		if doc.Has(key+".parts") && len(s.Parts) == 0 {
+			doc.Complain(key+".parts", "is empty: name parts, or remove the key to take the whole standard")
 		}
 		if seen[s.Standard] {
 			doc.Complain(key+".standard", "%q is selected twice: join the two", s.Standard)
@@ -102,93 +119,15 @@ func checkWaivers(doc *strict.Doc, set *Set) {
 // LastDay is the last day on which the waiver holds.
 func (w Waiver) LastDay() (time.Time, error) { return time.Parse(dateLayout, w.Expires) }
 
-// standard loads and checks one standard, with the checks that it names.
-func (l *loader) standard(id string) (*Standard, map[string]Condition, error) {
-	if !idPattern.MatchString(id) {
-		return nil, nil, fmt.Errorf("open standard %q: %w", id, fs.ErrNotExist)
+// certain refuses a certainty that is not one of the two.
+func certain(doc *strict.Doc, key, c string) {
+	if c != "verified" && c != "recalled" {
+		doc.Complain(strings.TrimPrefix(key+".certainty", "."), "is %q, wants verified or recalled", c)
 	}
-	file := "standards/" + id + ".yaml"
-	b, err := readFile(l.fsys, file)
-	if err != nil {
-		return nil, nil, err
-	}
-	doc, err := strict.Parse(file, b)
-	if err != nil {
-		return nil, nil, err
-	}
-	std := &Standard{}
-	if err := doc.Decode(std); err != nil {
-		return nil, nil, err
-	}
-	line(doc, std.Assay, "standard/v1")
-	filled(doc, "", "id", std.ID, "title", std.Title, "edition", std.Edition)
-	if std.ID != "" && std.ID != id {
-		doc.Complain("id", "is %q, but the file is called %s.yaml", std.ID, id)
-	}
-	if len(std.Requirements) == 0 {
-		doc.Complain("requirements", "is empty: a standard without requirements asks nothing")
-	}
-	conditions := map[string]Condition{}
-	seen := map[string]bool{}
-	for i, r := range std.Requirements {
-		key := at("requirements", i)
-		if r.ID != "" && seen[r.ID] {
-			doc.Complain(key+".id", "there is another requirement %q", r.ID)
-		}
-		seen[r.ID] = true
-		conditions[r.ID] = l.requirement(doc, key, r)
-		if err := l.named(doc, key, r.Checks); err != nil {
-			return nil, nil, err
-		}
-	}
-	l.set.files[file] = b
-	return std, conditions, doc.Err()
-}
-
-func (l *loader) requirement(doc *strict.Doc, key string, r Requirement) Condition {
-	filled(doc, key, "id", r.ID, "title", r.Title)
-	if r.Level != Mandatory && r.Level != Recommended {
-		doc.Complain(key+".level", "is %q, wants mandatory or recommended", r.Level)
-	}
-	if c := r.Certainty; c != "" && c != "verified" && c != "recalled" {
-		doc.Complain(key+".certainty", "is %q, wants verified or recalled", c)
-	}
-	if r.Applies != "" && r.Condition == "" {
-		doc.Complain(key, "has applies but no condition: say the condition in words")
-	}
-	return l.condition(doc, key+".applies", r.Applies)
-}
-
-// named loads the families of the checks that a requirement names.
-func (l *loader) named(doc *strict.Doc, key string, ids []string) error {
-	seen := map[string]bool{}
-	for i, id := range ids {
-		where := at(key+".checks", i)
-		if !checkID.MatchString(id) {
-			doc.Complain(where, "%q is not the id of a check: write family/name", id)
-			continue
-		}
-		if seen[id] {
-			doc.Complain(where, "%q stands here twice: keep one", id)
-		}
-		seen[id] = true
-		checks, err := l.family(family(id))
-		if errors.Is(err, fs.ErrNotExist) {
-			doc.Complain(where, "there is no check %q: checks/%s.yaml does not exist", id, family(id))
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if _, ok := checks[id]; !ok {
-			doc.Complain(where, "there is no check %q%s", id, strict.Suggest(id, slices.Collect(maps.Keys(checks))))
-		}
-	}
-	return nil
 }
 
 // condition compiles applies; empty means always.
-func (l *loader) condition(doc *strict.Doc, key, src string) Condition {
+func (l *library) condition(doc *strict.Doc, key, src string) Condition {
 	if src == "" {
 		return Condition{}
 	}
@@ -199,7 +138,7 @@ func (l *loader) condition(doc *strict.Doc, key, src string) Condition {
 	return Condition{program: p, names: l.names}
 }
 
-func (l *loader) env(s Schema) (*expr.Env, error) {
+func (l *library) env(s Schema) (*expr.Env, error) {
 	if e, ok := l.envs[s.Probe]; ok {
 		return e, nil
 	}

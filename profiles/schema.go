@@ -159,7 +159,7 @@ func (s Schema) complete(with map[string]any) (map[string]any, error) {
 	for _, name := range slices.Sorted(maps.Keys(with)) {
 		p, ok := s.Parameters[name]
 		if !ok {
-			return nil, &ParameterError{name, fmt.Sprintf("probe %s has no such parameter%s", s.Probe, strict.Suggest(name, slices.Collect(maps.Keys(s.Parameters))))}
+			return nil, &ParameterError{name, fmt.Sprintf("probe %s has no such parameter%s", s.Probe, strict.Suggest(name, slices.Sorted(maps.Keys(s.Parameters))))}
 		}
 		v, ok := convert(p.Type, with[name])
 		if !ok {

@@ -21,17 +21,37 @@ type Set struct {
 	Standards []*Standard // the selected ones, each with its selected requirements
 	Features  []Feature
 	Schemas   map[string]Schema // of every probe that the loaded checks name
+	Register  []DatedFact       // dated facts about the selected standards
+	Omitted   Omitted           // what the profile leaves out of what it selects
 
 	required []Required
 	checks   map[string]*CompiledCheck
 	files    map[string][]byte
 }
 
-// A Required is one selected requirement.
+// A Required is one selected requirement, with those of its units that the profile takes.
 type Required struct {
 	Standard *Standard
 	Requirement
 	When Condition // when it applies
+}
+
+// Omitted counts what a profile leaves out of the standards that it selects. It is told with
+// every statement: conformity to a part is not conformity to the whole.
+type Omitted struct {
+	Taken        int         `json:"taken"`                  // requirements that are asked
+	Total        int         `json:"total"`                  // requirements of the selected standards, whole
+	Exclusions   []Exclusion `json:"exclusions,omitempty"`   // requirements left out by name
+	Requirements []string    `json:"requirements,omitempty"` // addresses of those of which no unit is left
+	Units        int         `json:"units"`                  // left out whole
+	Narrowed     int         `json:"narrowed"`               // of which a part is left out
+	Of           int         `json:"of"`                     // units in the selected requirements
+	Because      string      `json:"because,omitempty"`
+}
+
+// None tells whether nothing was left out.
+func (o Omitted) None() bool {
+	return o.Taken == o.Total && len(o.Exclusions) == 0 && len(o.Requirements) == 0 && o.Units == 0 && o.Narrowed == 0
 }
 
 // Address is how waivers name a requirement: standard/id.
@@ -41,7 +61,7 @@ func (r Required) Address() string { return r.Standard.ID + "/" + r.ID }
 type CompiledCheck struct {
 	Check
 	When   Condition       // when it applies
-	Step   string          // the step that asks its question
+	Step   string          // the step that asks its question; empty where the dossier alone is asked
 	Params json.RawMessage // every parameter of the probe, defaults included
 
 	words                             map[string]string
@@ -148,4 +168,32 @@ func (c Condition) Holds(absent func(feature string) bool) bool {
 	}
 	holds, err := c.program.Bool(features)
 	return holds || err != nil // what cannot be decided is asked
+}
+
+// A Wanted is one unit that wants a named person's answer.
+type Wanted struct {
+	Address     string // standard/case.unit
+	Requirement Required
+	Case        Case
+	Unit        Unit
+}
+
+// Wanted lists the selected units that want a review, in order.
+func (s *Set) Wanted() []Wanted {
+	var out []Wanted
+	for _, r := range s.required {
+		for _, c := range r.Cases {
+			for _, u := range c.Units {
+				if u.Review != "" {
+					out = append(out, Wanted{UnitAddress(r.Standard.ID, c.ID, u.ID), r, c, u})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// UnitAddress is how reviews name a unit: standard/case.unit.
+func UnitAddress(standard, testCase, unit string) string {
+	return standard + "/" + testCase + "." + unit
 }

@@ -2,10 +2,12 @@ package dossier
 
 import (
 	_ "embed"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"assay/profiles"
 	"assay/profiles/strict"
 )
 
@@ -33,7 +35,7 @@ type Claim struct {
 }
 
 // Justified tells whether a claim needs no justification or has one.
-func (c Claim) Justified() bool { return c.Support == Supported || reasoned(c.Detail) }
+func (c Claim) Justified() bool { return c.Support == Supported || Reasoned(c.Detail) }
 
 // Support tells what the maker claims for a provision, e.g. 5.1-1; not ok means nothing.
 func (d *Dossier) Support(provision string) (c Claim, ok bool) {
@@ -92,4 +94,62 @@ func (c *checker) ics() {
 	if len(missing) > 0 {
 		c.note("ics.provisions", "says nothing about %s", few(missing))
 	}
+}
+
+// Claims tells what the ICS claims for a requirement of the standard and edition that it is about.
+func (d *Dossier) Claims(r profiles.Required) (c Claim, ok bool) {
+	if !r.Standard.ICS || d.ICS == nil || d.ICS.Edition != r.Standard.Edition {
+		return Claim{}, false
+	}
+	return d.Support(r.ID)
+}
+
+// Denies is how Spares begins where a feature is denied.
+const Denies = "the dossier denies "
+
+// Spares tells whether the dossier takes a requirement out of the questions, and why: it denies what
+// the condition needs, or the ICS does not claim it, each with a reason. What the ICS may not leave out
+// is asked all the same.
+func (d *Dossier) Spares(r profiles.Required) (because string, spared bool) {
+	if !r.When.Holds(d.Spared) {
+		var denied []string
+		for _, f := range r.When.Features() {
+			if why, _ := d.Lacks(f); d.Spared(f) {
+				denied = append(denied, f+" ("+strings.TrimSpace(why)+")")
+			}
+		}
+		return Denies + strings.Join(denied, ", "), true
+	}
+	claim, ok := d.Claims(r)
+	conditional := len(r.When.Features()) > 0
+	if !ok || !claim.Justified() {
+		return "", false
+	}
+	switch {
+	case claim.Support == NotSupported && r.Level != profiles.Mandatory:
+		return "the ICS does not claim this recommendation: " + strings.TrimSpace(claim.Detail), true
+	case claim.Support == NotApplicable && (conditional || r.Level != profiles.Mandatory):
+		return "the ICS answers N/A: " + strings.TrimSpace(claim.Detail), true
+	}
+	return "", false
+}
+
+// Condemns tells whether the ICS by itself keeps a requirement from being met, and why: what is mandatory
+// and not claimed is not met, and every N and N/A wants a reason.
+func (d *Dossier) Condemns(r profiles.Required) (why string, condemned bool) {
+	claim, ok := d.Claims(r)
+	if !ok || claim.Support == Supported || !r.When.Holds(d.Spared) {
+		return "", false
+	}
+	detail := strings.TrimSpace(claim.Detail)
+	mandatory, conditional := r.Level == profiles.Mandatory, len(r.When.Features()) > 0
+	switch {
+	case !claim.Justified():
+		return fmt.Sprintf("the ICS answers %s without a reason: write detail, or claim it and have it tested", claim.Support), true
+	case claim.Support == NotSupported && mandatory:
+		return "the ICS says that the product does not support it: " + detail, true
+	case claim.Support == NotApplicable && mandatory && !conditional:
+		return "the ICS answers N/A, but the provision has no condition: " + detail, true
+	}
+	return "", false
 }

@@ -162,11 +162,11 @@ func (d *Dossier) Lacks(feature string) (because string, denied bool) {
 // questions spared.
 func (d *Dossier) Spared(feature string) bool {
 	because, denied := d.Lacks(feature)
-	return denied && reasoned(because)
+	return denied && Reasoned(because)
 }
 
-// reasoned tells whether somebody wrote a reason.
-func reasoned(text string) bool {
+// Reasoned tells whether somebody wrote a reason.
+func Reasoned(text string) bool {
 	text = strings.TrimSpace(text)
 	return text != "" && text != Placeholder
 }

@@ -18,9 +18,13 @@ func Make(d *dossier.Dossier, set *profiles.Set, kinds []probes.Kind, has []prob
 	if len(set.Required()) == 0 {
 		return nil, fmt.Errorf("plan profile %s: it selects nothing", set.Profile.ID)
 	}
-	m := &maker{d: d, set: set, has: has, missing: missing, wanted: wanted(d, set)}
+	m := &maker{d: d, set: set, has: has, missing: missing, wanted: map[string]bool{}, spared: map[string][]string{}, doubted: map[string]bool{}}
+	m.settle()
 	byStep := map[string][]*profiles.CompiledCheck{}
 	for _, c := range set.Checks() {
+		if c.Step == "" {
+			continue // of the dossier alone: nobody is asked
+		}
 		byStep[c.Step] = append(byStep[c.Step], c)
 	}
 	for _, id := range slices.Sorted(maps.Keys(byStep)) {
@@ -54,40 +58,48 @@ type maker struct {
 	set     *profiles.Set
 	has     []probes.Instrument
 	missing map[probes.Instrument]string
-	wanted  map[string]bool // checks that a requirement which applies names
+	wanted  map[string]bool     // checks that a requirement which is asked names
+	spared  map[string][]string // checks that only requirements name which are not asked: why
+	doubted map[string]bool     // features that are denied with a reason: a look at them is worth something
 }
 
-// wanted lists the checks of requirements that apply, or whose denial lacks a reason:
-// only a justified denial spares a question.
-func wanted(d *dossier.Dossier, set *profiles.Set) map[string]bool {
-	out := map[string]bool{}
-	for _, r := range set.Required() {
-		if !r.When.Holds(d.Spared) {
-			continue
-		}
-		for _, id := range r.Checks {
-			out[id] = true
+// settle finds out which requirements are asked: only a denial with a reason spares a question.
+func (m *maker) settle() {
+	for _, f := range m.set.Features {
+		if m.d.Spared(f.Name) {
+			m.doubted[f.Name] = true
 		}
 	}
-	return out
+	for _, r := range m.set.Required() {
+		because, spared := m.d.Spares(r)
+		if claim, ok := m.d.Claims(r); ok && spared && claim.Support == dossier.NotApplicable {
+			for _, f := range r.When.Features() {
+				m.doubted[f] = true
+			}
+		}
+		for _, id := range r.Checks() {
+			if spared {
+				m.spared[id] = append(m.spared[id], strings.TrimPrefix(because, dossier.Denies))
+			} else {
+				m.wanted[id] = true
+			}
+		}
+	}
 }
 
 func (m *maker) step(kind probes.Kind, checks []*profiles.CompiledCheck) (Step, error) {
 	first := checks[0]
 	s := Step{ID: first.Step, Probe: kind.Name, Version: kind.Version, With: first.Params, Touch: kind.Touch, Typical: kind.Typical}
-	denied := map[string]bool{}
+	var denied []string
 	applies := false
 	for _, c := range checks {
 		s.Checks = append(s.Checks, c.ID)
 		if m.wanted[c.ID] && c.When.Holds(m.d.Spared) {
 			applies = true
 		}
-		for _, f := range m.conditions(c) {
-			if m.d.Spared(f) {
-				denied[f] = true
-			}
-		}
+		denied = append(denied, m.denied(c)...)
 	}
+	slices.Sort(denied)
 	unmet, err := m.unmet(kind, first)
 	switch {
 	case err != nil:
@@ -95,7 +107,7 @@ func (m *maker) step(kind probes.Kind, checks []*profiles.CompiledCheck) (Step, 
 	case !applies && (len(unmet) > 0 || !m.looks(checks)):
 		// Where the question could be put all the same, and can show that the denied feature is
 		// there, it is put: a declaration is worth what a look at the product leaves of it.
-		s.NotAsked = profiles.NotAskedDenied + strings.Join(slices.Sorted(maps.Keys(denied)), ", ")
+		s.NotAsked = profiles.NotAskedDenied + strings.Join(slices.Compact(denied), "; ")
 		s.Inapplicable = true
 	case len(unmet) > 0:
 		s.NotAsked = profiles.NotAskedNeeds + strings.Join(unmet, "; ")
@@ -103,12 +115,16 @@ func (m *maker) step(kind probes.Kind, checks []*profiles.CompiledCheck) (Step, 
 	return s, nil
 }
 
-// conditions lists the features that decide whether a check is asked.
-func (m *maker) conditions(c *profiles.CompiledCheck) []string {
-	out := slices.Clone(c.When.Features())
-	for _, r := range m.set.Required() {
-		if slices.Contains(r.Checks, c.ID) {
-			out = append(out, r.When.Features()...)
+// denied says why a check is not asked: what its own condition lacks, or else its requirements'.
+func (m *maker) denied(c *profiles.CompiledCheck) []string {
+	if c.When.Holds(m.d.Spared) {
+		return m.spared[c.ID]
+	}
+	var out []string
+	for _, f := range c.When.Features() {
+		if m.d.Spared(f) {
+			why, _ := m.d.Lacks(f)
+			out = append(out, f+" ("+strings.TrimSpace(why)+")")
 		}
 	}
 	return out
@@ -117,7 +133,7 @@ func (m *maker) conditions(c *profiles.CompiledCheck) []string {
 // looks tells whether one of the checks can show that a denied feature is there after all.
 func (m *maker) looks(checks []*profiles.CompiledCheck) bool {
 	return slices.ContainsFunc(checks, func(c *profiles.CompiledCheck) bool {
-		return c.Feature != "" && m.d.Spared(c.Feature)
+		return m.doubted[c.Feature]
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"testing"
+	"testing/fstest"
 
 	"assay/probes"
 	"assay/probes/catalog"
@@ -20,10 +21,12 @@ var every = []probes.Instrument{
 	probes.InstrumentSniffer, probes.InstrumentScanner, probes.InstrumentFlash, probes.InstrumentClock, probes.InstrumentPower, probes.InstrumentButton,
 }
 
-func baseline(t *testing.T) *profiles.Set {
+func baseline(t *testing.T) *profiles.Set { return embedded(t, "baseline") }
+
+func embedded(t *testing.T, id string) *profiles.Set {
 	schemas, err := profiles.Schemas(catalog.All())
 	require.NoError(t, err)
-	set, err := profiles.Load(profiles.Embedded(), "baseline", schemas)
+	set, err := profiles.Load(profiles.Embedded(), id, schemas)
 	require.NoError(t, err)
 	return set
 }
@@ -121,7 +124,7 @@ func TestDenials(t *testing.T) {
 
 	http := find(t, p, "credentials/http-open")
 	assert.True(t, http.Inapplicable)
-	assert.Equal(t, "the dossier denies, with its reason: http_login", http.NotAsked)
+	assert.Equal(t, "the dossier denies, with its reason: http_login (there is no web page)", http.NotAsked)
 	assert.True(t, find(t, p, "update/tampered-coap").Inapplicable)
 	assert.Empty(t, find(t, p, "wipe/api-button").NotAsked, "a denial without a reason spares nothing")
 	assert.Empty(t, find(t, p, "credentials/mqtt-open").NotAsked)
@@ -136,13 +139,18 @@ func TestDenialThatCanBeContradictedIsAsked(t *testing.T) {
 	assert.True(t, find(t, p, "credentials/http-bruteforce").Inapplicable, "it shows nothing about the feature")
 }
 
-// A step that two requirements want is spared only if neither applies.
+// A step that several requirements want is spared only if none applies.
 func TestSharedStep(t *testing.T) {
 	d := whole()
 	d.Features["network_updates"] = dossier.Feature{Because: "updates come on a stick"}
-	assert.Empty(t, find(t, made(t, d, every, nil), "update/wrong-key-https").NotAsked, "5.3-9 still wants it")
+	assert.Empty(t, find(t, made(t, d, every, nil), "update/wrong-key-https").NotAsked, "5.3-2 and 5.3-9 still want it")
 	d.Features["updatable"] = dossier.Feature{Because: "mask ROM"}
-	assert.True(t, find(t, made(t, d, every, nil), "update/wrong-key-https").Inapplicable)
+	assert.Empty(t, find(t, made(t, d, every, nil), "update/wrong-key-https").NotAsked, "5.3-2 still wants it")
+	d.Features["updates_possible"] = dossier.Feature{Because: "mask ROM"}
+	spared := find(t, made(t, d, every, nil), "update/wrong-key-https")
+	assert.True(t, spared.Inapplicable)
+	assert.Equal(t, "the dossier denies, with its reason: network_updates (updates come on a stick); updatable (mask ROM); updates_possible (mask ROM)", spared.NotAsked,
+		"each reason once")
 }
 
 func TestMisfits(t *testing.T) {
@@ -156,4 +164,29 @@ func TestMisfits(t *testing.T) {
 	}
 	_, err = plan.Make(whole(), baseline(t), kinds, every, nil)
 	assert.ErrorContains(t, err, `need "update-{way}": there is no parameter "way"`)
+}
+
+func kinds() []probes.Kind { return catalog.All() }
+
+// setOf is a set of one standard with given requirements, which need neither probes nor checks.
+func setOf(t *testing.T, requirements ...profiles.Requirement) *profiles.Set {
+	std := profiles.Standard{Assay: "standard/v2", ID: "s", Title: "t", Edition: "1"}
+	for _, r := range requirements {
+		r.Title, r.Certainty = "t", "recalled"
+		for i := range r.Cases {
+			r.Cases[i].Kind = profiles.Functional
+			for j := range r.Cases[i].Units {
+				r.Cases[i].Units[j].Asks = "Is it so?"
+			}
+		}
+		std.Requirements = append(std.Requirements, r)
+	}
+	b, err := json.Marshal(std) // JSON is YAML
+	require.NoError(t, err)
+	set, err := profiles.Load(fstest.MapFS{
+		"standards/s.yaml": {Data: b},
+		"profiles/p.yaml":  {Data: []byte("assay: profile/v1\nid: p\nversion: \"1\"\ntitle: t\nstandards: [{standard: s}]\n")},
+	}, "p", nil)
+	require.NoError(t, err)
+	return set
 }

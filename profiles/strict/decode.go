@@ -289,7 +289,8 @@ func describe(n ast.Node) string {
 	}
 }
 
-// Suggest words a hint after an unknown name: the known one that is nearest, or all of a few.
+// Suggest words a hint after an unknown name: the known one that is nearest, the first of those that
+// are as near, or all of a few.
 func Suggest(name string, known []string) string {
 	best, distance := "", 3
 	for _, k := range known {

@@ -260,6 +260,9 @@ func printable(s string) string {
 
 // clip shortens what a message quotes.
 func clip(s string) string {
+	if len(s) <= 60 {
+		return s
+	}
 	if r := []rune(s); len(r) > 60 {
 		return string(r[:60]) + "..."
 	}
