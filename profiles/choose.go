@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strings"
 
 	"assay/profiles/strict"
 )
@@ -76,27 +77,34 @@ func (ld *loader) take(doc *strict.Doc, key string, sel Selection, c *choice) {
 	}
 }
 
-// exclude notes the requirements that a layer leaves out by name.
+// exclude notes the requirements and checks that a layer leaves out by name.
 func (ld *loader) exclude(in *layer) error {
-	var selected []string
+	var selected, checks []string
 	for _, c := range ld.chosen {
 		for _, r := range c.standard.Requirements {
 			if c.whole || c.wanted[r.ID] {
 				selected = append(selected, c.standard.ID+"/"+r.ID)
+				checks = append(checks, r.Checks()...)
 			}
 		}
 	}
 	for i, x := range in.profile.Without {
-		key := at("without", i)
-		_, twice := ld.omitted[x.Requirement]
-		switch {
-		case !slices.Contains(selected, x.Requirement):
-			in.doc.Complain(key+".requirement", "the profile selects no requirement %q: write standard/id%s", x.Requirement, strict.Suggest(x.Requirement, selected))
-		case twice:
-			in.doc.Complain(key+".requirement", "%q is left out twice: keep one", x.Requirement)
+		key, what, known, hint := at("without", i)+".requirement", x.Requirement, selected, ": write standard/id"
+		if x.Check != "" {
+			key, what, known, hint = at("without", i)+".check", x.Check, checks, ""
 		}
-		filled(in.doc, key, "because", x.Because)
-		ld.omitted[x.Requirement] = x
+		_, twice := ld.omitted[what]
+		switch {
+		case (x.Requirement == "") == (x.Check == ""):
+			in.doc.Complain(at("without", i), "names a requirement or a check to leave out: exactly one of them")
+			continue
+		case !slices.Contains(known, what):
+			in.doc.Complain(key, "the profile selects no %s %q%s%s", key[strings.LastIndex(key, ".")+1:], what, hint, strict.Suggest(what, known))
+		case twice:
+			in.doc.Complain(key, "%q is left out twice: keep one", what)
+		}
+		filled(in.doc, at("without", i), "because", x.Because)
+		ld.omitted[what] = x
 		ld.set.Omitted.Exclusions = append(ld.set.Omitted.Exclusions, x)
 	}
 	return nil
@@ -187,14 +195,17 @@ func (ld *loader) units(r Requirement) (kept Requirement, any bool) {
 		for _, u := range c.Units {
 			o.Of++
 			less := u
+			less.Checks = slices.DeleteFunc(slices.Clone(u.Checks), func(id string) bool {
+				_, out := ld.omitted[id]
+				return out || !takes(ld.classOf(id))
+			})
 			if !all {
-				less.Checks = slices.DeleteFunc(slices.Clone(u.Checks), func(id string) bool { return !takes(ld.classOf(id)) })
 				if p.Reviews == NoReviews || !takes(u.Review) {
 					less.Review = ""
 				}
 			}
 			switch lost := len(less.Checks) < len(u.Checks) || less.Review != u.Review; {
-			case !all && len(less.Checks) == 0 && less.Review == "":
+			case (lost || !all) && len(less.Checks) == 0 && less.Review == "":
 				o.Units++
 				continue
 			case lost:

@@ -123,11 +123,19 @@ func (o Omitted) String() string {
 		left = append(left, "with them "+requirements(n))
 	}
 	s := strings.Join(left, ", ")
-	if n := len(o.Exclusions); n > 0 {
-		if s != "" {
-			s += "; "
+	var named, checks int
+	for _, x := range o.Exclusions {
+		if x.Check != "" {
+			checks++
+		} else {
+			named++
 		}
-		s += fmt.Sprintf("%s %s left out by name", requirements(n), are(n))
+	}
+	if named > 0 {
+		s = joined(s, fmt.Sprintf("%s %s left out by name", requirements(named), are(named)))
+	}
+	if checks > 0 {
+		s = joined(s, fmt.Sprintf("%s left out by name", counted(checks, "check")))
 	}
 	if o.Because != "" {
 		s += " (" + o.Because + ")"
@@ -140,6 +148,21 @@ func are(n int) string {
 		return "is"
 	}
 	return "are"
+}
+
+// joined sets two parts of a sentence apart.
+func joined(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "; " + b
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what + " is"
+	}
+	return fmt.Sprintf("%d %ss are", n, what)
 }
 
 func requirements(n int) string {

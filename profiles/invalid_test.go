@@ -143,6 +143,8 @@ profiles/p.yaml:13:18: waivers[0].requirement: the profile selects no requiremen
 		{"waiver-no-approver", "profile", `profiles/p.yaml:13:5: waivers[0].approver: is missing or empty`},
 		{"waiver-twice", "profile", `profiles/p.yaml:14:18: waivers[1].requirement: "s/1" is waived twice: keep one`},
 		{"waiver-unknown-requirement", "profile", `profiles/p.yaml:13:18: waivers[0].requirement: the profile selects no requirement "s/9": write standard/id: did you mean "s/1"?`},
+		{"without-both", "profile", `profiles/p.yaml:9:6: without[0]: names a requirement or a check to leave out: exactly one of them`},
+		{"without-unknown-check", "profile", `profiles/p.yaml:9:13: without[0].check: the profile selects no check "c/god": did you mean "c/good"?`},
 		{"without-no-because", "profile", `profiles/p.yaml:9:5: without[0].because: is missing or empty`},
 		{"without-twice", "profile", `profiles/p.yaml:10:19: without[1].requirement: "s/2" is left out twice: keep one`},
 		{"without-unknown", "profile", `profiles/p.yaml:9:19: without[0].requirement: the profile selects no requirement "s/3": write standard/id: did you mean "s/1"?`},

@@ -118,7 +118,7 @@ type loader struct {
 	set      *Set
 	families map[string]bool
 	chosen   []*choice
-	omitted  map[string]Exclusion // by address
+	omitted  map[string]Exclusion // by address of a requirement, or id of a check
 }
 
 // A choice is one standard and what the profile wants of it.

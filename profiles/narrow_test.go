@@ -80,6 +80,11 @@ func TestNarrowing(t *testing.T) {
 			[]string{"2-1.a c/good", "2-1.b attestation", "2-1.c"}, []string{"c/good"},
 			profiles.Omitted{Exclusions: []profiles.Exclusion{{Requirement: "s/1", Because: "no such thing"}}, Of: 3},
 		},
+		"without a check": {
+			whole + "without:\n  - {check: c/good, because: it breaks our network}\n", []string{"s/3", "s/1", "s/2"},
+			[]string{"1-1.a c/told document", "1-1.b document", "1-2.a c/best attestation", "2-1.b attestation", "2-1.c"}, []string{"c/best", "c/told"},
+			profiles.Omitted{Exclusions: []profiles.Exclusion{{Check: "c/good", Because: "it breaks our network"}}, Units: 1, Narrowed: 1, Of: 6},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			set, err := profiles.Load(with(t, map[string]string{"n": c.profile}), "n", schemas(t))

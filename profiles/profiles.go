@@ -33,9 +33,11 @@ type Selection struct {
 	Requirements []string `yaml:"requirements,omitempty" json:"requirements,omitempty"` // neither these nor parts: the whole standard
 }
 
-// An Exclusion leaves out one requirement that would be selected. It is told with every statement.
+// An Exclusion leaves out one requirement that would be selected, or one check wherever it would be
+// asked. It is told with every statement.
 type Exclusion struct {
-	Requirement string `yaml:"requirement" json:"requirement"` // standard/id
+	Requirement string `yaml:"requirement,omitempty" json:"requirement,omitempty"` // standard/id
+	Check       string `yaml:"check,omitempty" json:"check,omitempty"`
 	Because     string `yaml:"because" json:"because"`
 }
 

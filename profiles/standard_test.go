@@ -54,8 +54,12 @@ func TestOmittedInWords(t *testing.T) {
 		},
 		"not the whole standard: 10 of 78 requirements are asked, 5 of 9 questions are left out": {Taken: 10, Total: 78, Units: 5, Of: 9},
 		"not the whole standard: 1 of 2 requirements is asked":                                   {Taken: 1, Total: 2},
-		"not the whole standard: 1 requirement is left out by name":                              {Exclusions: out, Of: 9},
-		"not the whole standard: 2 requirements are left out by name":                            {Exclusions: append(out, out...), Of: 9},
+		"not the whole standard: 1 check is left out by name":                                    {Exclusions: []profiles.Exclusion{{Check: "c/good"}}},
+		"not the whole standard: 1 requirement is left out by name; 2 checks are left out by name": {
+			Exclusions: append(out, profiles.Exclusion{Check: "c/good"}, profiles.Exclusion{Check: "c/best"}),
+		},
+		"not the whole standard: 1 requirement is left out by name":   {Exclusions: out, Of: 9},
+		"not the whole standard: 2 requirements are left out by name": {Exclusions: append(out, out...), Of: 9},
 	} {
 		assert.Equal(t, want, o.String())
 		assert.Equal(t, want == "", o.None())

@@ -83,6 +83,7 @@ type scope struct {
 	variable string // facts, dossier, features or reply
 	noun     string // what one field is called in errors
 	fields   map[string]Type
+	none     string // what errors say where there is no field at all
 }
 
 // base is the part that every environment shares; it never changes once made.
@@ -133,12 +134,19 @@ func find(text, pattern ref.Val) ref.Val {
 }
 
 // Facts makes an environment with the variable facts alone.
-func Facts(fields map[string]Type) (*Env, error) { return typed(scope{"facts", "fact", fields}) }
+func Facts(fields map[string]Type) (*Env, error) {
+	return typed(scope{variable: "facts", noun: "fact", fields: fields})
+}
 
 // Check makes the environment of a check's expressions: the variable facts, what was seen, and
-// beside it the variable dossier, what was declared. Programs take their values in this order.
+// beside it the variable dossier, what was declared. Programs take their values in this order. A
+// check without a probe has no facts.
 func Check(facts, declared map[string]Type) (*Env, error) {
-	return typed(scope{"facts", "fact", facts}, scope{"dossier", "declaration", declared})
+	if facts == nil {
+		facts = map[string]Type{} // a variable without fields, not one whose fields nobody knows
+	}
+	return typed(scope{variable: "facts", noun: "fact", fields: facts, none: ": there are none without a probe"},
+		scope{variable: "dossier", noun: "declaration", fields: declared})
 }
 
 // Features makes the environment of applies: the variable features, where each name is true or false.
@@ -147,7 +155,7 @@ func Features(names []string) (*Env, error) {
 	for _, n := range names {
 		fields[n] = Bool
 	}
-	return typed(scope{"features", "feature", fields})
+	return typed(scope{variable: "features", noun: "feature", fields: fields})
 }
 
 // typed declares each field as a variable of its own, called variable.field: CEL
@@ -303,8 +311,12 @@ func (e *Env) refers(a *ast.AST) (map[string][]string, error) {
 			return
 		}
 		if _, ok := of.fields[s.FieldName()]; !ok {
+			hint := of.none
+			if len(of.fields) > 0 {
+				hint = strict.Suggest(s.FieldName(), slices.Sorted(maps.Keys(of.fields)))
+			}
 			line, column := e.place(a, s.Operand().ID())
-			problem = &Error{line, column, fmt.Sprintf("there is no %s %q%s", of.noun, s.FieldName(), strict.Suggest(s.FieldName(), slices.Collect(maps.Keys(of.fields))))}
+			problem = &Error{line, column, fmt.Sprintf("there is no %s %q%s", of.noun, s.FieldName(), hint)}
 			return
 		}
 		refs[of.variable] = append(refs[of.variable], s.FieldName())

@@ -18,6 +18,9 @@ import (
 	"assay/profiles/strict"
 )
 
+// eastmost is how far a reviewer's calendar may be ahead of UTC.
+const eastmost = 14 * time.Hour
+
 // maxEvidence bounds a file that a review cites.
 const maxEvidence = 64 << 20
 
@@ -136,7 +139,7 @@ func (r *reader) days(key string, v *Review) {
 	switch {
 	case err != nil:
 		r.doc.Complain(key+".date", "%q is not a date: write the day of the review, e.g. 2026-11-20", v.Date)
-	case date.After(r.today):
+	case date.After(r.today.Add(eastmost)):
 		r.doc.Complain(key+".date", "%s has not come yet: write the day of the review", v.Date)
 	}
 	last, lasterr := time.Parse(time.DateOnly, v.Expires)
@@ -165,7 +168,7 @@ func (r *reader) evidence(key string, e *Evidence) {
 		}
 		r.digest(key, e, r.d.Documents[i].SHA256)
 	default:
-		sum, err := digest(filepath.Join(r.dir, e.File))
+		sum, err := digest(e.path(r.dir))
 		if err != nil {
 			r.doc.Complain(key+".file", "%v", err)
 			return
@@ -184,6 +187,17 @@ func (r *reader) digest(key string, e *Evidence, sum string) {
 	}
 	e.SHA256 = sum
 }
+
+// path is where a cited file is, meant from a folder unless it is absolute.
+func (e Evidence) path(dir string) string {
+	if filepath.IsAbs(e.File) {
+		return e.File
+	}
+	return filepath.Join(dir, e.File)
+}
+
+// Path is where a file that one of the reviews cites is.
+func (f *File) Path(e Evidence) string { return e.path(f.Dir) }
 
 func digest(path string) (string, error) {
 	info, err := os.Stat(path)
