@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"assay/profiles"
 	"assay/profiles/dossier"
 	"assay/profiles/plan"
+	"assay/profiles/review"
 )
 
 // Names of artefacts in the record.
@@ -20,6 +22,7 @@ const (
 	FileDossier  = "dossier.yaml"   // as used, secrets withheld
 	FileProfile  = "profile/"       // prefix: profile, standards, checks and schemas as used
 	FileCapture  = "capture.pcapng" // every frame of the run
+	FileReviews  = "reviews/"       // prefix: what reviewers cite of their own, by digest
 	FileVerdicts = "verdicts.json"  // as judged on the day; anybody recomputes it
 )
 
@@ -66,7 +69,7 @@ type End struct {
 
 // Open begins a record: who, with what, by which dossier, profile and plan. What the
 // judge will need is inside from the first moment.
-func Open(j *evidence.Journal, b Begin, d *dossier.Dossier, set *profiles.Set, bench any, p *plan.Plan) error {
+func Open(j *evidence.Journal, b Begin, d *dossier.Dossier, set *profiles.Set, reviews *review.File, bench any, p *plan.Plan) error {
 	if _, err := j.Append(evidence.KindBegin, b); err != nil {
 		return fmt.Errorf("begin the record: %w", err)
 	}
@@ -90,6 +93,33 @@ func Open(j *evidence.Journal, b Begin, d *dossier.Dossier, set *profiles.Set, b
 	if _, err := j.Append(evidence.KindPlan, p); err != nil {
 		return fmt.Errorf("record the plan: %w", err)
 	}
+	return addReviews(j, reviews)
+}
+
+// addReviews records what named persons answered before the run, and the files that they cite.
+func addReviews(j *evidence.Journal, f *review.File) error {
+	if f == nil {
+		return nil
+	}
+	kept := map[string]bool{}
+	for _, r := range f.Reviews {
+		if _, err := j.Append(evidence.KindReview, r); err != nil {
+			return fmt.Errorf("record the review of %s: %w", strings.Join(r.Units, ", "), err)
+		}
+		for _, e := range r.Evidence {
+			if e.File == "" || kept[e.SHA256] {
+				continue
+			}
+			kept[e.SHA256] = true
+			a, err := j.AddFile(FileReviews+e.SHA256[:16]+strings.ToLower(filepath.Ext(e.File)), "application/octet-stream", f.Path(e))
+			if err != nil {
+				return fmt.Errorf("record %s: %w", e.File, err)
+			}
+			if a.SHA256 != e.SHA256 {
+				return fmt.Errorf("record %s: it has changed since the reviews were read", e.File)
+			}
+		}
+	}
 	return nil
 }
 
@@ -101,6 +131,7 @@ type Inputs struct {
 	Set          *profiles.Set
 	Plan         *plan.Plan
 	Observations []probes.Observation
+	Reviews      []review.Review
 	End          *End // nil: the run never came to its end
 	Ended        time.Time
 	Bench        json.RawMessage
@@ -119,6 +150,9 @@ func Read(ev *evidence.Evidence) (*Inputs, error) {
 		case evidence.KindPlan:
 			in.Plan = &plan.Plan{}
 			into = in.Plan
+		case evidence.KindReview:
+			in.Reviews = append(in.Reviews, review.Review{})
+			into = &in.Reviews[len(in.Reviews)-1]
 		case evidence.KindEnd:
 			in.End, in.Ended = &End{}, r.Time
 			into = in.End

@@ -13,6 +13,7 @@ import (
 	"assay/lab/evidence"
 	"assay/probes"
 	"assay/profiles"
+	"assay/profiles/review"
 	"assay/reports/verdict"
 )
 
@@ -48,20 +49,49 @@ type Device struct {
 }
 
 // Build judges a record by its own profile and gathers what the faces show.
-func Build(ev *evidence.Evidence) (*Report, error) { return build(ev, nil) }
+func Build(ev *evidence.Evidence) (*Report, error) {
+	return build(ev, func(*lab.Inputs) {})
+}
 
 // Rejudge judges a record by another profile: a corrected one, or one that did not
-// exist on the day. A question that nobody put then is inconclusive.
-func Rejudge(ev *evidence.Evidence, set *profiles.Set) (*Report, error) { return build(ev, set) }
+// exist on the day. A question that nobody put then is inconclusive; reviews that were made since may
+// answer those that want a person.
+func Rejudge(ev *evidence.Evidence, set *profiles.Set, reviews *review.File) (*Report, error) {
+	return build(ev, func(in *lab.Inputs) {
+		in.Set = set
+		if reviews != nil {
+			in.Reviews = append(in.Reviews, reviews.Reviews...)
+		}
+	})
+}
 
-func build(ev *evidence.Evidence, other *profiles.Set) (*Report, error) {
+// JudgeAll judges a record by several profiles.
+func JudgeAll(ev *evidence.Evidence, sets []*profiles.Set, reviews *review.File) ([]*verdict.Result, error) {
 	in, err := lab.Read(ev)
 	if err != nil {
 		return nil, err
 	}
-	if other != nil {
-		in.Set = other
+	if reviews != nil {
+		in.Reviews = append(in.Reviews, reviews.Reviews...)
 	}
+	var out []*verdict.Result
+	for _, set := range sets {
+		in.Set = set
+		r, err := judge(in)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+func build(ev *evidence.Evidence, change func(*lab.Inputs)) (*Report, error) {
+	in, err := lab.Read(ev)
+	if err != nil {
+		return nil, err
+	}
+	change(in)
 	result, err := judge(in)
 	if err != nil {
 		return nil, err
@@ -81,10 +111,17 @@ func build(ev *evidence.Evidence, other *profiles.Set) (*Report, error) {
 	return r, nil
 }
 
-// judge is Judge over a record, on the day the run began: waivers are asked whether
-// they were valid then, so that the same record always gives the same bytes.
+// judge is Judge over a record, on the day the run began, or the day of the latest review where
+// that is later: waivers and reviews are asked whether they were valid then, so that the same record
+// always gives the same bytes.
 func judge(in *lab.Inputs) (*verdict.Result, error) {
-	return verdict.Judge(in.Dossier, in.Set, in.Observations, in.Started)
+	on := in.Started
+	for _, r := range in.Reviews {
+		if day, _, err := r.Days(); err == nil && day.After(on) {
+			on = day
+		}
+	}
+	return verdict.Judge(in.Dossier, in.Set, verdict.Record{Observations: in.Observations, Reviews: in.Reviews}, on)
 }
 
 // Verdicts are the bytes that are recorded beside the observations and recomputed by

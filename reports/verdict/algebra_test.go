@@ -40,15 +40,15 @@ func small(t testing.TB, waivers string) *profiles.Set {
 			check("c/b", "p/two", "") +
 			check("c/web", "p/two", ", with: {by: web}, applies: features.passwords"))},
 		"standards/s.yaml": {Data: []byte(`
-assay: standard/v1
+assay: standard/v2
 id: s
 title: S
 edition: V1
 requirements:
-  - {id: R1, title: both, level: mandatory, checks: [c/a, c/b]}
-  - {id: R2, title: one, level: recommended, checks: [c/a]}
-  - {id: R3, title: updates, level: mandatory, condition: updatable, applies: features.updatable && features.network, checks: [c/b]}
-  - {id: R4, title: web, level: mandatory, checks: [c/b, c/web]}
+  - {id: R1, title: both, level: mandatory, certainty: verified, cases: [{id: R1-1, kind: functional, units: [{id: a, asks: x, checks: [c/a]}, {id: b, asks: x, checks: [c/b]}]}]}
+  - {id: R2, title: one, level: recommended, certainty: verified, cases: [{id: R2-1, kind: functional, units: [{id: a, asks: x, checks: [c/a]}]}]}
+  - {id: R3, title: updates, level: mandatory, certainty: verified, condition: updatable, applies: features.updatable && features.network, cases: [{id: R3-1, kind: functional, units: [{id: a, asks: x, checks: [c/b]}]}]}
+  - {id: R4, title: web, level: mandatory, certainty: verified, cases: [{id: R4-1, kind: functional, units: [{id: a, asks: x, checks: [c/b, c/web]}]}]}
 `)},
 		"profiles/p.yaml": {Data: []byte("assay: profile/v1\nid: p\nversion: \"2\"\ntitle: P\nstandards: [{standard: s}]\n" + waivers)},
 	}
@@ -91,7 +91,7 @@ func clean() []probes.Observation {
 }
 
 func judge(t testing.TB, d *dossier.Dossier, set *profiles.Set, obs ...probes.Observation) *verdict.Result {
-	r, err := verdict.Judge(d, set, obs, day)
+	r, err := verdict.Judge(d, set, verdict.Record{Observations: obs}, day)
 	require.NoError(t, err)
 	return r
 }
@@ -283,17 +283,20 @@ func TestCheckConditions(t *testing.T) {
 func TestNothingLeftIsNoPass(t *testing.T) {
 	fsys := fstest.MapFS{
 		"checks/c.yaml": {Data: []byte("assay: checks/v1\nchecks:\n  - {id: c/a, probe: p/one, given: \"true\", expect: facts.good, otherwise: x, remedy: x, applies: features.passwords}\n")},
-		"standards/s.yaml": {Data: []byte("assay: standard/v1\nid: s\ntitle: S\nedition: V1\nrequirements:\n" +
-			"  - {id: R1, title: a, level: mandatory, checks: [c/a]}\n  - {id: R2, title: b, level: mandatory, checks: []}\n")},
+		"standards/s.yaml": {Data: []byte("assay: standard/v2\nid: s\ntitle: S\nedition: V1\nrequirements:\n" +
+			"  - {id: R1, title: a, level: mandatory, certainty: verified, cases: [{id: R1-1, kind: functional, units: [{id: a, asks: x, checks: [c/a]}]}]}\n" +
+			"  - {id: R2, title: b, level: mandatory, certainty: verified, cases: [{id: R2-1, kind: functional, units: [{id: a, asks: x}]}]}\n" +
+			"  - {id: R3, title: c, level: mandatory, certainty: verified}\n")},
 		"profiles/p.yaml": {Data: []byte("assay: profile/v1\nid: p\nversion: \"2\"\ntitle: P\nstandards: [{standard: s}]\n")},
 	}
 	set, err := profiles.Load(fsys, "p", map[string]profiles.Schema{"p/one": {Probe: "p/one", Version: "1", Facts: map[string]expr.Type{"good": expr.Bool}}})
 	require.NoError(t, err)
 	r := judge(t, product(map[string]dossier.Feature{"passwords": {Because: "none"}}), set,
 		probes.Observation{ID: "o", Step: "p/one", Probe: "p/one", Attempt: 1, NotAsked: profiles.NotAskedDenied + "passwords"})
-	assert.Equal(t, "none of its checks applies to this product, so nothing shows that it is met", requirement(t, r, "R1").Reason)
+	assert.Equal(t, "R1-1.a: none of its checks applies to this product, so nothing shows that it is met", requirement(t, r, "R1").Reason)
 	assert.Equal(t, verdict.Inconclusive, requirement(t, r, "R1").Verdict)
-	assert.Equal(t, "no check answers it yet", requirement(t, r, "R2").Reason)
+	assert.Equal(t, "nothing answers R2-1.a yet", requirement(t, r, "R2").Reason)
+	assert.Equal(t, "nothing answers it yet", requirement(t, r, "R3").Reason)
 	assert.Equal(t, verdict.Incomplete, r.Conformity)
 }
 
@@ -364,8 +367,8 @@ func TestResult(t *testing.T) {
 }
 
 func TestNothingToJudge(t *testing.T) {
-	_, err := verdict.Judge(nil, small(t, ""), nil, day)
+	_, err := verdict.Judge(nil, small(t, ""), verdict.Record{}, day)
 	assert.EqualError(t, err, "judge: dossier and profile are both needed")
-	_, err = verdict.Judge(product(nil), &profiles.Set{}, nil, day)
+	_, err = verdict.Judge(product(nil), &profiles.Set{}, verdict.Record{}, day)
 	assert.EqualError(t, err, "judge profile : it selects nothing")
 }

@@ -184,29 +184,29 @@ func TestFlaws(t *testing.T) {
 		{"no lock-out", map[string]change{"credentials/bruteforce mqtt": {"tries": 12, "wrong_refused": 12, "limited": false, "limited_after": 0, "right_during": true}},
 			"credentials/mqtt-bruteforce", "", "5.1-5"},
 		{"takes a tampered image", map[string]change{"update/refusal tampered": {"accepted": true, "version_after": "1.2.0", "genuine_after": false}},
-			"update/tampered-coap update/tampered-https", "", "5.3-9 5.3-10"},
+			"update/tampered-coap update/tampered-https", "", "5.3-2 5.3-9 5.3-10"},
 		{"takes it and dies", map[string]change{"update/refusal unsigned,via=coap": {"accepted": true, "version_after": "", "healthy_after": false, "genuine_before": false, "genuine_after": false, "genuine_after_tried": false}},
-			"update/unsigned-coap", "", "5.3-9 5.3-10"},
+			"update/unsigned-coap", "", "5.3-2 5.3-9 5.3-10"},
 		{"takes an older image", map[string]change{"update/refusal older": {"accepted": true, "version_after": "1.0.0"}}, "update/older-coap update/older-https", "", "5.3-2"},
-		{"jams", map[string]change{"update/refusal wrong-key,via=https": {"genuine_after": false}}, "update/wrong-key-https", "", "5.3-9 5.3-10"},
-		{"jams before the second form", map[string]change{"update/refusal tampered,via=https": {"forms_offered": 2, "genuine_after": false}}, "update/tampered-https", "", "5.3-9 5.3-10"},
+		{"jams", map[string]change{"update/refusal wrong-key,via=https": {"genuine_after": false}}, "update/wrong-key-https", "", "5.3-2 5.3-9 5.3-10"},
+		{"jams before the second form", map[string]change{"update/refusal tampered,via=https": {"forms_offered": 2, "genuine_after": false}}, "update/tampered-https", "", "5.3-2 5.3-9 5.3-10"},
 		{"crashes", map[string]change{"update/refusal unsigned,via=https": {"healthy_after": false, "version_after": "", "genuine_after": false, "genuine_after_tried": false}},
-			"update/unsigned-https", "", "5.3-9 5.3-10"},
+			"update/unsigned-https", "", "5.3-2 5.3-9 5.3-10"},
 		{"refuses genuine", map[string]change{
 			"update/genuine https": {"accepted": false, "version_after": "1.0.0"},
 			"update/refusal https": {"genuine_before": false, "genuine_after": false, "genuine_after_tried": false}},
 			"update/genuine-https", "update/older-https update/tampered-https update/unsigned-https update/wrong-key-https", "5.3-2"},
-		{"hidden Telnet", map[string]change{"exposure/services": telnet()}, "exposure/undeclared", "", "5.6-1"},
+		{"hidden Telnet", map[string]change{"exposure/services": telnet()}, "exposure/undeclared exposure/undeclared-login", "", "5.1-1 5.1-5 5.5-5 5.6-1"},
 		{"hidden Telnet, and the link broke", map[string]change{"exposure/services": telnet(change{"alive_after": false, "complete": false})},
-			"exposure/undeclared", "exposure/missing", "5.6-1"},
+			"exposure/undeclared exposure/undeclared-login", "exposure/missing", "5.1-1 5.1-5 5.5-5 5.6-1"},
 		{"plain CoAP too", map[string]change{"exposure/services": {"services": []string{"tcp/8443 tls", "tcp/8884 tls", "udp/5683 coap", "udp/5684 dtls"},
-			"udp_answering": []string{"udp/5683", "udp/5684"}}}, "exposure/undeclared", "", "5.6-1"},
+			"udp_answering": []string{"udp/5683", "udp/5684"}}}, "exposure/undeclared", "", "5.5-5 5.6-1"},
 		{"no broker", map[string]change{"exposure/services": {"tcp_open": []string{"tcp/8443"}, "tcp_open_count": 1, "services": []string{"tcp/8443 tls", "udp/5684 dtls"}}},
 			"exposure/missing", "", "5.6-1"},
 		{"no CoAP", map[string]change{"exposure/services": {"udp_answering": []string{}, "udp_closed": []string{"udp/5684"}, "services": []string{"tcp/8443 tls", "tcp/8884 tls"}}},
 			"exposure/missing", "", "5.6-1"},
 		{"answers everywhere", map[string]change{"exposure/services": {"tcp_open_count": 65535, "tcp_open": []string{"tcp/1", "tcp/2"}, "services": []string{"tcp/1 unknown", "tcp/2 unknown"}}},
-			"exposure/undeclared", "exposure/missing", "5.6-1"},
+			"exposure/undeclared", "exposure/missing", "5.5-5 5.6-1"},
 		{"leaves data in the API", map[string]change{"wipe/residue command": {"api_found": true}}, "wipe/api-command", "", "5.11-1"},
 		{"leaves a copy in flash", map[string]change{"wipe/residue": {"flash_found": true, "flash_encodings": "base64"}}, "wipe/flash-button wipe/flash-command", "", "5.11-1"},
 		{"leaves messages", map[string]change{"wipe/residue button": {"retained_found": true}}, "wipe/retained-button", "", "5.11-2"},
@@ -253,10 +253,10 @@ func TestUnfairTests(t *testing.T) {
 		{"takes nothing at all", "update/refusal", change{"genuine_before": false, "genuine_after": false}, "tampered unsigned wrong-key older"},
 		{"no image left for afterwards", "update/refusal", change{"genuine_after": false, "genuine_after_tried": false}, "tampered unsigned wrong-key older"},
 		{"second form not fetched", "update/refusal", change{"forms_offered": 2}, "tampered unsigned wrong-key older"},
-		{"not there before the scan", "exposure/services", change{"alive_before": false}, "undeclared missing"},
-		{"not there after the scan", "exposure/services", change{"alive_after": false}, "undeclared missing"},
-		{"link broke meanwhile", "exposure/services", change{"complete": false}, "undeclared missing"},
-		{"a part of the ports", "exposure/services", change{"ports_tried": 1024}, "undeclared missing"},
+		{"not there before the scan", "exposure/services", change{"alive_before": false}, "undeclared undeclared-login missing"},
+		{"not there after the scan", "exposure/services", change{"alive_after": false}, "undeclared undeclared-login missing"},
+		{"link broke meanwhile", "exposure/services", change{"complete": false}, "undeclared undeclared-login missing"},
+		{"a part of the ports", "exposure/services", change{"ports_tried": 1024}, "undeclared undeclared-login missing"},
 		{"UDP not asked", "exposure/services", change{"udp_asked": false, "udp_answering": []string{}, "services": []string{"tcp/8443 tls"}}, "undeclared missing"},
 		{"declared UDP port silent", "exposure/services", change{"udp_answering": []string{}, "udp_silent": []string{"udp/5684"}, "services": []string{"tcp/8443 tls", "tcp/8884 tls"}}, "missing"},
 		{"no reset", "wipe/residue", change{"reset_outcome": "refused"}, "api flash traffic login retained"},
@@ -341,7 +341,7 @@ func BenchmarkJudge(b *testing.B) {
 	set, d := baseline(b), thermostat()
 	obs := look(b, d, set, nil)
 	for b.Loop() {
-		if _, err := verdict.Judge(d, set, obs, day); err != nil {
+		if _, err := verdict.Judge(d, set, verdict.Record{Observations: obs}, day); err != nil {
 			b.Fatal(err)
 		}
 	}

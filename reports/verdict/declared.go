@@ -38,7 +38,21 @@ func declared(d *dossier.Dossier, unit string) profiles.Declared {
 			out.SetupServices = append(out.SetupServices, name)
 		}
 	}
+	claims(d, &out)
 	return out
+}
+
+// claims tells what the ICS leaves unsaid or without a reason.
+func claims(d *dossier.Dossier, out *profiles.Declared) {
+	out.ICSGiven, out.ICSMissing, out.ICSUnjustified = d.ICS != nil, []string{}, []string{}
+	for _, id := range dossier.Provisions() {
+		switch claim, ok := d.Support(id); {
+		case !ok:
+			out.ICSMissing = append(out.ICSMissing, id)
+		case !claim.Justified():
+			out.ICSUnjustified = append(out.ICSUnjustified, id)
+		}
+	}
 }
 
 // socket is how checks and facts name a port: tcp/8443.

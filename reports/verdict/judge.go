@@ -6,9 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"assay/probes"
 	"assay/profiles"
 	"assay/profiles/dossier"
+	"assay/profiles/review"
 )
 
 // Judge compares what was seen with what is expected. on is the day that decides
@@ -17,16 +17,22 @@ import (
 // A record from which lines are missing never judges better than the whole one, as
 // long as each step was answered once, which is how the runner asks; where a step was
 // answered twice, the evidence's chain is what shows that the worse answer is missing.
-func Judge(d *dossier.Dossier, set *profiles.Set, obs []probes.Observation, on time.Time) (*Result, error) {
+func Judge(d *dossier.Dossier, set *profiles.Set, rec Record, on time.Time) (*Result, error) {
 	if d == nil || set == nil {
 		return nil, errors.New("judge: dossier and profile are both needed")
 	}
 	if len(set.Required()) == 0 {
 		return nil, fmt.Errorf("judge profile %s: it selects nothing", set.Profile.ID)
 	}
-	j := &judge{d: d, set: set, records: record(d, set, obs), readings: map[string]reading{}, declares: map[string]profiles.Declared{}}
+	j := &judge{
+		d: d, set: set, on: on.UTC().Truncate(24 * time.Hour), records: record(d, set, rec.Observations), reviews: reviewed(rec.Reviews),
+		readings: map[string]reading{}, declares: map[string]profiles.Declared{}, checks: map[string]Check{},
+	}
 	j.look()
-	res := &Result{ID: set.Profile.ID, Version: set.Profile.Version, Title: set.Profile.Title, Judged: on.UTC().Format(time.DateOnly)}
+	res := &Result{
+		ID: set.Profile.ID, Version: set.Profile.Version, Title: set.Profile.Title, Judged: on.UTC().Format(time.DateOnly),
+		Omitted: set.Omitted, Standards: standards(set),
+	}
 	for _, r := range set.Required() {
 		res.Requirements = append(res.Requirements, j.requirement(r))
 	}
@@ -37,10 +43,13 @@ func Judge(d *dossier.Dossier, set *profiles.Set, obs []probes.Observation, on t
 type judge struct {
 	d        *dossier.Dossier
 	set      *profiles.Set
+	on       time.Time                    // the day
+	reviews  map[string][]review.Review   // by unit
+	checks   map[string]Check             // judged once, whoever names them
 	records  map[string]*stepRecord       // by step
 	readings map[string]reading           // by check: what its record says, whether it applies or not
-	shown    map[string]sight             // denied features that were seen all the same
-	open     map[string]string            // denied features of which that is not settled, and why
+	shown    map[string]sight             // features that were seen
+	open     map[string]string            // features of which that is not settled, and why
 	declares map[string]profiles.Declared // by unit
 }
 
@@ -72,14 +81,18 @@ func severity(v Verdict) int {
 	}
 }
 
-// look reads every check's record once, and notes of every denied feature whether the
-// product was seen to have it.
+// look reads every check's record once, and notes of every feature that one speaks of whether
+// the product was seen to have it: that is asked where the dossier denies it.
 func (j *judge) look() {
 	j.shown, j.open = map[string]sight{}, map[string]string{}
 	for _, c := range j.set.Checks() {
+		if c.Step == "" {
+			j.readings[c.ID] = j.declare(c)
+			continue
+		}
 		rec := j.records[c.Step]
 		j.readings[c.ID] = j.read(c, rec)
-		if _, denied := j.d.Lacks(c.Feature); c.Feature == "" || !denied {
+		if c.Feature == "" {
 			continue
 		}
 		id, seen, why := j.shows(c, rec)
@@ -159,6 +172,11 @@ func (j *judge) declared(unit string) profiles.Declared {
 	return d
 }
 
+// declare holds the dossier alone against a check that asks for nothing else.
+func (j *judge) declare(c *profiles.CompiledCheck) reading {
+	return j.decide(c, map[string]any{}, j.declared(""), reading{verdict: Inconclusive})
+}
+
 // compare holds one answered observation against a check.
 func (j *judge) compare(c *profiles.CompiledCheck, o *entry) reading {
 	r := reading{verdict: Inconclusive, id: o.ID}
@@ -171,7 +189,11 @@ func (j *judge) compare(c *profiles.CompiledCheck, o *entry) reading {
 	for _, name := range c.Asks() {
 		r.facts[name] = facts[name]
 	}
-	said := j.declared(o.Unit)
+	return j.decide(c, facts, j.declared(o.Unit), r)
+}
+
+// decide compares facts and declaration with what a check expects.
+func (j *judge) decide(c *profiles.CompiledCheck, facts map[string]any, said profiles.Declared, r reading) reading {
 	fair, err := c.Fair(facts, said)
 	if err != nil {
 		r.reason = "given cannot be decided: " + err.Error()

@@ -41,7 +41,9 @@ func record(d *dossier.Dossier, set *profiles.Set, obs []probes.Observation) map
 	records := map[string]*stepRecord{}
 	steps := map[string]json.RawMessage{} // with their parameters
 	for _, c := range set.Checks() {
-		steps[c.Step] = c.Params
+		if c.Step != "" {
+			steps[c.Step] = c.Params
+		}
 	}
 	units := map[string]bool{}
 	for _, u := range d.Units {

@@ -6,8 +6,16 @@ package verdict
 import (
 	"encoding/json"
 
+	"assay/probes"
 	"assay/profiles"
+	"assay/profiles/review"
 )
+
+// A Record is what is judged: what probes saw and what named persons answered.
+type Record struct {
+	Observations []probes.Observation
+	Reviews      []review.Review
+}
 
 // Verdict is what a check or a requirement comes to.
 type Verdict string
@@ -33,39 +41,83 @@ const (
 
 // A Result is one profile's verdicts on one run. Its JSON is the element of `profiles` in the report.
 type Result struct {
-	ID           string        `json:"id"`
-	Version      string        `json:"version"`
-	Title        string        `json:"title"`
-	Judged       string        `json:"judged"` // the day that decides on waivers, e.g. 2026-11-23
-	Conformity   Conformity    `json:"conformity"`
-	Reason       string        `json:"reason"`
-	Requirements []Requirement `json:"requirements"`
-	Waivers      []Waiver      `json:"waivers,omitempty"`
+	ID           string           `json:"id"`
+	Version      string           `json:"version"`
+	Title        string           `json:"title"`
+	Judged       string           `json:"judged"` // the day that decides on waivers, e.g. 2026-11-23
+	Conformity   Conformity       `json:"conformity"`
+	Reason       string           `json:"reason"`
+	Omitted      profiles.Omitted `json:"omitted"` // what the profile leaves out of its standards
+	Standards    []Standard       `json:"standards"`
+	Requirements []Requirement    `json:"requirements"`
+	Waivers      []Waiver         `json:"waivers,omitempty"`
+}
+
+// A Standard is what a reader must know of one of the profile's standards: its edition, what limits
+// the use of its verdicts, and what was true of it on which day.
+type Standard struct {
+	ID           string                 `json:"id"`
+	Title        string                 `json:"title"`
+	Edition      string                 `json:"edition"`
+	Tests        string                 `json:"tests,omitempty"`
+	Restrictions []profiles.Restriction `json:"restrictions,omitempty"` // those that touch the whole standard
+	Register     []profiles.DatedFact   `json:"register,omitempty"`
 }
 
 // A Requirement is one provision's verdict.
 type Requirement struct {
-	ID        string   `json:"id"`
-	Standard  string   `json:"standard"`
-	Edition   string   `json:"edition"`
-	Title     string   `json:"title"`
-	Level     string   `json:"level"`
-	Status    string   `json:"status,omitempty"`
-	Condition string   `json:"condition,omitempty"`
-	Cases     []string `json:"cases,omitempty"`
-	Verdict   Verdict  `json:"verdict"`
-	Reason    string   `json:"reason"`
-	Waived    bool     `json:"waived,omitempty"`
-	Checks    []Check  `json:"checks"`
+	ID           string                 `json:"id"`
+	Standard     string                 `json:"standard"`
+	Edition      string                 `json:"edition"`
+	Title        string                 `json:"title"`
+	Level        string                 `json:"level"`
+	Status       string                 `json:"status,omitempty"`
+	Condition    string                 `json:"condition,omitempty"`
+	Certainty    string                 `json:"certainty"` // recalled: hold id and level against the standard's own text
+	Restrictions []profiles.Restriction `json:"restrictions,omitempty"`
+	Verdict      Verdict                `json:"verdict"`
+	Reason       string                 `json:"reason"`
+	Waived       bool                   `json:"waived,omitempty"`
+	Cases        []Case                 `json:"cases,omitempty"`
+	Checks       []Check                `json:"checks"`
+}
+
+// A Case is one test case or assessment.
+type Case struct {
+	ID      string  `json:"id"`
+	Kind    string  `json:"kind"`
+	Needs   string  `json:"needs,omitempty"`
+	Verdict Verdict `json:"verdict"`
+	Units   []Unit  `json:"units"`
+}
+
+// A Unit is the smallest question: what checks and a reviewer say of it.
+type Unit struct {
+	ID       string   `json:"id"`
+	Asks     string   `json:"asks"`
+	Category string   `json:"category,omitempty"`
+	Verdict  Verdict  `json:"verdict"`
+	Reason   string   `json:"reason"`
+	Checks   []string `json:"checks,omitempty"` // ids; the requirement has what they came to
+	Review   *Review  `json:"review,omitempty"`
+}
+
+// A Review is what became of the question to a named person.
+type Review struct {
+	Wants   profiles.Class `json:"wants"` // what the answer must rest on
+	Verdict Verdict        `json:"verdict"`
+	Reason  string         `json:"reason"`
+	Said    *review.Review `json:"said,omitempty"` // nil: nobody answered
 }
 
 // A Check is one check's verdict and what it rests on.
 type Check struct {
 	ID          string          `json:"id"`
+	Evidence    profiles.Class  `json:"evidence"`
 	Verdict     Verdict         `json:"verdict"`
 	Reason      string          `json:"reason"`
 	Observation string          `json:"observation,omitempty"` // id of the one that decided
-	Step        string          `json:"step"`
+	Step        string          `json:"step,omitempty"`
 	Given       string          `json:"given,omitempty"`
 	Expect      string          `json:"expect,omitempty"`
 	Facts       json.RawMessage `json:"facts,omitempty"` // those that given and expect ask about
