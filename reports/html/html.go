@@ -1,10 +1,12 @@
-// Package html renders a report as one self-contained page: the verdict matrix first,
-// then for every requirement what was asked, seen and expected, how to mend it, and
-// the packets. It loads nothing from anywhere and runs no script.
+// Package html renders a report as one self-contained page: the statement and its bar
+// first, a verdict matrix for each standard, then for every requirement its units, what
+// was asked, seen, expected and said by whom, how to mend it, and the packets. It loads
+// nothing from anywhere and runs no script.
 package html
 
 import (
-	_ "embed"
+	"embed"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
@@ -14,8 +16,8 @@ import (
 	"assay/reports/verdict"
 )
 
-//go:embed page.tmpl
-var page string
+//go:embed *.tmpl
+var templates embed.FS
 
 //go:embed page.css
 var style string
@@ -28,9 +30,12 @@ const (
 
 // Write renders the report.
 func Write(w io.Writer, r *reports.Report) error {
-	t, err := template.New("page").Parse(page)
+	t, err := template.ParseFS(templates, "*.tmpl")
 	if err != nil {
-		return fmt.Errorf("read the page template: %w", err)
+		return fmt.Errorf("read the page's templates: %w", err)
+	}
+	if t = t.Lookup("page.tmpl"); t == nil {
+		return errors.New("read the page's templates: there is no page.tmpl")
 	}
 	if err := t.Execute(w, view(r)); err != nil {
 		return fmt.Errorf("render report %s: %w", r.Run, err)

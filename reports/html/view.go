@@ -1,13 +1,13 @@
 package html
 
 import (
-	"bytes"
-	"encoding/json"
+	"cmp"
 	"fmt"
 	"html/template"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"assay/probes"
 	"assay/reports"
@@ -27,24 +27,30 @@ type (
 		Record    []pair
 	}
 	profileView struct {
-		ID, Version, Title, Conformity, Class, Counts string
-		Requirements                                  []requirementView
+		ID, Version, Title, Conformity, Class, Reason, Omitted, PartOnly string
+		Left                                                             []pair
+		Waivers                                                          []waiverView
+		Standards                                                        []standardView
 	}
-	requirementView struct {
-		ID, Standard, Title, Level, Verdict, Class, Reason, Anchor string
-		Checks                                                     []checkView
-	}
-	checkView struct {
-		ID, Verdict, Class, Sign, Anchor, Reason       string
-		Asks, Step, Given, Expect, Mend, Row, Evidence string
-		More                                           string
-		Facts                                          []pair
-		Packets                                        []packet
-		Open                                           bool
-	}
-	pair   struct{ Name, Value string }
-	packet struct{ Frame, Time, From, To, Protocol, Info string }
+	waiverView struct{ Word, Class, Requirement, Anchor, Verdict, Reason, Risk string }
+	pair       struct{ Name, Value string }
 )
+
+// A builder makes the views of one page and remembers what it has told already.
+type builder struct {
+	r       *reports.Report
+	seen    map[string]probes.Observation
+	shown   map[string]bool  // packets of one observation are printed once
+	told    map[string]place // check -> the requirement that tells it
+	said    map[string]place // review, as JSON -> the unit that quotes it
+	profile string
+}
+
+// A place is where on the page something is told.
+type place struct{ anchor, under, name string }
+
+// reasonMost is how much of a statement's reason is printed: of fifty ids the matrix tells more.
+const reasonMost = 240
 
 func view(r *reports.Report) pageView {
 	v := pageView{Run: r.Run, Device: r.Device, Style: template.CSS(style), Warnings: warnings(r), Timeline: timeline(r), Record: record(r)}
@@ -52,88 +58,74 @@ func view(r *reports.Report) pageView {
 	for _, o := range r.Observations {
 		seen[o.ID] = o
 	}
-	shown := map[string]bool{} // packets of one observation are printed once
+	b := builder{r: r, seen: seen, shown: map[string]bool{}}
 	for _, p := range r.Profiles {
-		pv := profileView{ID: p.ID, Version: p.Version, Title: p.Title, Conformity: string(p.Conformity), Class: class(string(p.Conformity)), Counts: reports.Count(p)}
-		for _, req := range p.Requirements {
-			rv := requirementView{ID: req.ID, Standard: req.Standard, Title: req.Title, Level: req.Level, Reason: req.Reason,
-				Verdict: string(req.Verdict), Class: class(string(req.Verdict)), Anchor: anchor(p.ID, req.Standard, req.ID)}
-			for _, c := range req.Checks {
-				rv.Checks = append(rv.Checks, check(r, c, rv.Anchor, seen, shown))
-			}
-			pv.Requirements = append(pv.Requirements, rv)
-		}
-		v.Profiles = append(v.Profiles, pv)
+		b.told, b.said, b.profile = map[string]place{}, map[string]place{}, p.ID
+		v.Profiles = append(v.Profiles, b.statement(p))
 		v.Statement = string(p.Conformity)
 	}
 	return v
 }
 
-// check gathers what one check asked, saw and expected.
-func check(r *reports.Report, c verdict.Check, under string, seen map[string]probes.Observation, shown map[string]bool) checkView {
-	v := checkView{ID: c.ID, Verdict: string(c.Verdict), Class: class(string(c.Verdict)), Sign: reports.Sign(c.Verdict), Anchor: anchor(under, c.ID),
-		Reason: c.Reason, Open: c.Verdict == verdict.Fail, Evidence: "nothing was observed"}
-	v.Step, v.Given, v.Expect, v.Row = c.Step, c.Given, c.Expect, strings.Join(c.Rows, ", ")
-	if c.Verdict == verdict.Fail {
-		v.Mend = c.Remedy
+// statement is one profile: what it comes to, and everything that it rests on.
+func (b *builder) statement(p verdict.Result) profileView {
+	v := profileView{ID: p.ID, Version: p.Version, Title: p.Title, Conformity: string(p.Conformity), Class: class(string(p.Conformity)), Reason: short(sentence(p.Reason), reasonMost)}
+	if left := p.Omitted.String(); left != "" {
+		v.Omitted, v.PartOnly = sentence(left), sentence(reports.PartOnly)
 	}
-	o, ok := seen[c.Observation]
-	if !ok {
-		return v
+	for _, x := range p.Omitted.Exclusions {
+		v.Left = append(v.Left, pair{x.Requirement + x.Check, x.Because})
 	}
-	v.Asks, v.Facts = r.Asks(o.Probe), facts(o.Facts)
-	v.Evidence = fmt.Sprintf("observation %s, %s to %s", o.ID, o.Start.UTC().Format(time.RFC3339), o.End.UTC().Format(time.RFC3339))
-	if where := r.Frame(o.ID); where != "" {
-		v.Evidence += ", " + where
+	for _, id := range p.Omitted.Requirements {
+		v.Left = append(v.Left, pair{id, "none of its questions is asked"})
 	}
-	switch {
-	case o.Frames == nil:
-	case shown[o.ID]:
-		v.More = "The packets of this observation are printed above, where it is cited first."
-	default:
-		shown[o.ID] = true
-		v.Packets, v.More = packets(r, o)
+	for _, w := range p.Waivers {
+		one := waiverView{"counts", "pass", w.Requirement, "", w.Reason, w.Waiver.Reason, w.Risk}
+		if !w.Counts {
+			one.Word, one.Class = "does not count", "na"
+		}
+		standard, id, _ := strings.Cut(w.Requirement, "/")
+		one.Anchor = anchor(p.ID, standard, id)
+		v.Waivers = append(v.Waivers, one)
+	}
+	groups := reports.ByStandard(p)
+	b.places(groups)
+	for _, g := range groups {
+		v.Standards = append(v.Standards, b.standard(g))
 	}
 	return v
 }
 
-// packets are the first telling frames of an observation, decoded. Bare TCP
-// handshakes and acknowledgements are left to the capture.
-func packets(r *reports.Report, o probes.Observation) ([]packet, string) {
-	lines, err := r.Packets(o, packetsRead)
-	if err != nil {
-		return nil, "The packets cannot be shown: " + err.Error()
-	}
-	var out []packet
-	for _, l := range lines {
-		if l.Protocol == "TCP" || len(out) == packetsShown {
-			continue
+// places settles which requirement tells a check: the first for which it was asked.
+func (b *builder) places(groups []reports.Group) {
+	asked := func(c verdict.Check) bool { return c.Verdict != verdict.NotApplicable }
+	for _, pick := range []func(verdict.Check) bool{asked, func(verdict.Check) bool { return true }} {
+		for _, g := range groups {
+			for _, r := range g.Requirements {
+				for _, c := range r.Checks {
+					if _, told := b.told[c.ID]; !told && pick(c) {
+						b.told[c.ID] = place{anchor(b.profile, "check", c.ID), b.anchor(r), r.ID}
+					}
+				}
+			}
 		}
-		out = append(out, packet{fmt.Sprint(l.Frame), l.At.UTC().Format("15:04:05.000"), l.Source, l.Destination, l.Protocol, l.Info})
 	}
-	total := o.Frames.Last - o.Frames.First + 1
-	return out, fmt.Sprintf("%d of %d frames, without bare TCP; the capture in the evidence has all of them.", len(out), total)
 }
 
-// facts lists a flat JSON object in its own order.
-func facts(raw json.RawMessage) []pair {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return nil
+func (b *builder) anchor(r verdict.Requirement) string { return anchor(b.profile, r.Standard, r.ID) }
+
+// sentence gives a reason a capital and a full stop.
+func sentence(s string) string {
+	s = strings.TrimSpace(s)
+	first, n := utf8.DecodeRuneInString(s)
+	if n == 0 || first == utf8.RuneError {
+		return s
 	}
-	var out []pair
-	for dec.More() {
-		name, err := dec.Token()
-		if err != nil {
-			break
-		}
-		var value json.RawMessage
-		if dec.Decode(&value) != nil {
-			break
-		}
-		out = append(out, pair{fmt.Sprint(name), strings.Trim(string(value), `"`)})
+	s = strings.ToUpper(string(first)) + s[n:]
+	if strings.HasSuffix(s, ".") {
+		return s
 	}
-	return out
+	return s + "."
 }
 
 // warnings are what a reader must know before the verdicts.
@@ -169,6 +161,9 @@ func record(r *reports.Report) []pair {
 	if r.Ended != nil {
 		out = append(out, pair{"Ended", r.Ended.UTC().Format(time.RFC3339)}, pair{"Outcome", string(r.Outcome)})
 	}
+	for _, p := range r.Profiles {
+		out = append(out, pair{"Judged by", fmt.Sprintf("profile %s version %s, as of %s", p.ID, p.Version, cmp.Or(p.Judged, "the run's day"))})
+	}
 	if r.Operator != "" {
 		out = append(out, pair{"Operator", r.Operator})
 	}
@@ -178,15 +173,4 @@ func record(r *reports.Report) []pair {
 		pair{"Tool", fmt.Sprintf("assay %s, %s, %s/%s, SHA-256 %s", r.Tool.Version, r.Tool.Go, r.Tool.OS, r.Tool.Arch, r.Tool.SHA256)},
 	)
 	return slices.Concat(out, bench(r.Bench))
-}
-
-// bench prints the bench's own description, one line a field.
-func bench(raw json.RawMessage) []pair {
-	var out []pair
-	for _, p := range facts(raw) {
-		if p.Value != "null" && p.Value != "" {
-			out = append(out, pair{"Bench: " + p.Name, p.Value})
-		}
-	}
-	return out
 }

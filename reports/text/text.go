@@ -1,16 +1,22 @@
-// Package text prints a report for a person at a terminal: the statement, the verdict
-// table, and for whatever did not pass what was seen and how to mend it. It never
-// prints a secret, and colours only where it is told to.
+// Package text prints a report for a person at a terminal: the statement, one table a
+// standard, and for whatever did not pass what was seen and how to mend it. It never
+// prints a secret, lets no string of the evidence steer the terminal, and colours only
+// where it is told to.
 package text
 
 import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"assay/reports"
-	"assay/reports/verdict"
 )
+
+// columns is the width that tables and running text keep to. A finding is one line however
+// long it is: people look for findings with grep.
+const columns = 100
 
 // Write prints a report. Colour is for terminals.
 func Write(w io.Writer, r *reports.Report, colour bool) error {
@@ -45,77 +51,69 @@ func unit(r *reports.Report) string {
 
 type printer struct {
 	strings.Builder
-	colour bool
-	told   map[string]string // check -> requirement under which it was told
+	colour   bool
+	recalled bool              // something is marked as recalled: the footnote is due
+	told     map[string]string // check -> requirement under which it was told
 }
 
+// painted is text that the printer made itself; whatever else is printed is cleaned first.
+type painted string
+
 func (p *printer) linef(format string, args ...any) {
+	for i, a := range args {
+		switch a.(type) {
+		case painted, int, uint64:
+		default:
+			args[i] = clean(fmt.Sprint(a))
+		}
+	}
 	fmt.Fprintf(p, format+"\n", args...)
 }
 
-// profile prints one statement, its table and what is to be mended.
-func (p *printer) profile(r *reports.Report, v verdict.Result) {
-	p.linef("profile %s version %s: %s (%s)\n", v.ID, v.Version, p.paint(string(v.Conformity)), reports.Count(v))
-	p.linef("  %-10s %-12s %-15s %s", "ID", "LEVEL", "VERDICT", "CHECKS")
-	for _, req := range v.Requirements {
-		p.linef("  %-10s %-12s %s %-12s %s", req.ID, req.Level, p.pad(string(req.Verdict), 15), p.signs(req.Checks), req.Title)
-	}
-	for _, req := range v.Requirements {
-		if req.Verdict == verdict.Pass {
-			continue
-		}
-		p.requirement(r, req)
-	}
-}
-
-// requirement prints what kept one requirement from passing. A check that several
-// requirements name is told once.
-func (p *printer) requirement(r *reports.Report, req verdict.Requirement) {
-	p.linef("\n%s %s %s: %s", p.paint(string(req.Verdict)), req.Standard, req.ID, req.Title)
-	if len(req.Checks) == 0 || req.Verdict == verdict.NotApplicable {
-		p.linef("    %s", req.Reason)
-		return
-	}
-	for _, c := range req.Checks {
-		switch first, told := p.told[c.ID]; {
-		case c.Verdict == verdict.Pass:
-		case told:
-			p.linef("  %s %s: as told under %s", p.paint(reports.Sign(c.Verdict)), c.ID, first)
+// wrap prints running text behind a head, whose width the later lines are indented by.
+func (p *printer) wrap(head painted, width int, text string) {
+	line, used := string(head), width
+	for i, word := range strings.Fields(clean(text)) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case used+1+n > columns:
+			p.linef("%s", painted(line))
+			line, used = strings.Repeat(" ", width), width
 		default:
-			p.told[c.ID] = req.ID
-			p.check(r, c)
+			line, used = line+" ", used+1
 		}
+		line, used = line+word, used+n
 	}
+	p.linef("%s", painted(line))
 }
 
-// check prints one check that did not pass.
-func (p *printer) check(r *reports.Report, c verdict.Check) {
-	p.linef("  %s %s: %s", p.paint(reports.Sign(c.Verdict)), c.ID, c.Reason)
-	if c.Verdict == verdict.Fail && c.Remedy != "" {
-		p.linef("      mend: %s", c.Remedy)
-	}
-	if frames := r.Frame(c.Observation); frames != "" {
-		p.linef("      seen: %s, %s", c.Observation, frames)
-	}
+// clean takes from a string of the evidence what would move the cursor, colour the screen or turn
+// the direction of writing.
+func clean(s string) string {
+	return strings.Map(func(c rune) rune {
+		switch {
+		case c == '\n' || c == '\t':
+			return ' '
+		case unicode.Is(unicode.Other, c):
+			return '�'
+		}
+		return c
+	}, s)
 }
 
-func (p *printer) signs(checks []verdict.Check) string {
-	var b strings.Builder
-	for _, c := range checks {
-		b.WriteString(reports.Sign(c.Verdict))
+// clip shortens a text to a width.
+func clip(s string, width int) string {
+	if r := []rune(s); len(r) > width {
+		return strings.TrimRight(string(r[:max(0, width-1)]), " ") + "…"
 	}
-	return b.String()
-}
-
-// pad paints after padding, so that invisible characters do not shift a column.
-func (p *printer) pad(word string, width int) string {
-	return p.paint(word) + strings.Repeat(" ", max(0, width-len(word)))
+	return s
 }
 
 // paint colours the words and signs of the verdict algebra.
-func (p *printer) paint(word string) string {
-	if !p.colour {
-		return word
+func (p *printer) paint(word string) painted {
+	if !p.colour || word == "" {
+		return painted(clean(word))
 	}
 	colour := ""
 	switch word {
@@ -128,5 +126,5 @@ func (p *printer) paint(word string) string {
 	default:
 		colour = "2"
 	}
-	return "\x1b[" + colour + "m" + word + "\x1b[0m"
+	return painted("\x1b[" + colour + "m" + clean(word) + "\x1b[0m")
 }
