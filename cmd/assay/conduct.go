@@ -106,7 +106,7 @@ func (s *session) conduct(ctx context.Context, has offer, put build) (*reports.R
 		return nil, s.noBench(ctx, err)
 	}
 	defer b.Close()
-	if err := lab.Open(s.journal, s.begin(), s.in.dossier, s.in.set, b.Description(), steps); err != nil {
+	if err := lab.Open(s.journal, s.begin(), s.in.dossier, s.in.set, s.in.reviews, b.Description(), steps); err != nil {
 		return nil, s.cannotWrite(err)
 	}
 	outcome, err := s.ask(ctx, b, steps)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -124,7 +125,7 @@ func demoOn(cmd *cobra.Command, f demoFlags, why error) error {
 		s.discard()
 		return err
 	}
-	if err := s.example(product.Dossier); err != nil {
+	if err := s.example(product); err != nil {
 		s.discard()
 		return benchFailed(err, "is the disk full?")
 	}
@@ -163,21 +164,50 @@ func manufacture(dir string, flaws []string, reduced bool) (*refdevice.Product, 
 	return product, nil
 }
 
-// example leaves the device's dossier beside its run, for somebody to write their own after: as it was
-// read, with its remarks, but for what the labels say.
-func (s *session) example(path string) error {
-	b, err := os.ReadFile(path)
+// example leaves beside the run what its maker handed over, for somebody to write their own after and for
+// `assay plan` and `assay review` to be tried on: the dossier with its remarks, images and keys, but
+// nothing of what the labels say.
+func (s *session) example(p *refdevice.Product) error {
+	const label = "on-the-label"
+	dir := filepath.Join(s.dir, "example")
+	b, err := os.ReadFile(p.Dossier)
 	if err != nil {
 		return fmt.Errorf("read the device's dossier: %w", err)
 	}
 	text := string(b)
 	for _, u := range s.in.dossier.Units {
 		for _, l := range u.Logins {
-			text = strings.ReplaceAll(text, l.Password.Reveal(), "on-the-label")
+			text = strings.ReplaceAll(text, l.Password.Reveal(), label)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(s.dir, "dossier.yaml"), []byte(text), 0o644); err != nil {
-		return fmt.Errorf("leave the device's dossier as an example: %w", err)
+	labels, err := filepath.Glob(filepath.Join(p.Dir, "units", "*", "label", "*"))
+	if err != nil {
+		return fmt.Errorf("find the labels: %w", err)
+	}
+	files := map[string][]byte{p.Dossier: []byte(text)}
+	for _, name := range labels {
+		files[name] = []byte(label + "\n")
+	}
+	for _, name := range []string{p.FirmwarePublic, p.Root, p.CloudCert, p.CloudKey} {
+		files[name] = nil
+	}
+	for _, image := range p.Images {
+		files[image.File] = nil
+	}
+	for from, b := range files {
+		if b == nil {
+			if b, err = os.ReadFile(from); err != nil {
+				return fmt.Errorf("leave an example: %w", err)
+			}
+		}
+		rel, err := filepath.Rel(p.Dir, from)
+		if err == nil {
+			to := filepath.Join(dir, rel)
+			err = errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), os.WriteFile(to, b, 0o644))
+		}
+		if err != nil {
+			return fmt.Errorf("leave an example: %w", err)
+		}
 	}
 	return nil
 }

@@ -3,8 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 	"strings"
+	"time"
 
 	"assay/lab/bench"
 	"assay/probes"
@@ -12,6 +15,7 @@ import (
 	"assay/profiles"
 	"assay/profiles/dossier"
 	"assay/profiles/plan"
+	"assay/profiles/review"
 )
 
 // inputs are what a run is made of before anything touches a device.
@@ -21,6 +25,7 @@ type inputs struct {
 	kinds   []probes.Kind
 	file    *bench.File // nil: no bench file
 	unit    dossier.Unit
+	reviews *review.File // nil: none
 }
 
 // readInputs reads dossier, profile and bench file; each complaint names file, line and key.
@@ -44,6 +49,22 @@ func readInputs(dossierPath, profile, benchPath, unit string) (*inputs, error) {
 	return in, nil
 }
 
+// readReviews reads what named persons answered, where a file is named.
+func (in *inputs) readReviews(w io.Writer, path string) error {
+	if path == "" {
+		return nil
+	}
+	f, err := review.Read(path, in.dossier, time.Now())
+	if err != nil {
+		return unusable(err, "mend the reviews; `assay review` writes and completes them")
+	}
+	for _, u := range f.Strangers(in.set) {
+		fmt.Fprintf(w, "%s: answers %s, which profile %s does not ask\n", path, u, in.set.Profile.ID)
+	}
+	in.reviews = f
+	return nil
+}
+
 // loadProfile takes a name of an embedded profile or a file.
 func loadProfile(profile string, kinds []probes.Kind) (*profiles.Set, error) {
 	schemas, err := profiles.Schemas(kinds)
@@ -51,7 +72,8 @@ func loadProfile(profile string, kinds []probes.Kind) (*profiles.Set, error) {
 		return nil, fmt.Errorf("read the probes' schemas: %w", err)
 	}
 	var set *profiles.Set
-	if strings.ContainsAny(profile, "/\\.") {
+	// An id may have dots: what is embedded goes by its name, all else that looks like a file is one.
+	if strings.ContainsAny(profile, "/\\.") && !slices.Contains(profiles.List(profiles.Embedded()), profile) {
 		set, err = profiles.LoadFile(profile, schemas)
 	} else {
 		set, err = profiles.Load(profiles.Embedded(), profile, schemas)

@@ -3,15 +3,17 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
+	"assay/lab"
 	"assay/probes/catalog"
 	"assay/reports"
 )
 
 func judgeCommand() *cobra.Command {
-	var profile, format string
+	var profile, reviews, format string
 	cmd := &cobra.Command{
 		Use:   "judge EVIDENCE --profile PROFILE",
 		Short: "Judge old evidence by another profile, offline",
@@ -20,15 +22,16 @@ func judgeCommand() *cobra.Command {
 			"and its own verdicts stay what they are. The exit code is the verdict.",
 		Args: oneArg("sealed file or run folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return rejudge(cmd.OutOrStdout(), args[0], profile, format)
+			return rejudge(cmd.OutOrStdout(), args[0], profile, reviews, format)
 		},
 	}
 	cmd.Flags().StringVar(&profile, "profile", "baseline", "embedded profile, or a file")
+	cmd.Flags().StringVar(&reviews, "reviews", "", "what named persons answered since; `assay review` writes it")
 	formatFlag(cmd, &format, "text", "json", "html")
 	return cmd
 }
 
-func rejudge(w io.Writer, path, profile, format string) error {
+func rejudge(w io.Writer, path, profile, reviews, format string) error {
 	set, err := loadProfile(profile, catalog.All())
 	if err != nil {
 		return err
@@ -37,7 +40,15 @@ func rejudge(w io.Writer, path, profile, format string) error {
 	if err != nil {
 		return err
 	}
-	r, err := reports.Rejudge(ev, set)
+	in, err := lab.Read(ev)
+	if err != nil {
+		return unverified(err, "`assay verify` tells what is broken")
+	}
+	since := inputs{dossier: in.Dossier, set: set}
+	if err := since.readReviews(os.Stderr, reviews); err != nil {
+		return err
+	}
+	r, err := reports.Rejudge(ev, set, since.reviews)
 	if err != nil {
 		return unverified(err, "`assay verify` tells what is broken")
 	}

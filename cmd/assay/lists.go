@@ -11,7 +11,6 @@ import (
 
 	"assay/probes"
 	"assay/probes/catalog"
-	"assay/profiles"
 )
 
 // formatFlag adds --format with the given choices, the first one the default.
@@ -79,65 +78,4 @@ func listProbes(w io.Writer, format string) error {
 		fmt.Fprintf(t, "%s\t%s\t%s\n\t\tneeds %s; parameters %s\n", r.Name, r.Touch, r.Asks, strings.Join(r.Needs, ", "), parameters)
 	}
 	return t.Flush()
-}
-
-// requirementRow is one selected requirement as the lists print it.
-type requirementRow struct {
-	Standard string   `json:"standard"`
-	Edition  string   `json:"edition"`
-	ID       string   `json:"id"`
-	Title    string   `json:"title"`
-	Level    string   `json:"level"`
-	Checks   []string `json:"checks"`
-}
-
-func profilesCommand() *cobra.Command {
-	var format string
-	cmd := &cobra.Command{
-		Use: "profiles", Short: "List the embedded profiles with their requirements", Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return listProfiles(cmd.OutOrStdout(), format)
-		},
-	}
-	formatFlag(cmd, &format, "text", "json")
-	return cmd
-}
-
-func listProfiles(w io.Writer, format string) error {
-	type row struct {
-		ID           string           `json:"id"`
-		Version      string           `json:"version"`
-		Title        string           `json:"title"`
-		Requirements []requirementRow `json:"requirements"`
-	}
-	ids, err := profiles.List(profiles.Embedded())
-	if err != nil {
-		return fmt.Errorf("list the embedded profiles: %w", err)
-	}
-	var rows []row
-	for _, id := range ids {
-		set, err := loadProfile(id, catalog.All())
-		if err != nil {
-			return err
-		}
-		r := row{ID: set.Profile.ID, Version: set.Profile.Version, Title: set.Profile.Title}
-		for _, q := range set.Required() {
-			r.Requirements = append(r.Requirements, requirementRow{q.Standard.ID, q.Standard.Edition, q.ID, q.Title, q.Level, q.Checks})
-		}
-		rows = append(rows, r)
-	}
-	if format == "json" {
-		return writeJSON(w, rows)
-	}
-	for _, r := range rows {
-		fmt.Fprintf(w, "%s version %s: %s\n", r.ID, r.Version, r.Title)
-		t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-		for _, q := range r.Requirements {
-			fmt.Fprintf(t, "  %s %s\t%s\t%s\t%d checks\n", q.Standard, q.ID, q.Level, q.Title, len(q.Checks))
-		}
-		if err := t.Flush(); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -3,17 +3,20 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"assay/lab/bench"
+	"assay/profiles"
 	"assay/profiles/plan"
+	"assay/profiles/review"
 )
 
 func planCommand() *cobra.Command {
-	var profile, benchPath, format string
+	var profile, benchPath, reviews, format string
 	cmd := &cobra.Command{
 		Use:   "plan DOSSIER",
 		Short: "Show what a run would ask, in which order, and what it could not",
@@ -21,6 +24,9 @@ func planCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in, err := readInputs(args[0], profile, benchPath, "")
 			if err != nil {
+				return err
+			}
+			if err := in.readReviews(cmd.ErrOrStderr(), reviews); err != nil {
 				return err
 			}
 			has, missing := bench.Offers(bench.ModeAttached, in.file, in.dossier)
@@ -32,16 +38,55 @@ func planCommand() *cobra.Command {
 				return err
 			}
 			sayNotes(cmd.ErrOrStderr(), in.dossier)
-			if format == "json" {
-				return writeJSON(cmd.OutOrStdout(), p)
+			var said []review.Review
+			if in.reviews != nil {
+				said = in.reviews.Reviews
 			}
-			return sayPlan(cmd.OutOrStdout(), p)
+			prospects := plan.Outlooks(in.dossier, in.set, p, said)
+			if format == "json" {
+				return writeJSON(cmd.OutOrStdout(), struct {
+					*plan.Plan
+					Requirements []plan.Outlook `json:"requirements"`
+				}{p, prospects})
+			}
+			if err := sayPlan(cmd.OutOrStdout(), p); err != nil {
+				return err
+			}
+			return sayProspects(cmd.OutOrStdout(), prospects, in.set)
 		},
 	}
 	cmd.Flags().StringVar(&profile, "profile", "baseline", "embedded profile, or a file")
 	cmd.Flags().StringVar(&benchPath, "bench", "", "bench file; without it, the plan for a bench that has everything")
+	cmd.Flags().StringVar(&reviews, "reviews", "", "what named persons answered already; `assay review` writes it")
 	formatFlag(cmd, &format, "text", "json")
 	return cmd
+}
+
+// sayProspects tells of every requirement what will come of it at best.
+func sayProspects(w io.Writer, all []plan.Outlook, set *profiles.Set) error {
+	count := map[plan.Prospect]int{}
+	unreviewed := 0
+	fmt.Fprintln(w)
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintf(t, "REQUIREMENT\tLEVEL\tCHECKS\tREVIEWS\tOUTLOOK\tWHY\n")
+	for _, o := range all {
+		count[o.Prospect]++
+		unreviewed += o.Unreviewed
+		word := map[plan.Prospect]string{plan.Decided: "will be decided", plan.Spared: "spared", plan.OpenEnd: "stays inconclusive", plan.Failing: "will fail"}[o.Prospect]
+		fmt.Fprintf(t, "%s %s\t%s\t%d\t%d/%d\t%s\t%s\n", o.Standard, o.ID, o.Level, o.Checks, o.Reviews-o.Unreviewed, o.Reviews, word, strings.Join(o.Because, "; "))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\n%d requirements: %d will be decided, %d are spared by the dossier, %d stay inconclusive, %d will fail by what the dossier says", len(all), count[plan.Decided], count[plan.Spared], count[plan.OpenEnd], count[plan.Failing])
+	if unreviewed > 0 {
+		fmt.Fprintf(w, "; %d reviews are missing (`assay review` asks for them)", unreviewed)
+	}
+	fmt.Fprintln(w)
+	if left := set.Omitted.String(); left != "" {
+		fmt.Fprintln(w, left)
+	}
+	return nil
 }
 
 func sayPlan(w io.Writer, p *plan.Plan) error {

@@ -74,5 +74,9 @@ func TestReadmeFirstDevice(t *testing.T) {
 			asked++
 		}
 	}
-	require.Equal(t, 2, asked, "the two questions about MQTT logins")
+	require.Equal(t, 3, asked, "the two questions about MQTT logins, and the scan for logins that nobody declared")
+
+	house, err := loadProfile(filepath.Join(dir, "house.yaml"), catalog.All())
+	require.NoError(t, err)
+	require.NotEmpty(t, house.Omitted.Exclusions)
 }

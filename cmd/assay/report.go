@@ -5,39 +5,58 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"assay/lab"
 	"assay/lab/evidence"
+	"assay/probes/catalog"
+	"assay/profiles"
 	"assay/reports"
+	"assay/reports/crosswalk"
 )
 
 func reportCommand() *cobra.Command {
-	var format, out string
+	var format, out, reviews string
 	cmd := &cobra.Command{
 		Use:   "report EVIDENCE",
 		Short: "Print a run: verdicts, what was seen, how to mend it",
 		Long: "report judges the observations of a sealed file or a run's folder again and prints them. It does not check the seal:\n" +
-			"that is `assay verify`. The exit code is the verdict.",
+			"that is `assay verify`. The exit code is the verdict.\n\n" +
+			"--format crosswalk (or crosswalk-html, crosswalk-json) judges the same record by every embedded standard and lays them side by\n" +
+			"side; it makes many statements, so its exit code is 0.",
 		Args: oneArg("sealed file or run folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return report(cmd.OutOrStdout(), args[0], format, out)
+			return report(cmd.OutOrStdout(), args[0], reviews, format, out)
 		},
 	}
-	formatFlag(cmd, &format, "text", "json", "html")
+	formatFlag(cmd, &format, "text", "json", "html", "crosswalk", "crosswalk-html", "crosswalk-json")
+	cmd.Flags().StringVar(&reviews, "reviews", "", "with a crosswalk: what named persons answered since")
 	cmd.Flags().StringVar(&out, "out", "", "write to this file instead of stdout")
 	return cmd
 }
 
-func report(w io.Writer, path, format, out string) error {
+func report(w io.Writer, path, reviews, format, out string) error {
 	ev, err := recorded(path)
 	if err != nil {
 		return err
+	}
+	if format, ok := strings.CutPrefix(format, "crosswalk"); ok {
+		return sideBySide(w, ev, reviews, strings.TrimPrefix(format, "-"), out)
 	}
 	r, err := reports.Build(ev)
 	if err != nil {
 		return unverified(err, "`assay verify` tells what is broken")
 	}
+	if err := into(w, out, func(w io.Writer) error { return face(w, r, format) }); err != nil {
+		return err
+	}
+	return ended(codeOf(r))
+}
+
+// into writes to a file where one is named, or else to w.
+func into(w io.Writer, out string, write func(io.Writer) error) error {
 	if out != "" {
 		f, err := os.Create(out)
 		if err != nil {
@@ -46,10 +65,45 @@ func report(w io.Writer, path, format, out string) error {
 		defer f.Close()
 		w = f
 	}
-	if err := face(w, r, format); err != nil {
+	if err := write(w); err != nil {
 		return benchFailed(fmt.Errorf("print the report: %w", err), "is the disk full?")
 	}
-	return ended(codeOf(r))
+	return nil
+}
+
+// sideBySide judges a record by every embedded standard and prints them beside each other.
+func sideBySide(w io.Writer, ev *evidence.Evidence, reviews, format, out string) error {
+	schemas, err := profiles.Schemas(catalog.All())
+	if err != nil {
+		return fmt.Errorf("read the probes' schemas: %w", err)
+	}
+	all, err := profiles.LoadAll(profiles.Embedded(), schemas)
+	if err != nil {
+		return fmt.Errorf("load the embedded standards: %w", err)
+	}
+	in, err := lab.Read(ev)
+	if err != nil {
+		return unverified(err, "`assay verify` tells what is broken")
+	}
+	since := inputs{dossier: in.Dossier, set: in.Set}
+	if err := since.readReviews(io.Discard, reviews); err != nil {
+		return err
+	}
+	results, err := reports.JudgeAll(ev, all.Sets, since.reviews)
+	if err != nil {
+		return unverified(err, "`assay verify` tells what is broken")
+	}
+	t := crosswalk.Make(in.Begin.Run, in.Dossier.Product.Manufacturer+" "+in.Dossier.Product.Model+", firmware "+in.Dossier.Product.Firmware, all, results)
+	return into(w, out, func(w io.Writer) error {
+		switch format {
+		case "html":
+			return t.HTML(w)
+		case "json":
+			return writeJSON(w, t)
+		default:
+			return t.Text(w)
+		}
+	})
 }
 
 // recorded opens evidence that came far enough to be judged. It checks no seal.

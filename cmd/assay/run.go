@@ -27,7 +27,7 @@ func (f *runFlags) add(cmd *cobra.Command) {
 
 func runCommand() *cobra.Command {
 	var f runFlags
-	var benchPath string
+	var benchPath, reviews string
 	cmd := &cobra.Command{
 		Use:   "run DOSSIER --bench BENCH.yaml",
 		Short: "Take a device through a profile and seal the evidence",
@@ -36,18 +36,22 @@ func runCommand() *cobra.Command {
 			if benchPath == "" {
 				return unusable(fmt.Errorf("run needs a bench file"), "name one with --bench; `assay demo` needs none and brings its own device")
 			}
-			return run(cmd, args[0], benchPath, f)
+			return run(cmd, args[0], benchPath, reviews, f)
 		},
 	}
 	f.add(cmd)
 	cmd.Flags().StringVar(&f.unit, "unit", "", "which unit of the dossier; without it, the first one")
+	cmd.Flags().StringVar(&reviews, "reviews", "", "what named persons answered where no program can; `assay review` writes it")
 	cmd.Flags().StringVar(&benchPath, "bench", "", "bench file: interface and instruments")
 	return cmd
 }
 
-func run(cmd *cobra.Command, dossierPath, benchPath string, f runFlags) error {
+func run(cmd *cobra.Command, dossierPath, benchPath, reviews string, f runFlags) error {
 	in, err := readInputs(dossierPath, f.profile, benchPath, f.unit)
 	if err != nil {
+		return err
+	}
+	if err := in.readReviews(cmd.ErrOrStderr(), reviews); err != nil {
 		return err
 	}
 	key, err := newSigner(f.key)

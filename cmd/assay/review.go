@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"assay/lab"
+	"assay/probes/catalog"
+	"assay/profiles/dossier"
+	"assay/profiles/review"
+)
+
+// reviewFlags are review's own.
+type reviewFlags struct {
+	profile, out, format, expires string
+	by                            review.Person
+	list, template                bool
+	again, only                   []string
+}
+
+func reviewCommand() *cobra.Command {
+	var f reviewFlags
+	cmd := &cobra.Command{
+		Use:   "review DOSSIER --profile PROFILE",
+		Short: "Ask a person what no program can decide, and keep the answers",
+		Long: "review asks the units of a profile that a named person has to answer, one by one, and keeps every answer at once:\n" +
+			"what the file says already is not asked again, unless it was left open, has expired or cannot count. The dossier may also be taken from\n" +
+			"a run: name its sealed file or its folder. `assay run` and `assay judge` take the answers with --reviews.\n\n" +
+			"Without a terminal, or with --list, it prints what is open. --format json lists every unit and whether it is open.\n" +
+			"--template adds an entry for each unit that nobody answered, to be filled in with an editor; the file is refused\n" +
+			"until every entry is filled in or removed. An existing file is continued, never overwritten.",
+		Args: oneArg("dossier"),
+		RunE: func(cmd *cobra.Command, args []string) error { return reviewing(cmd, args[0], f) },
+	}
+	cmd.Flags().StringVar(&f.profile, "profile", "baseline", "embedded profile, or a file")
+	cmd.Flags().StringVar(&f.out, "out", "reviews.yaml", "file of the answers")
+	cmd.Flags().BoolVar(&f.list, "list", false, "print what is open, ask nothing")
+	cmd.Flags().BoolVar(&f.template, "template", false, "write entries to fill in, ask nothing")
+	cmd.Flags().StringSliceVar(&f.only, "only", nil, "only the units of these requirements, separated by commas")
+	cmd.Flags().StringArrayVar(&f.again, "again", nil, "ask this unit again and replace its answer; may be given several times")
+	cmd.Flags().StringVar(&f.by.Name, "name", "", "who answers; without it, it is asked once")
+	cmd.Flags().StringVar(&f.by.Role, "role", "", "the role of who answers, e.g. assessor")
+	cmd.Flags().StringVar(&f.by.Organisation, "organisation", "", "the organisation of who answers")
+	cmd.Flags().StringVar(&f.expires, "expires", "", "last day on which the answers hold, e.g. 2027-11-20 (default one year from today)")
+	formatFlag(cmd, &f.format, "text", "json")
+	return cmd
+}
+
+func reviewing(cmd *cobra.Command, path string, f reviewFlags) error {
+	if err := f.check(time.Now()); err != nil {
+		return err
+	}
+	story := cmd.ErrOrStderr()
+	d, err := reviewedDossier(path)
+	if err != nil {
+		return err
+	}
+	set, err := loadProfile(f.profile, catalog.All())
+	if err != nil {
+		return err
+	}
+	standards, _, err := library()
+	if err != nil {
+		return err
+	}
+	file, err := openReviewFile(f.out, d, time.Now, aboutUnits(set, standards), story)
+	if err != nil {
+		return err
+	}
+	for _, u := range file.f.Strangers(set) {
+		fmt.Fprintf(story, "%s: answers %s, which profile %s does not ask; it is kept\n", f.out, u, set.Profile.ID)
+	}
+	shown, err := dossier.ParseRecorded(d.Source, d.Redacted())
+	if err != nil {
+		return fmt.Errorf("withhold the dossier's secrets: %w", err)
+	}
+	units, err := onlyUnits(reviewUnits(set, shown, file), f.only)
+	switch {
+	case err != nil:
+		return err
+	case len(units) == 0:
+		return unusable(fmt.Errorf("profile %s has no unit that wants a person's answer", set.Profile.ID), "`assay profiles coverage` shows which standards do")
+	case f.template:
+		return f.fill(cmd, file, units, shown)
+	case f.list || f.format == "json":
+		return listUnits(cmd.OutOrStdout(), units, shown, f.format)
+	case !terminal(os.Stdin) || !terminal(os.Stderr):
+		if len(f.again) > 0 {
+			return unusable(errors.New("--again asks, and nobody sits at a terminal here"), "edit the answer in "+f.out)
+		}
+		fmt.Fprintln(story, "this is no terminal, so nothing is asked; --template writes a file to fill in")
+		return listUnits(cmd.OutOrStdout(), units, shown, f.format)
+	}
+	a := &asker{out: story, d: shown, secrets: reviewSecrets(d), file: file, units: units, by: f.by, expires: f.expires}
+	a.in = readLines(cmd.Context(), os.Stdin)
+	if err := a.converse(cmd.Context(), f.again); err != nil {
+		return err
+	}
+	if file.seen == nil {
+		return nil
+	}
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), f.out)
+	return err
+}
+
+// check refuses flags that do not go together, before anything is read.
+func (f reviewFlags) check(now time.Time) error {
+	if f.expires != "" {
+		if err := goodExpiry(f.expires, now); err != nil {
+			return unusable(fmt.Errorf("--expires %w", err), "")
+		}
+	}
+	if f.list && f.template {
+		return unusable(errors.New("--list prints and --template writes"), "choose one")
+	}
+	if len(f.again) > 0 && (f.list || f.template || f.format == "json") {
+		return unusable(errors.New("--again asks at the terminal"), "leave out --list, --template and --format")
+	}
+	for _, p := range []struct{ flag, text string }{{"name", f.by.Name}, {"role", f.by.Role}, {"organisation", f.by.Organisation}} {
+		if clean(p.text) != p.text {
+			return unusable(fmt.Errorf("--%s has a character that does not print", p.flag), "")
+		}
+	}
+	return nil
+}
+
+// reviewedDossier reads a dossier, or takes the one that a run was made with.
+func reviewedDossier(path string) (*dossier.Dossier, error) {
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() {
+		if sealed := sealedIn(path); sealed != "" {
+			path = sealed
+		}
+	}
+	if err == nil && (info.IsDir() || strings.EqualFold(filepath.Ext(path), ".assay")) {
+		ev, err := recorded(path)
+		if err != nil {
+			return nil, err
+		}
+		in, err := lab.Read(ev)
+		if err != nil {
+			return nil, unverified(err, "`assay verify` tells what is broken")
+		}
+		return in.Dossier, nil
+	}
+	d, err := dossier.Read(path)
+	if err != nil {
+		hint := "mend the dossier, or name a run's sealed file: it carries the dossier as it was used"
+		if sealed := sealedIn(filepath.Dir(path)); sealed != "" {
+			hint = "name " + sealed + " instead: it carries the dossier as it was used"
+		}
+		return nil, unusable(err, hint)
+	}
+	return d, nil
+}
+
+// sealedIn is the sealed file of a run's folder; empty: there is none, or more than one.
+func sealedIn(dir string) string {
+	if sealed, _ := filepath.Glob(filepath.Join(dir, "*.assay")); len(sealed) == 1 {
+		return sealed[0]
+	}
+	return ""
+}
+
+// converse asks what is open, or what is named, and says how far it came.
+func (a *asker) converse(ctx context.Context, again []string) error {
+	ask := openUnits(a.units)
+	if len(again) > 0 {
+		var err error
+		if ask, err = chosenUnits(a.units, again); err != nil {
+			return err
+		}
+	}
+	if len(ask) == 0 {
+		a.spared(-1, len(a.units), map[string]bool{})
+		a.say("nothing is open; --again UNIT asks one again")
+		return nil
+	}
+	if err := a.file.writable(); err != nil {
+		return err
+	}
+	err := a.session(ctx, ask)
+	for i := range a.units {
+		a.units[i].look(a.file)
+	}
+	fmt.Fprintf(a.out, "\n%s given in this session; %d of %d still open\n", numberOf(a.kept, "answer"), len(openUnits(a.units)), len(a.units))
+	switch {
+	case errors.Is(err, context.Canceled):
+		return &complaint{exitIncomplete, errors.New("stopped"), "what was answered is in " + a.file.path + "; the same command goes on"}
+	case errors.Is(err, errQuit):
+		return nil
+	}
+	return err
+}
+
+// fill adds entries to fill in.
+func (f reviewFlags) fill(cmd *cobra.Command, file *reviewFile, units []reviewUnit, shown *dossier.Dossier) error {
+	entries := templateOf(units, shown, f.by, f.expires, time.Now())
+	if len(entries) == 0 {
+		fmt.Fprintln(cmd.ErrOrStderr(), "every unit has an entry; --list says which do not count")
+		return nil
+	}
+	next := *file.f
+	next.Reviews = append(append([]review.Review{}, file.f.Reviews...), entries...)
+	if err := file.save(&next); err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s to fill in: answer, statement and who says it; remove what nobody answers yet\n", plural(len(entries), "entry", "entries"))
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), f.out)
+	return err
+}
