@@ -16,11 +16,20 @@ import (
 var pageText string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"sign": sign, "class": class,
+	"sign": sign, "class": class, "none": noStatement,
+	"class2": func(c verdict.Conformity) string { return strings.Fields(string(c))[0] },
 }).Parse(pageText))
 
 // HTML writes the table as one page without scripts.
 func (t *Table) HTML(w io.Writer) error { return page.Execute(w, t) }
+
+// noStatement says why a standard has no statement here.
+func noStatement(id string) string {
+	if id == "eu-csa" {
+		return "by its levels: csa-basic, csa-substantial, csa-high"
+	}
+	return "ids to refer to"
+}
 
 // sign is a verdict as one character; a dot where nobody asks.
 func sign(v verdict.Verdict) string {
@@ -48,10 +57,7 @@ func (t *Table) Text(w io.Writer) error {
 	for _, s := range t.Schemes {
 		statement := string(s.Conformity)
 		if statement == "" {
-			statement = "(ids to refer to)"
-			if s.ID == "eu-csa" {
-				statement = "(see csa-basic, csa-substantial, csa-high)"
-			}
+			statement = "(" + noStatement(s.ID) + ")"
 		}
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\t%d\t%d\t%d\n", s.ID, s.Edition, statement, s.Pass, s.Fail, s.Open, s.Spared)
 	}
