@@ -101,7 +101,7 @@ func wipeFlaws() []Flaw {
 
 func exposureFlaws() []Flaw {
 	return []Flaw{
-		{HiddenTelnet, "a Telnet login prompt answers at a port that no paper mentions", []string{"exposure/undeclared"}},
+		{HiddenTelnet, "a Telnet login prompt answers at a port that no paper mentions", []string{"exposure/undeclared", "exposure/undeclared-login"}},
 	}
 }
 
