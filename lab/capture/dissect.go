@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"assay/lab/capture/wire"
 	"bytes"
 	"encoding/binary"
 	"fmt"
@@ -64,8 +65,8 @@ func alertName(b []byte) string {
 }
 
 // tlsStory reads the records that begin in a segment; one that began earlier is just TCP.
-func tlsStory(p *parcel) (string, string) {
-	b := p.payload
+func tlsStory(p *wire.Packet) (string, string) {
+	b := p.Payload
 	var parts []string
 	for len(b) >= 5 && len(parts) < 4 {
 		name, length := contentType(b[0]), int(binary.BigEndian.Uint16(b[3:]))
@@ -82,8 +83,8 @@ func tlsStory(p *parcel) (string, string) {
 	return "TLS", strings.Join(parts, ", ")
 }
 
-func dtlsStory(p *parcel) (string, string) {
-	b := p.payload
+func dtlsStory(p *wire.Packet) (string, string) {
+	b := p.Payload
 	var parts []string
 	for len(b) >= 13 && len(parts) < 4 {
 		name, length := contentType(b[0]), int(binary.BigEndian.Uint16(b[11:]))
@@ -124,49 +125,15 @@ func recordStory(kind byte, name string, body []byte, length, header int) string
 	return name
 }
 
-// serverName finds the host in a client hello (RFC 8446, section 4.1.2; RFC 6066, section 3).
-func serverName(b []byte) string {
-	skip := func(lengthBytes int) bool {
-		if len(b) < lengthBytes {
-			return false
-		}
-		n := 0
-		for _, c := range b[:lengthBytes] {
-			n = n<<8 | int(c)
-		}
-		if b = b[lengthBytes:]; n > len(b) {
-			return false
-		}
-		b = b[n:]
-		return true
-	}
-	if len(b) < 34 {
-		return ""
-	}
-	b = b[34:]                                          // version, random
-	if !skip(1) || !skip(2) || !skip(1) || len(b) < 2 { // session id, cipher suites, compression
-		return ""
-	}
-	b = b[2:]
-	for len(b) >= 4 {
-		kind, extension := binary.BigEndian.Uint16(b), b[4:]
-		if b = b[2:]; !skip(2) {
-			return ""
-		}
-		extension = extension[:len(extension)-len(b)]
-		if kind != 0 || len(extension) < 5 || extension[2] != 0 {
-			continue
-		}
-		if n := int(binary.BigEndian.Uint16(extension[3:])); n <= len(extension)-5 {
-			return string(extension[5 : 5+n])
-		}
-	}
-	return ""
+// serverName finds the host in a client hello (RFC 6066, section 3).
+func serverName(body []byte) string {
+	h, _ := wire.ParseClientHello(body, false)
+	return h.ServerName
 }
 
 // httpStory shows the first line, without the query: that is where secrets travel.
-func httpStory(p *parcel) (string, string) {
-	line, _, found := bytes.Cut(p.payload[:min(len(p.payload), 2048)], []byte("\r\n"))
+func httpStory(p *wire.Packet) (string, string) {
+	line, _, found := bytes.Cut(p.Payload[:min(len(p.Payload), 2048)], []byte("\r\n"))
 	if !found {
 		return "", ""
 	}

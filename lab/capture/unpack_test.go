@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"assay/lab/capture/wire"
 	"bytes"
 	"fmt"
 	"math/rand/v2"
@@ -141,7 +142,7 @@ func TestLongStreams(t *testing.T) {
 		seq := uint32(0xffff0000)
 		for len(stream) > 0 {
 			n := min(len(stream), 1+random.IntN(1460))
-			s.add(&parcel{sport: 1, seq: seq, payload: stream[:n]})
+			s.add(&wire.Packet{SourcePort: 1, Seq: seq, Payload: stream[:n]})
 			require.Less(t, s.held, pieceBytes+2*overlapBytes)
 			stream, seq = stream[n:], seq+uint32(n)
 		}
@@ -161,8 +162,8 @@ func TestManyStreamsStayBounded(t *testing.T) {
 	})
 	blob := bytes.Repeat([]byte(" "), 20<<10)
 	for i := range 2 * maxStreams {
-		s.add(&parcel{sport: uint16(i), dport: uint16(i >> 8), seq: 5, payload: fmt.Appendf(nil, " s%d ", i)})
-		s.add(&parcel{sport: uint16(i), dport: uint16(i >> 8), seq: 5000, payload: blob})
+		s.add(&wire.Packet{SourcePort: uint16(i), DestinationPort: uint16(i >> 8), Seq: 5, Payload: fmt.Appendf(nil, " s%d ", i)})
+		s.add(&wire.Packet{SourcePort: uint16(i), DestinationPort: uint16(i >> 8), Seq: 5000, Payload: blob})
 		require.LessOrEqual(t, s.held, holdBytes)
 		require.LessOrEqual(t, len(s.order), maxStreams)
 	}
@@ -190,9 +191,9 @@ func FuzzUnpack(f *testing.F) {
 			for i := range payload {
 				payload[i] = byte(random.IntN(256))
 			}
-			p := &parcel{proto: protoTCP, sport: uint16(m & 1), seq: uint32(m>>2) * 7, payload: payload}
+			p := &wire.Packet{Proto: wire.ProtoTCP, SourcePort: uint16(m & 1), Seq: uint32(m>>2) * 7, Payload: payload}
 			if m == 0 {
-				p.flags = tcpSYN
+				p.Flags = wire.SYN
 			}
 			u.streams.add(p)
 			payloads = append(payloads, payload)
