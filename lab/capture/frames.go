@@ -56,6 +56,6 @@ func (r *Reader) jump(file io.ReadSeeker, to place) error {
 		return r.fault(err)
 	}
 	r.in.Reset(file)
-	r.number = to.frame
+	r.number, r.offset = to.frame, to.offset
 	return nil
 }

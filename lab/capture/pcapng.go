@@ -13,6 +13,7 @@ const (
 	blockSimple     = 3
 	blockStatistics = 5
 	blockPacket     = 6
+	blockSecrets    = 10
 	byteOrder       = 0x1A2B3C4D
 
 	optEnd       = 0
@@ -20,8 +21,10 @@ const (
 	optHardware  = 2 // section
 	optOS        = 3 // section
 	optUser      = 4 // section: the application
-	optName      = 2 // interface
-	optTsResol   = 9 // interface
+	optName      = 2 // interface ...
+	optAbout     = 3
+	optTsResol   = 9
+	optFilter    = 11
 	optTsOffset  = 14
 	optFlags     = 2 // packet
 	optIfRecv    = 4 // statistics ...
