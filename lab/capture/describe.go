@@ -70,7 +70,7 @@ func DescribeFrom(in io.Reader, first, last uint64, limit int) ([]Line, error) {
 
 // describe reads one frame, as far as it can be read.
 func describe(f Frame) Line {
-	l := Line{Frame: f.Number, At: f.At, Length: f.Original, Comment: printable(strings.Join(f.Comments, "; "), maxStory)}
+	l := Line{Frame: f.Number, At: f.At, Length: f.Original, Comment: Printable(strings.Join(f.Comments, "; "), maxStory)}
 	var p wire.Packet
 	if !p.Parse(f.Link, f.Data) && !p.Addressed && p.Ether == 0 {
 		l.Protocol, l.Info = "link "+strconv.Itoa(f.Link), fmt.Sprintf("%d bytes", len(f.Data))
@@ -81,7 +81,7 @@ func describe(f Frame) Line {
 	if len(f.Data) < f.Original {
 		l.Info += fmt.Sprintf(" (cut to %d bytes)", len(f.Data))
 	}
-	l.Info = printable(l.Info, 2*maxText)
+	l.Info = Printable(l.Info, 2*maxText)
 	return l
 }
 
@@ -147,8 +147,8 @@ func udpStory(p *wire.Packet) (string, string) {
 	return "UDP", fmt.Sprintf("%d bytes", len(p.Payload))
 }
 
-// printable makes a device's text safe for a terminal and a page.
-func printable(text string, limit int) string {
+// Printable makes a device's text safe for a terminal and a page.
+func Printable(text string, limit int) string {
 	var b strings.Builder
 	for _, c := range text {
 		if b.Len() >= limit {

@@ -46,8 +46,8 @@ func handshakeName(kind byte) string {
 	return "encrypted handshake"
 }
 
-// alertName is worth reading in a report: it says why a peer was refused (RFC 8446, section 6).
-func alertName(b []byte) string {
+// AlertName is worth reading in a report: it says why a peer was refused (RFC 8446, section 6).
+func AlertName(b []byte) string {
 	if len(b) != 2 || b[0] != 1 && b[0] != 2 {
 		return "encrypted alert"
 	}
@@ -109,14 +109,14 @@ func dtlsStory(p *wire.Packet) (string, string) {
 func recordStory(kind byte, name string, body []byte, length, header int) string {
 	switch {
 	case kind == 21:
-		return alertName(body)
+		return AlertName(body)
 	case kind == 22 && len(body) >= header:
 		// A handshake message in clear says its own length; an encrypted one almost never fits.
 		if size := int(body[1])<<16 | int(body[2])<<8 | int(body[3]); size > 1<<17 {
 			return "encrypted handshake"
 		}
 		if host := serverName(body[header:]); body[0] == 1 && header == 4 && host != "" {
-			return "client hello for " + printable(host, maxText)
+			return "client hello for " + Printable(host, maxText)
 		}
 		return handshakeName(body[0])
 	case kind == 23:
@@ -142,7 +142,7 @@ func httpStory(p *wire.Packet) (string, string) {
 		return "", ""
 	}
 	if words[0] == "HTTP/1.1" || words[0] == "HTTP/1.0" {
-		return "HTTP", printable(strings.Join(words[1:], " "), maxText)
+		return "HTTP", Printable(strings.Join(words[1:], " "), maxText)
 	}
 	switch words[0] {
 	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "M-SEARCH", "NOTIFY", "SUBSCRIBE":
@@ -156,5 +156,5 @@ func httpStory(p *wire.Packet) (string, string) {
 	if query {
 		target += "?..."
 	}
-	return "HTTP", words[0] + " " + printable(target, maxText)
+	return "HTTP", words[0] + " " + Printable(target, maxText)
 }

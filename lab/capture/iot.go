@@ -59,7 +59,7 @@ func mqttText(first byte, body []byte) string {
 		if flags&6 != 0 {
 			rest = rest[min(2, len(rest)):] // the packet identifier
 		}
-		text := fmt.Sprintf("publish %s, %d bytes", printable(string(topic), maxText), len(rest))
+		text := fmt.Sprintf("publish %s, %d bytes", Printable(string(topic), maxText), len(rest))
 		if flags&1 != 0 {
 			text += ", retained"
 		}
@@ -74,7 +74,7 @@ func mqttText(first byte, body []byte) string {
 			filters = filters[1:]
 		}
 		if topic, _, ok := wire.Field16(filters); ok {
-			name += " " + printable(string(topic), maxText)
+			name += " " + Printable(string(topic), maxText)
 		}
 	}
 	return name
@@ -91,7 +91,7 @@ func connectText(first byte, body []byte) string {
 	case c.ClientID == nil:
 		return fmt.Sprintf("connect, version %d", c.Version)
 	}
-	return fmt.Sprintf("connect as %q, version %d", printable(string(c.ClientID), maxText), c.Version)
+	return fmt.Sprintf("connect as %q, version %d", Printable(string(c.ClientID), maxText), c.Version)
 }
 
 // coapStory reads CoAP over UDP (RFC 7252, section 3). A port has to hint: the header is four bytes of little order.
@@ -115,7 +115,7 @@ func coapStory(p *wire.Packet) (string, string) {
 		return "", ""
 	}
 	if m.Path != "" { // the query is left out as for HTTP
-		text += " " + printable(m.Path, maxText)
+		text += " " + Printable(m.Path, maxText)
 	}
 	for _, b := range []wire.Block{m.Block1, m.Block2} {
 		if b.Set {

@@ -197,3 +197,11 @@ func (p *Packet) On(ports ...uint16) bool {
 	}
 	return false
 }
+
+// ARPAddresses reads who asks and for whom, or who answers (RFC 826, for Ethernet and IPv4).
+func ARPAddresses(b []byte) (from, to netip.Addr, ok bool) {
+	if len(b) < 28 || b[4] != 6 || b[5] != 4 {
+		return from, to, false
+	}
+	return netip.AddrFrom4([4]byte(b[14:18])), netip.AddrFrom4([4]byte(b[24:28])), true
+}
