@@ -62,7 +62,7 @@ func command() *cobra.Command {
 		return unusable(err, "`"+cmd.CommandPath()+" --help` lists the flags")
 	})
 	root.AddCommand(demoCommand(), runCommand(), planCommand(), verifyCommand(), judgeCommand(), reportCommand(), keysCommand(),
-		selftestCommand(), profilesCommand(), probesCommand(), refdeviceCommand())
+		selftestCommand(), profilesCommand(), probesCommand(), refdeviceCommand(), captureCommand())
 	root.AddCommand(initCommand())
 	return root
 }

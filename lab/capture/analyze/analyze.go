@@ -113,6 +113,7 @@ type analyzer struct {
 	protocols  map[string]*Protocol
 	clear      map[pairKey]*ClearText
 	services   map[serviceKey]*service
+	attempts   map[attemptKey]*Attempts
 	names      names
 	dns        map[dnsKey]*DNSName
 	dhcp       map[[6]byte]*DHCPClient
@@ -130,7 +131,7 @@ func newAnalyzer(o Options) (*analyzer, error) {
 	a := &analyzer{
 		options: o, frame: &capture.Frame{},
 		links: map[int]Count{}, totals: map[string]*Count{}, protocols: map[string]*Protocol{},
-		clear: map[pairKey]*ClearText{}, services: map[serviceKey]*service{}, names: names{known: map[nameKey]*Name{}},
+		clear: map[pairKey]*ClearText{}, services: map[serviceKey]*service{}, attempts: map[attemptKey]*Attempts{}, names: names{known: map[nameKey]*Name{}},
 		dns: map[dnsKey]*DNSName{}, dhcp: map[[6]byte]*DHCPClient{}, others: map[messageKey]*Message{},
 		coap: map[coapKey]*coapTalk{}, secrets: map[credentialKey]*Credential{}, overflowed: map[string]Count{},
 	}

@@ -39,6 +39,7 @@ type flow struct {
 	settled     bool // no talker will come any more
 	gaps        bool
 	half        [2]half
+	queue       *queue
 	older       *flow
 	newer       *flow
 }
@@ -67,40 +68,68 @@ func (s *tcpState) String() string {
 	return "seen"
 }
 
-// The flowTable holds the flows that live; the one that was silent longest makes room.
+// The flowTable holds the flows that live. Where there is no room, connections that ended go first, so that a
+// port scan pushes nobody out, then the one that was silent longest.
 type flowTable struct {
-	live           map[flowKey]*flow
-	oldest, newest *flow
-	done           []Flow
-	tcp, udp       Count
-	evicted        Count
-	unlisted       Count
+	live        map[flowKey]*flow
+	ended, open queue
+	done        []Flow
+	refused     int // of those done
+	tcp, udp    Count
+	evicted     Count
+	unlisted    Count
 }
 
 func (t *flowTable) init() { t.live = map[flowKey]*flow{} }
 
-func (t *flowTable) unlink(f *flow) {
+// oldest is the flow that makes room.
+func (t *flowTable) oldest() *flow {
+	if t.ended.oldest != nil {
+		return t.ended.oldest
+	}
+	return t.open.oldest
+}
+
+// touch makes a flow the newest of the queue that it belongs to.
+func (t *flowTable) touch(f *flow) {
+	q := &t.open
+	if f.state.ended() {
+		q = &t.ended
+	}
+	if q.newest == f {
+		return
+	}
+	if f.queue != nil {
+		f.queue.unlink(f)
+	}
+	q.push(f)
+}
+
+// A queue holds flows by age.
+type queue struct{ oldest, newest *flow }
+
+func (q *queue) unlink(f *flow) {
 	if f.older != nil {
 		f.older.newer = f.newer
 	} else {
-		t.oldest = f.newer
+		q.oldest = f.newer
 	}
 	if f.newer != nil {
 		f.newer.older = f.older
 	} else {
-		t.newest = f.older
+		q.newest = f.older
 	}
-	f.older, f.newer = nil, nil
+	f.older, f.newer, f.queue = nil, nil, nil
 }
 
-func (t *flowTable) push(f *flow) {
-	f.older = t.newest
-	if t.newest != nil {
-		t.newest.newer = f
+func (q *queue) push(f *flow) {
+	f.older, f.queue = q.newest, q
+	if q.newest != nil {
+		q.newest.newer = f
 	} else {
-		t.oldest = f
+		q.oldest = f
 	}
-	t.newest = f
+	q.newest = f
 }
 
 // keyOf tells a packet's flow, and whether the sender is end a.
@@ -123,9 +152,6 @@ func (a *analyzer) converse(p *wire.Packet) {
 	}
 	if f == nil {
 		f = a.begin(p, key, forward)
-	} else if a.flows.newest != f {
-		a.flows.unlink(f)
-		a.flows.push(f)
 	}
 	dir := toClient
 	if forward == f.clientFirst {
@@ -142,20 +168,24 @@ func (a *analyzer) converse(p *wire.Packet) {
 	from.mac(p)
 	if f.tcp {
 		a.segment(f, dir, p)
-		return
-	}
-	if len(p.Payload) > 0 {
+	} else if len(p.Payload) > 0 {
 		a.datagram(f, dir, p)
 	}
+	a.flows.touch(f)
 }
+
+func (s *tcpState) ended() bool { return s.refused || s.reset || s.finished[0] && s.finished[1] }
 
 func (s *tcpState) used() bool { return s.syn || s.answered || s.data }
 
 // begin opens a flow. Who is the client is told by the SYN, then by well-known ports, then by who spoke first.
 func (a *analyzer) begin(p *wire.Packet, key flowKey, forward bool) *flow {
 	if len(a.flows.live) >= maxFlows {
-		a.flows.evicted++
-		a.finish(a.flows.oldest)
+		oldest := a.flows.oldest()
+		if !oldest.state.ended() {
+			a.flows.evicted++
+		}
+		a.finish(oldest)
 	}
 	f := &flow{key: key, tcp: p.Proto == wire.ProtoTCP, first: a.frame.At, frame: a.frame.Number}
 	fromClient := true
@@ -180,7 +210,6 @@ func (a *analyzer) begin(p *wire.Packet, key flowKey, forward bool) *flow {
 		a.flows.udp++
 	}
 	a.flows.live[key] = f
-	a.flows.push(f)
 	return f
 }
 
@@ -193,13 +222,16 @@ func (a *analyzer) finish(f *flow) {
 	for i := range f.half {
 		a.held -= f.half[i].release()
 	}
-	a.flows.unlink(f)
+	f.queue.unlink(f)
 	delete(a.flows.live, f.key)
 	if f.protocol == "" {
 		f.protocol = guess(f)
 	}
 	a.account(f)
-	if len(a.flows.done) >= maxFlowsListed {
+	if f.state.refused {
+		a.flows.refused++
+	}
+	if len(a.flows.done) >= maxFlowsListed || f.state.refused && a.flows.refused > maxRefused {
 		a.flows.unlisted++
 		return
 	}
@@ -216,6 +248,9 @@ func (a *analyzer) finish(f *flow) {
 
 // maxFlowsListed bounds the result: what it is for, people and programs, is served by fewer than live at a time.
 const maxFlowsListed = 8192
+
+// maxRefused bounds how many of them may be refused connections: those of a scan are told as attempts.
+const maxRefused = 256
 
 func (f *flow) transport() string {
 	if f.tcp {

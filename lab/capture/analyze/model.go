@@ -12,6 +12,7 @@ type Analysis struct {
 	Credentials []Credential     `json:"credentials"`
 	ClearText   []ClearText      `json:"clear_text"`
 	Services    []Service        `json:"services"`
+	Attempts    []Attempts       `json:"attempts"`
 	Endpoints   []Endpoint       `json:"endpoints"`
 	Names       []Name           `json:"names"`
 	TLS         []TLSSession     `json:"tls"` // and DTLS
@@ -86,14 +87,25 @@ type ClearText struct {
 	Frame    uint64 `json:"frame"` // the first
 }
 
-// Service is a port at which somebody answered, or refused.
+// Attempts are ports of a server that a client tried in vain: a scan, or a service that is not there.
+type Attempts struct {
+	Client      string `json:"client"`
+	Server      string `json:"server"`
+	Transport   string `json:"transport"`
+	Refused     Count  `json:"refused"`    // by a reset
+	Unanswered  Count  `json:"unanswered"` // for UDP, that need not mean anything
+	LowestPort  uint16 `json:"lowest_port"`
+	HighestPort uint16 `json:"highest_port"`
+	Frame       uint64 `json:"frame"`
+}
+
+// Service is a port at which somebody answered.
 type Service struct {
 	Server    string `json:"server"` // address and port
 	Transport string `json:"transport"`
 	Protocol  string `json:"protocol"`
 	Encrypted bool   `json:"encrypted"`
-	Answered  bool   `json:"answered"`
-	Refused   Count  `json:"refused"`
+	Refused   Count  `json:"refused"` // connections that it refused at other times
 	Flows     Count  `json:"flows"`
 	Clients   Count  `json:"clients"` // different ones, counted up to 64
 	Frame     uint64 `json:"frame"`

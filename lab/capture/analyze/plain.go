@@ -145,7 +145,14 @@ func (a *analyzer) snmp(f *flow, dir int, b []byte) {
 		return
 	}
 	if version[0] == 3 {
-		f.protocol, f.encrypted = "SNMPv3", false
+		f.protocol = "SNMPv3"
+		// The flags' second bit is privacy (RFC 3412, section 6.4).
+		header, _, _ := ber(rest, 0x30)
+		_, header, _ = ber(header, 0x02)
+		_, header, _ = ber(header, 0x02)
+		if flags, _, ok := ber(header, 0x04); ok && len(flags) == 1 {
+			f.encrypted = f.encrypted || flags[0]&2 != 0
+		}
 		return
 	}
 	community, _, ok := ber(rest, 0x04)

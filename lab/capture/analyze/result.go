@@ -14,8 +14,8 @@ import (
 
 // result ends the pass and puts everything into order.
 func (a *analyzer) result(r *capture.Reader) *Analysis {
-	for a.flows.oldest != nil {
-		a.finish(a.flows.oldest)
+	for f := a.flows.oldest(); f != nil; f = a.flows.oldest() {
+		a.finish(f)
 	}
 	a.about(r)
 	*a.total("tcp flows") += a.flows.tcp
@@ -138,7 +138,7 @@ func (a *analyzer) limits() []string {
 		a.note("more than %d flows at a time: %d that were silent longest were closed early and may be listed twice", maxFlows, n)
 	}
 	if n := a.flows.unlisted; n > 0 {
-		a.note("%d flows are counted but not listed: the list holds %d", n, maxFlowsListed)
+		a.note("%d flows are counted but not listed: the list holds %d, of refused ones %d", n, maxFlowsListed, maxRefused)
 	}
 	for _, what := range slices.Sorted(maps.Keys(a.overflowed)) {
 		a.note("%d times there was no room for more %s", a.overflowed[what], what)

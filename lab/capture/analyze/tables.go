@@ -117,6 +117,12 @@ const maxClients = 64
 func (a *analyzer) serve(f *flow) {
 	key := serviceKey{f.ends[1], f.tcp}
 	s := a.services[key]
+	if f.state.refused || f.packets[toClient] == 0 && (!f.tcp || f.state.syn) {
+		a.attempt(f)
+		if s == nil {
+			return
+		}
+	}
 	if s == nil {
 		if f.ends[1].Addr().IsMulticast() || !a.room(len(a.services), "services") {
 			return
@@ -132,12 +138,34 @@ func (a *analyzer) serve(f *flow) {
 	if f.state.refused {
 		s.Refused++
 	}
-	if f.packets[toClient] > 0 && !f.state.refused {
-		s.Answered = true
-	}
 	if size := f.bytes[0] + f.bytes[1]; size >= s.size && (!f.talkless() || s.size == 0) {
 		s.size, s.Protocol, s.Encrypted = size, f.protocol, f.encrypted
 	}
+}
+
+type attemptKey struct {
+	client, server netip.Addr
+	tcp            bool
+}
+
+// attempt notes a port that was tried in vain.
+func (a *analyzer) attempt(f *flow) {
+	key := attemptKey{f.ends[0].Addr(), f.ends[1].Addr(), f.tcp}
+	t := a.attempts[key]
+	if t == nil {
+		if f.ends[1].Addr().IsMulticast() || !a.room(len(a.attempts), "attempts") {
+			return
+		}
+		t = &Attempts{Client: key.client.String(), Server: key.server.String(), Transport: f.transport(), LowestPort: f.ends[1].Port(), HighestPort: f.ends[1].Port(), Frame: f.frame}
+		a.attempts[key] = t
+	}
+	if f.state.refused {
+		t.Refused++
+	} else {
+		t.Unanswered++
+	}
+	t.LowestPort, t.HighestPort = min(t.LowestPort, f.ends[1].Port()), max(t.HighestPort, f.ends[1].Port())
+	t.Frame = min(t.Frame, f.frame)
 }
 
 // fragments puts IP datagrams together.
