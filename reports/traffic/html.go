@@ -54,7 +54,8 @@ func HTML(w io.Writer, a *analyze.Analysis) error {
 		TCP: thousands(a.Totals["tcp flows"]), UDP: thousands(a.Totals["udp flows"]),
 	}
 	d := draw(a)
-	v.Timeline, v.Lanes, v.LanesOf, v.Legend = d.picture(), len(d.lanes), d.of, d.legends()
+	v.Legend, v.Lanes, v.LanesOf = d.legends(), len(d.lanes), d.of
+	v.Timeline = d.picture()
 	for i, s := range sections(a) {
 		if len(s.rows) == 0 {
 			continue

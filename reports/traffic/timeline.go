@@ -17,6 +17,7 @@ type lane struct {
 	protocol  string
 	encrypted bool
 	packets   uint64
+	colour    string
 	spans     []stretch
 }
 
@@ -36,8 +37,14 @@ const (
 	laneRow   = 18.0
 )
 
-// palette tells neighbours apart in light and in dark; protocols beyond it share the last.
-var palette = []string{"#0969da", "#2da44e", "#bf8700", "#cf222e", "#8250df", "#bf3989", "#1b7c83", "#bc4c00", "#57606a", "#6e7781"}
+// The palettes tell neighbours apart in light and in dark: cool for what is encrypted, warm for what is not.
+var (
+	cool = []string{"#0969da", "#2da44e", "#1b7c83", "#8250df"}
+	warm = []string{"#bf8700", "#cf222e", "#bc4c00", "#bf3989", "#9a6700", "#a475f9"}
+)
+
+// grey is for what nobody recognised, and for what is beyond a palette.
+const grey = "#6e7781"
 
 // draw gathers the lanes, the busiest ones, in the order in which they began.
 func draw(a *analyze.Analysis) *drawing {
@@ -90,26 +97,32 @@ type legend struct {
 	Colour template.CSS
 }
 
-// legends lists the protocols drawn, with their colours.
+// legends lists the protocols drawn, with their colours, and gives each lane its own.
 func (d *drawing) legends() (out []legend) {
-	for _, name := range d.protocols() {
-		out = append(out, legend{name, template.CSS(d.colour(name))})
+	known := map[string]string{}
+	used := map[bool]int{}
+	for _, l := range d.lanes {
+		colour, ok := known[l.protocol]
+		if !ok {
+			colour = grey
+			palette := warm
+			if l.encrypted {
+				palette = cool
+			}
+			if n := used[l.encrypted]; !l.silent() && n < len(palette) {
+				colour = palette[n]
+				used[l.encrypted]++
+			}
+			known[l.protocol] = colour
+			out = append(out, legend{l.protocol, template.CSS(colour)})
+		}
+		l.colour = colour
 	}
 	return out
 }
 
-func (d *drawing) protocols() (names []string) {
-	for _, l := range d.lanes {
-		if !slices.Contains(names, l.protocol) {
-			names = append(names, l.protocol)
-		}
-	}
-	return names
-}
-
-func (d *drawing) colour(protocol string) string {
-	return palette[min(max(0, slices.Index(d.protocols(), protocol)), len(palette)-1)]
-}
+// silent tells that no data was recognised as a protocol.
+func (l *lane) silent() bool { return l.protocol == "TCP" || l.protocol == "UDP" }
 
 // picture draws the lanes. Every text in it is escaped; the numbers are ours.
 func (d *drawing) picture() template.HTML {
@@ -135,8 +148,8 @@ func (d *drawing) picture() template.HTML {
 			template.HTMLEscapeString(l.protocol), way, l.packets, y+12, template.HTMLEscapeString(shorten(l.label, 48)))
 		for _, s := range l.spans {
 			x, w := laneLeft+s.from.Sub(d.first).Seconds()*scale, max(2, s.to.Sub(s.from).Seconds()*scale)
-			fmt.Fprintf(&b, `<rect fill="%s" x="%.1f" y="%g" width="%.1f" height="12" rx="2"/>`, d.colour(l.protocol), x, y+2, w)
-			if !l.encrypted {
+			fmt.Fprintf(&b, `<rect fill="%s" x="%.1f" y="%g" width="%.1f" height="12" rx="2"/>`, l.colour, x, y+2, w)
+			if !l.encrypted && !l.silent() {
 				fmt.Fprintf(&b, `<rect fill="url(#clear)" x="%.1f" y="%g" width="%.1f" height="12" rx="2"/>`, x, y+2, w)
 			}
 		}
