@@ -77,7 +77,8 @@ func Read(ctx context.Context, in io.Reader, o Options) (*Analysis, error) {
 		if err != nil {
 			return nil, err
 		}
-		an.see(&f)
+		an.current = f
+		an.see(&an.current)
 		if f.Number%progressEvery == 0 {
 			if ctx.Err() != nil {
 				return nil, fmt.Errorf("analyze the capture, at frame %d: %w", f.Number, ctx.Err())
@@ -97,6 +98,7 @@ type analyzer struct {
 	ip      netip.Addr
 
 	frame   *capture.Frame // the one being read
+	current capture.Frame
 	packet  wire.Packet
 	scratch scratch
 
@@ -106,8 +108,9 @@ type analyzer struct {
 	notes      []string
 	flows      flowTable
 	endpoints  endpoints
-	held       int // bytes in streams that wait for more
-	texts      int // bytes of topics and filters kept
+	spare      [][]byte // buffers of streams that need none any more
+	held       int      // bytes in streams that wait for more
+	texts      int      // bytes of topics and filters kept
 	fragments  fragments
 	totals     map[string]*Count
 	protocols  map[string]*Protocol
@@ -120,6 +123,7 @@ type analyzer struct {
 	others     map[messageKey]*Message
 	coap       map[coapKey]*coapTalk
 	secrets    map[credentialKey]*Credential
+	certified  map[[32]byte]Certificate
 	tls        list[*TLSSession]
 	mqtt       list[*MQTTSession]
 	exchanges  list[*CoAPExchange]
@@ -133,7 +137,7 @@ func newAnalyzer(o Options) (*analyzer, error) {
 		links: map[int]Count{}, totals: map[string]*Count{}, protocols: map[string]*Protocol{},
 		clear: map[pairKey]*ClearText{}, services: map[serviceKey]*service{}, attempts: map[attemptKey]*Attempts{}, names: names{known: map[nameKey]*Name{}},
 		dns: map[dnsKey]*DNSName{}, dhcp: map[[6]byte]*DHCPClient{}, others: map[messageKey]*Message{},
-		coap: map[coapKey]*coapTalk{}, secrets: map[credentialKey]*Credential{}, overflowed: map[string]Count{},
+		coap: map[coapKey]*coapTalk{}, secrets: map[credentialKey]*Credential{}, overflowed: map[string]Count{}, certified: map[[32]byte]Certificate{},
 	}
 	a.flows.init()
 	a.endpoints.init()

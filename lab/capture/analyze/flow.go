@@ -220,7 +220,8 @@ func (a *analyzer) finish(f *flow) {
 		f.talker = nil
 	}
 	for i := range f.half {
-		a.held -= f.half[i].release()
+		a.drop(&f.half[i])
+		a.held -= f.half[i].early
 	}
 	f.queue.unlink(f)
 	delete(a.flows.live, f.key)

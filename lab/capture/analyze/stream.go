@@ -39,13 +39,6 @@ const (
 	maxEarly   = 64 << 10
 )
 
-// release forgets what is held and tells how much it was.
-func (h *half) release() int {
-	n := len(h.buf) + h.early
-	h.buf, h.pending, h.early = nil, nil, 0
-	return n
-}
-
 // segment follows the connection's life and puts its bytes into order.
 func (a *analyzer) segment(f *flow, dir int, p *wire.Packet) {
 	f.life(dir, p)
@@ -167,8 +160,8 @@ func (a *analyzer) flush(f *flow, dir int, h *half) {
 // gap starts over behind missing bytes.
 func (a *analyzer) gap(f *flow, dir int, h *half) {
 	f.gaps = true
-	a.held -= len(h.buf)
-	h.buf, h.skip = nil, 0
+	a.drop(h)
+	h.skip = 0
 	if f.talker != nil {
 		f.talker.lost(dir)
 	}
@@ -194,23 +187,40 @@ func (a *analyzer) deliver(f *flow, dir int, h *half, data []byte) {
 	switch {
 	case len(rest) == 0 || f.settled && f.talker == nil:
 		if joined {
-			a.held -= len(h.buf)
-			h.buf = nil
+			a.drop(h)
 		}
 	case len(rest) > maxHeldStream || a.held+len(rest) > maxHeld:
-		if joined {
-			a.held -= len(h.buf)
-			h.buf = nil
-		}
 		a.gap(f, dir, h)
 	case joined:
 		a.held -= len(h.buf) - len(rest)
 		h.buf = append(h.buf[:0], rest...)
 	default:
-		h.buf = append([]byte(nil), rest...)
+		h.buf = append(a.buffer(), rest...)
 		a.held += len(rest)
 	}
 }
+
+// buffer is an empty one, used before if there is one.
+func (a *analyzer) buffer() []byte {
+	n := len(a.spare)
+	if n == 0 {
+		return nil
+	}
+	b := a.spare[n-1]
+	a.spare = a.spare[:n-1]
+	return b[:0]
+}
+
+// drop forgets what a half holds, and keeps its buffer for another.
+func (a *analyzer) drop(h *half) {
+	a.held -= len(h.buf)
+	if len(a.spare) < maxSpare && cap(h.buf) > 0 {
+		a.spare = append(a.spare, h.buf)
+	}
+	h.buf = nil
+}
+
+const maxSpare = 16
 
 // speak lets the talker read until it wants more, and returns what is left.
 func (a *analyzer) speak(f *flow, dir int, h *half, data []byte) []byte {

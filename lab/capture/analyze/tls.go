@@ -235,26 +235,12 @@ func (t *tlsTalk) resumption(dir int) {
 
 func (t *tlsTalk) certificates(a *analyzer, f *flow, dir int, body []byte) {
 	for i, der := range wire.Certificates(body) {
-		c := Certificate{From: side(dir)}
-		sum := sha256.Sum256(der)
-		c.SHA256 = hex.EncodeToString(sum[:])
-		parsed, err := x509.ParseCertificate(der)
-		if err != nil {
-			c.Error = clean(err.Error())
-		} else {
-			c.Subject, c.Issuer = clean(parsed.Subject.String()), clean(parsed.Issuer.String())
-			c.NotBefore, c.NotAfter = parsed.NotBefore.UTC(), parsed.NotAfter.UTC()
-			c.Valid = !a.frame.At.Before(parsed.NotBefore) && !a.frame.At.After(parsed.NotAfter)
-			for _, name := range parsed.DNSNames[:min(len(parsed.DNSNames), 16)] {
-				c.Names = append(c.Names, clean(name))
-			}
-			if i == 0 {
-				for _, name := range c.Names {
-					a.names.add(a, name, f.ends[dir].Addr(), "certificate")
-				}
-				if len(c.Names) == 0 && parsed.Subject.CommonName != "" {
-					a.names.add(a, clean(parsed.Subject.CommonName), f.ends[dir].Addr(), "certificate")
-				}
+		c := a.certificate(der)
+		c.From = side(dir)
+		c.Valid = c.Error == "" && !a.frame.At.Before(c.NotBefore) && !a.frame.At.After(c.NotAfter)
+		if i == 0 {
+			for _, name := range c.Names {
+				a.names.add(a, name, f.ends[dir].Addr(), "certificate")
 			}
 		}
 		if len(t.session.Certificates) < 16 {
@@ -262,6 +248,35 @@ func (t *tlsTalk) certificates(a *analyzer, f *flow, dir int, body []byte) {
 		}
 	}
 }
+
+// certificate reads one. A server shows the same again and again, so the last ones read are remembered.
+func (a *analyzer) certificate(der []byte) Certificate {
+	sum := sha256.Sum256(der)
+	if c, ok := a.certified[sum]; ok {
+		return c
+	}
+	c := Certificate{SHA256: hex.EncodeToString(sum[:])}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		c.Error = clean(err.Error())
+	} else {
+		c.Subject, c.Issuer = clean(parsed.Subject.String()), clean(parsed.Issuer.String())
+		c.NotBefore, c.NotAfter = parsed.NotBefore.UTC(), parsed.NotAfter.UTC()
+		for _, name := range parsed.DNSNames[:min(len(parsed.DNSNames), 16)] {
+			c.Names = append(c.Names, clean(name))
+		}
+		if len(c.Names) == 0 && parsed.Subject.CommonName != "" {
+			c.Names = []string{clean(parsed.Subject.CommonName)}
+		}
+	}
+	if len(a.certified) >= maxCertified {
+		clear(a.certified)
+	}
+	a.certified[sum] = c
+	return c
+}
+
+const maxCertified = 256
 
 // datagram reads the records of one DTLS datagram (RFC 6347, section 4.1).
 func (t *tlsTalk) datagram(a *analyzer, f *flow, dir int, b []byte) {
@@ -343,8 +358,16 @@ func cipherName(id uint16) string {
 	case 0x1305:
 		return "TLS_AES_128_CCM_8_SHA256"
 	}
-	if name := tls.CipherSuiteName(id); len(name) < 2 || name[:2] != "0x" {
+	if name, ok := suites[id]; ok {
 		return name
 	}
 	return fmt.Sprintf("%#04x", id)
 }
+
+var suites = func() map[uint16]string {
+	names := map[uint16]string{}
+	for _, s := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		names[s.ID] = s.Name
+	}
+	return names
+}()

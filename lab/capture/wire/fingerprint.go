@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // grease tells the values that clients send to keep servers tolerant (RFC 8701); no fingerprint counts them.
@@ -20,19 +19,29 @@ func honest(list []uint16) []uint16 {
 // JA3 is the client's fingerprint after github.com/salesforce/ja3: the MD5 of version, ciphers,
 // extensions, groups and point formats, in the order sent. MD5 is its name, not its protection.
 func (h *ClientHello) JA3() string {
-	join := func(list []uint16) string {
-		var parts []string
-		for _, v := range honest(list) {
-			parts = append(parts, strconv.Itoa(int(v)))
+	text := strconv.AppendUint(make([]byte, 0, 512), uint64(h.Version), 10)
+	for _, list := range [][]uint16{h.Ciphers, h.Extensions, h.Groups} {
+		text = append(text, ',')
+		first := true
+		for _, v := range list {
+			if grease(v) {
+				continue
+			}
+			if !first {
+				text = append(text, '-')
+			}
+			first = false
+			text = strconv.AppendUint(text, uint64(v), 10)
 		}
-		return strings.Join(parts, "-")
 	}
-	var formats []string
-	for _, f := range h.PointFormats {
-		formats = append(formats, strconv.Itoa(int(f)))
+	text = append(text, ',')
+	for i, f := range h.PointFormats {
+		if i > 0 {
+			text = append(text, '-')
+		}
+		text = strconv.AppendUint(text, uint64(f), 10)
 	}
-	text := fmt.Sprintf("%d,%s,%s,%s,%s", h.Version, join(h.Ciphers), join(h.Extensions), join(h.Groups), strings.Join(formats, "-"))
-	sum := md5.Sum([]byte(text))
+	sum := md5.Sum(text)
 	return hex.EncodeToString(sum[:])
 }
 
@@ -106,11 +115,14 @@ func (h *ClientHello) ja4ALPN() string {
 }
 
 func hexes(list []uint16) string {
-	var parts []string
-	for _, v := range list {
-		parts = append(parts, fmt.Sprintf("%04x", v))
+	text := make([]byte, 0, 5*len(list))
+	for i, v := range list {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = hex.AppendEncode(text, []byte{byte(v >> 8), byte(v)})
 	}
-	return strings.Join(parts, ",")
+	return string(text)
 }
 
 func short(text string) string {
