@@ -183,8 +183,7 @@ func (t *httpTalk) head(a *analyzer, f *flow, dir int, head []byte) {
 	case login && h.length > 0 && h.length <= maxForm:
 		t.half[dir].form, t.half[dir].kind = int(h.length), kind
 	default:
-		f.half[dir].skip = h.length + int64(len(head)+4)
-		return
+		f.half[dir].skip = h.length
 	}
 }
 

@@ -37,7 +37,8 @@ func (a *analyzer) result(r *capture.Reader) *Analysis {
 		Protocols: sorted(a.protocols, func(x, y *Protocol) int {
 			return cmp.Or(cmp.Compare(y.Packets, x.Packets), cmp.Compare(x.Name, y.Name))
 		}),
-		TLS: values(a.tls.items), MQTT: values(a.mqtt.items), CoAP: values(a.exchanges.items), HTTP: values(a.http.items),
+		Attempts: sorted(a.attempts, func(x, y *Attempts) int { return cmp.Compare(x.Frame, y.Frame) }),
+		TLS:      values(a.tls.items), MQTT: values(a.mqtt.items), CoAP: values(a.exchanges.items), HTTP: values(a.http.items),
 		Totals: map[string]Count{}, Flows: a.flows.done, Services: []Service{}, Endpoints: []Endpoint{},
 	}
 	for name, n := range a.totals {
