@@ -398,7 +398,7 @@ func FuzzPayload(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		data = data[:min(len(data), 1000)]
+		data = data[:min(len(data), 400)]
 		var b bytes.Buffer
 		w := newWorld(t, &b)
 		for i, port := range []uint16{21, 23, 53, 80, 110, 143, 443, 502, 1883, 5683} {
@@ -406,7 +406,7 @@ func FuzzPayload(f *testing.F) {
 			w.tcp(p, []turn{{toServer, data}, {toClient, data}})
 			p.port[0] = uint16(41000 + i)
 			var single []turn
-			for _, c := range data[:min(len(data), 100)] {
+			for _, c := range data[:min(len(data), 24)] {
 				single = append(single, turn{toServer, []byte{c}})
 			}
 			w.tcp(p, single)
