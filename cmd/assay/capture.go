@@ -47,6 +47,9 @@ func analyzeCapture(ctx context.Context, w io.Writer, path, format, out string, 
 	if err := readable(path, "capture"); err != nil {
 		return err
 	}
+	if same(path, out) {
+		return unusable(fmt.Errorf("write the analysis: %s is the capture itself", out), "choose another file with --out")
+	}
 	p := newProgress(os.Stderr, !terminal(os.Stderr), false)
 	o.Progress = drawRead(p, path)
 	a, err := analyze.File(ctx, path, o)
@@ -55,7 +58,7 @@ func analyzeCapture(ctx context.Context, w io.Writer, path, format, out string, 
 		return err
 	}
 	if err != nil {
-		return unusable(fmt.Errorf("analyze the capture: %w", err), "is it a pcap or pcapng, and whole? --device takes a MAC or an IP address")
+		return unusable(fmt.Errorf("analyze the capture: %w", err), "it must be a pcap or pcapng file, gzip or not; --device takes a MAC or an IP address")
 	}
 	if out != "" {
 		f, err := os.OpenFile(out, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
@@ -69,6 +72,13 @@ func analyzeCapture(ctx context.Context, w io.Writer, path, format, out string, 
 		return benchFailed(fmt.Errorf("print the analysis: %w", err), "is the disk full?")
 	}
 	return nil
+}
+
+// same tells whether two paths are one file.
+func same(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
 func trafficFace(w io.Writer, a *analyze.Analysis, format string) error {

@@ -241,7 +241,7 @@ func (a *analyzer) finish(f *flow) {
 		ClientPackets: f.packets[0], ServerPackets: f.packets[1], ClientBytes: f.bytes[0], ServerBytes: f.bytes[1],
 		First: f.first, Last: f.last, Frame: f.frame, Gaps: f.gaps,
 	}
-	if f.tcp {
+	if f.tcp || f.state.refused {
 		record.State = f.state.String()
 	}
 	a.flows.done = append(a.flows.done, record)

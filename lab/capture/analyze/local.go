@@ -69,6 +69,24 @@ func (a *analyzer) icmp(p *wire.Packet) {
 	}
 	a.count(name, a.frame.Original)
 	a.message(name, p.From.String(), p.To.String(), info)
+	if len(p.Payload) < 8 {
+		return
+	}
+	if kind := p.Payload[0]; p.Proto == wire.ProtoICMP && kind == 3 || p.Proto == wire.ProtoICMP6 && kind == 1 {
+		a.refuse(p.Payload[8:])
+	}
+}
+
+// refuse takes an ICMP error's quotation to the UDP flow that it is about (RFC 1122, section 4.1.3.3).
+func (a *analyzer) refuse(quoted []byte) {
+	var q wire.Packet
+	if q.Parse(wire.LinkRaw, quoted); !q.Ports || q.Proto != wire.ProtoUDP {
+		return
+	}
+	key, _ := keyOf(&q)
+	if f := a.flows.live[key]; f != nil && f.packets[toClient] == 0 {
+		f.state.refused = true
+	}
 }
 
 // ntp tells modes and versions (RFC 5905, figure 10).

@@ -92,7 +92,7 @@ type Attempts struct {
 	Client      string `json:"client"`
 	Server      string `json:"server"`
 	Transport   string `json:"transport"`
-	Refused     Count  `json:"refused"`    // by a reset
+	Refused     Count  `json:"refused"`    // by a reset, or by ICMP
 	Unanswered  Count  `json:"unanswered"` // for UDP, that need not mean anything
 	LowestPort  uint16 `json:"lowest_port"`
 	HighestPort uint16 `json:"highest_port"`
@@ -313,7 +313,7 @@ type Flow struct {
 	Server        string    `json:"server"`
 	Protocol      string    `json:"protocol"`
 	Encrypted     bool      `json:"encrypted"`
-	State         string    `json:"state,omitempty"` // of TCP, e.g. "established"
+	State         string    `json:"state,omitempty"` // of TCP, e.g. "established"; "refused" of UDP too
 	ClientPackets Count     `json:"client_packets"`
 	ServerPackets Count     `json:"server_packets"`
 	ClientBytes   Count     `json:"client_bytes"` // frames, on the wire

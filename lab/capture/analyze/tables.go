@@ -143,6 +143,8 @@ func (a *analyzer) serve(f *flow) {
 	}
 }
 
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
 type attemptKey struct {
 	client, server netip.Addr
 	tcp            bool
@@ -153,7 +155,7 @@ func (a *analyzer) attempt(f *flow) {
 	key := attemptKey{f.ends[0].Addr(), f.ends[1].Addr(), f.tcp}
 	t := a.attempts[key]
 	if t == nil {
-		if f.ends[1].Addr().IsMulticast() || !a.room(len(a.attempts), "attempts") {
+		if to := key.server; to.IsMulticast() || to == broadcast || !a.room(len(a.attempts), "attempts") {
 			return
 		}
 		t = &Attempts{Client: key.client.String(), Server: key.server.String(), Transport: f.transport(), LowestPort: f.ends[1].Port(), HighestPort: f.ends[1].Port(), Frame: f.frame}
