@@ -25,6 +25,8 @@ type Options struct {
 	Path      string           // the pcapng file; must not exist yet, evidence is never overwritten
 	MAC       net.HardwareAddr // the device's address; without it, every frame that came in counts as the device's
 	RingBytes int              // the kernel's ring; 0 is 32 MiB
+	SnapBytes int              // how much of a frame is kept; 0 is all. A window with a cut frame is never complete
+	About     string           // what is said of the interface in the file, e.g. what it is plugged into
 	Clock     probes.Clock     // stamps the marks; frames are stamped by the kernel
 }
 
@@ -55,8 +57,16 @@ func (o Options) check() (Options, error) {
 		return o, fmt.Errorf("device address has %d bytes, not 6", len(o.MAC))
 	case o.RingBytes != 0 && o.RingBytes < smallRing:
 		return o, fmt.Errorf("ring of %d bytes is too small, the least is %d", o.RingBytes, smallRing)
-	case o.RingBytes == 0:
+	case o.SnapBytes < 0 || o.SnapBytes > snapLength:
+		return o, fmt.Errorf("snap length of %d bytes: give 1 to %d, or 0 for whole frames", o.SnapBytes, snapLength)
+	case len(o.About) > maxComment:
+		return o, fmt.Errorf("description of %d bytes, the most is %d", len(o.About), maxComment)
+	}
+	if o.RingBytes == 0 {
 		o.RingBytes = defaultRing
+	}
+	if o.SnapBytes == 0 {
+		o.SnapBytes = snapLength
 	}
 	return o, nil
 }
@@ -95,6 +105,7 @@ type place struct {
 type Capture struct {
 	name   string
 	path   string
+	snap   int
 	clock  probes.Clock
 	source source
 	file   *os.File
@@ -103,6 +114,7 @@ type Capture struct {
 	queue     chan *batch
 	done      chan struct{} // closed once everything that will be written is written
 	commented atomic.Bool   // spares the lock for most frames
+	pressing  atomic.Bool   // there are secrets to write
 	once      sync.Once
 	closed    error
 
@@ -110,6 +122,8 @@ type Capture struct {
 	release   func() bool // forgets the context
 	device    net.HardwareAddr
 	comments  []string
+	secrets   []byte // a key log on its way to the file
+	known     int    // bytes of key logs in all
 	frames    uint64 // written
 	lost      uint64 // by the kernel
 	unwritten uint64 // taken from the kernel, but the file refused them
@@ -129,7 +143,7 @@ func create(o Options) (*os.File, int64, error) {
 	if err != nil {
 		return nil, 0, fmt.Errorf("create the capture file: %w", err)
 	}
-	head := appendInterface(appendSection(nil), o.Interface)
+	head := appendInterface(appendSection(nil), o.Interface, o.SnapBytes, o.About)
 	if _, err := file.Write(head); err != nil {
 		_ = file.Close()
 		_ = os.Remove(o.Path)
@@ -141,7 +155,7 @@ func create(o Options) (*os.File, int64, error) {
 // begin starts taking frames from a source into a file; both belong to the capture from here on.
 func begin(ctx context.Context, o Options, from source, file *os.File, head int64) *Capture {
 	c := &Capture{
-		name: o.Interface, path: o.Path, clock: o.Clock, source: from, file: file,
+		name: o.Interface, path: o.Path, snap: o.SnapBytes, clock: o.Clock, source: from, file: file,
 		free: make(chan *batch, batches), queue: make(chan *batch, batches), done: make(chan struct{}),
 		device: bytes.Clone(o.MAC), offset: head, places: []place{{0, head}}, changed: make(chan struct{}),
 	}
@@ -219,11 +233,15 @@ func (c *Capture) collect() {
 		b := <-c.free
 		b.bytes, b.frames = b.bytes[:0], 0
 		err := c.source.read(func(p packet) {
+			p.data = p.data[:min(len(p.data), c.snap)]
 			b.bytes = appendPacket(b.bytes, p, c.takeComments())
 			b.frames++
 			last = p.nanoseconds
 		})
 		written += b.frames
+		if keyLog := c.takeSecrets(); keyLog != nil {
+			b.bytes = appendSecrets(b.bytes, keyLog)
+		}
 		// A loss goes into the file at once, so that a killed run still tells of it.
 		if lost := c.count(); lost > told {
 			b.bytes = appendStatistics(b.bytes, statistics{nanoseconds: last, written: written, lost: lost}, nil)
@@ -350,6 +368,10 @@ func (c *Capture) finish() error {
 		errs = append(errs, c.failure)
 	}
 	block := appendStatistics(nil, s, c.comments)
+	if c.secrets != nil {
+		block = append(appendSecrets(nil, c.secrets), block...)
+		c.secrets = nil
+	}
 	if _, err := c.file.Write(block); err != nil {
 		_ = c.file.Truncate(c.offset)
 		errs = append(errs, fmt.Errorf("write the capture's statistics: %w", err))
@@ -361,6 +383,12 @@ func (c *Capture) finish() error {
 	}
 	if err := c.file.Close(); err != nil {
 		errs = append(errs, fmt.Errorf("close the capture file: %w", err))
+	}
+	if c.known > 0 {
+		if err := MoveSecrets(c.path, nil); err != nil {
+			errs = append(errs, err)
+		}
+		c.places = []place{{}} // what was remembered of the file's order no longer holds
 	}
 	if err := c.source.close(); err != nil {
 		errs = append(errs, fmt.Errorf("close the capture's socket: %w", err))

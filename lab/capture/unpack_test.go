@@ -121,7 +121,7 @@ func TestFragments(t *testing.T) {
 	}
 	u := newUnpacker(func([]byte) bool { return true })
 	for _, frame := range flood {
-		u.frame(Frame{Data: frame, Link: linkEthernet, Original: len(frame)})
+		u.frame(Frame{Data: frame, Link: wire.LinkEthernet, Original: len(frame)})
 	}
 	assert.LessOrEqual(t, len(u.datagrams), maxDatagrams)
 }
@@ -184,7 +184,7 @@ func FuzzUnpack(f *testing.F) {
 			out = append(out, bytes.Clone(b))
 			return true
 		})
-		u.frame(Frame{Data: moves, Link: linkEthernet})
+		u.frame(Frame{Data: moves, Link: wire.LinkEthernet})
 		var payloads [][]byte
 		for _, m := range moves[:min(len(moves), 300)] {
 			payload := make([]byte, 1+random.IntN(40))
