@@ -201,14 +201,13 @@ func dtlsTurns(t testing.TB) []turn {
 	defer b.Close()
 	var turns []turn
 	var mu sync.Mutex
-	options := func() (psk dtls.PSKCallback) {
-		return func([]byte) ([]byte, error) { return []byte("0123456789abcdef"), nil }
-	}
+	psk := dtls.WithPSK(func([]byte) ([]byte, error) { return []byte("0123456789abcdef"), nil })
+	suite := dtls.WithCipherSuites(dtls.TLS_PSK_WITH_AES_128_CCM_8)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		s, err := dtls.Server(packetRecorder{b, toClient, &mu, &turns}, a.LocalAddr(), &dtls.Config{PSK: options(), PSKIdentityHint: []byte("hint"), CipherSuites: []dtls.CipherSuiteID{dtls.TLS_PSK_WITH_AES_128_CCM_8}})
+		s, err := dtls.ServerWithOptions(packetRecorder{b, toClient, &mu, &turns}, a.LocalAddr(), psk, suite, dtls.WithPSKIdentityHint([]byte("hint")))
 		if err == nil {
 			if err = s.HandshakeContext(ctx); err == nil {
 				buf := make([]byte, 1500)
@@ -224,7 +223,7 @@ func dtlsTurns(t testing.TB) []turn {
 		}
 		done <- err
 	}()
-	c, err := dtls.Client(packetRecorder{a, toServer, &mu, &turns}, b.LocalAddr(), &dtls.Config{PSK: options(), PSKIdentityHint: []byte("device"), CipherSuites: []dtls.CipherSuiteID{dtls.TLS_PSK_WITH_AES_128_CCM_8}})
+	c, err := dtls.ClientWithOptions(packetRecorder{a, toServer, &mu, &turns}, b.LocalAddr(), psk, suite, dtls.WithPSKIdentityHint([]byte("device")))
 	require.NoError(t, err)
 	require.NoError(t, c.HandshakeContext(ctx))
 	buf := make([]byte, 1500)
