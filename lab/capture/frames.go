@@ -18,11 +18,12 @@ func each(path string, from place, first, last uint64, yield func(Frame) bool) (
 	if err != nil {
 		return err
 	}
-	if from.frame > 0 && !r.classic {
+	if from.offset > 0 {
 		if err := r.jump(file, from); err != nil {
 			return err
 		}
 	}
+	r.number = from.frame
 	return r.frames(first, last, yield)
 }
 

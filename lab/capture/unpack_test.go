@@ -16,7 +16,7 @@ import (
 // unpack yields what a device sent in these frames.
 func unpack(t testing.TB, frames ...[]byte) (out [][]byte) {
 	t.Helper()
-	require.ErrorContains(t, sent(file(t, frames...), place{}, 1, 0, deviceMAC, func(b []byte) bool {
+	require.ErrorContains(t, sent([]volume{{path: file(t, frames...)}}, place{}, 1, 0, deviceMAC, func(b []byte) bool {
 		out = append(out, bytes.Clone(b))
 		return true
 	}), "EOF")
