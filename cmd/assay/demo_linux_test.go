@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"assay/lab/capture/analyze"
 	"assay/lab/evidence"
 )
 
@@ -55,14 +56,18 @@ func TestDemoWithoutPrivilege(t *testing.T) {
 		}
 		// One pass over the whole capture; a display filter each would read it a dozen times.
 		cmd := exec.CommandContext(t.Context(), program, "-n", "-r", filepath.Join(dir, "capture.pcapng"), "-T", "fields", "-E", "separator=|",
-			"-e", "eth.src", "-e", "frame.protocols", "-e", "tcp.dstport", "-e", "udp.dstport", "-e", "udp.srcport", "-e", "ip.dst")
+			"-e", "eth.src", "-e", "frame.protocols", "-e", "tcp.dstport", "-e", "udp.dstport", "-e", "udp.srcport", "-e", "ip.dst",
+			"-e", "tcp.stream", "-e", "udp.stream", "-e", "dns.qry.name", "-e", "mqtt.msgtype")
 		said, err := cmd.Output()
 		require.NoError(t, err)
-		seen := map[string]int{}
+		seen, told := map[string]int{}, newTold()
 		rows := strings.Split(strings.TrimSpace(string(said)), "\n")
 		for _, row := range rows {
 			f := strings.Split(row, "|")
-			require.Len(t, f, 6, row)
+			require.Len(t, f, 10, row)
+			if !has(f[1], "icmp") { // which quotes packets: they are not sent again
+				told.add(f[6:])
+			}
 			if to := net.ParseIP(f[5]); to != nil && !to.IsMulticast() && !to.Equal(net.IPv4bcast) && !strings.HasPrefix(f[5], "192.0.2.") {
 				t.Errorf("a frame wants to leave the segment: %s", row)
 			}
@@ -83,7 +88,56 @@ func TestDemoWithoutPrivilege(t *testing.T) {
 			assert.Positive(t, seen[what], what)
 		}
 		assert.EqualValues(t, v.Frames, len(rows), "the report counts what is there")
+		a, err := analyze.File(t.Context(), filepath.Join(dir, "capture.pcapng"), analyze.Options{})
+		require.NoError(t, err)
+		assert.EqualValues(t, len(rows), a.Capture.Packets)
+		told.agrees(t, a)
 	})
+}
+
+// told is what tshark tells of flows, names and MQTT messages.
+type told struct {
+	sets [3]map[string]bool // TCP streams, UDP streams, names
+	mqtt int
+}
+
+func newTold() *told {
+	return &told{sets: [3]map[string]bool{{}, {}, {}}}
+}
+
+func (s *told) add(fields []string) {
+	for i, set := range s.sets {
+		for _, value := range strings.Split(fields[i], ",") {
+			if value != "" {
+				set[value] = true
+			}
+		}
+	}
+	if fields[3] != "" {
+		s.mqtt += len(strings.Split(fields[3], ","))
+	}
+}
+
+// agrees holds our own analysis against it.
+func (s *told) agrees(t *testing.T, a *analyze.Analysis) {
+	t.Helper()
+	assert.EqualValues(t, len(s.sets[0]), a.Totals["tcp flows"])
+	assert.EqualValues(t, len(s.sets[1]), a.Totals["udp flows"])
+	names := map[string]bool{}
+	for _, n := range a.DNS {
+		if n.Code != "announced" {
+			names[n.Name] = true
+		}
+	}
+	assert.Equal(t, s.sets[2], names)
+	mqtt := 0
+	for name, n := range a.Totals {
+		if strings.HasPrefix(name, "mqtt ") && name != "mqtt sessions" {
+			mqtt += int(n)
+		}
+	}
+	assert.Equal(t, s.mqtt, mqtt, "MQTT messages")
+	t.Logf("agreed on %d TCP and %d UDP flows, %d names, %d MQTT messages", len(s.sets[0]), len(s.sets[1]), len(names), mqtt)
 }
 
 // has tells whether a frame's protocols, as tshark lists them, have one.

@@ -61,9 +61,22 @@ func command() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return unusable(err, "`"+cmd.CommandPath()+" --help` lists the flags")
 	})
-	root.AddCommand(demoCommand(), runCommand(), planCommand(), verifyCommand(), judgeCommand(), reportCommand(), keysCommand(),
-		selftestCommand(), profilesCommand(), probesCommand(), refdeviceCommand())
-	root.AddCommand(initCommand(), reviewCommand())
+	root.AddCommand(
+		captureCommand(),
+		demoCommand(),
+		initCommand(),
+		judgeCommand(),
+		keysCommand(),
+		planCommand(),
+		probesCommand(),
+		profilesCommand(),
+		refdeviceCommand(),
+		reportCommand(),
+		reviewCommand(),
+		runCommand(),
+		selftestCommand(),
+		verifyCommand(),
+	)
 	return root
 }
 

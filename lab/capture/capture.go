@@ -25,12 +25,19 @@ type Options struct {
 	Path      string           // the pcapng file; must not exist yet, evidence is never overwritten
 	MAC       net.HardwareAddr // the device's address; without it, every frame that came in counts as the device's
 	RingBytes int              // the kernel's ring; 0 is 32 MiB
-	Clock     probes.Clock     // stamps the marks; frames are stamped by the kernel
+	SnapBytes int              // how much of a frame is kept; 0 is all. A window with a cut frame is never complete
+	// A capture of days goes on in a next file when one has this size or age (0: never). Marks and windows
+	// go on across files; frames are numbered on.
+	RotateBytes int64
+	RotateEvery time.Duration
+	About       string       // what is said of the interface in the file, e.g. what it is plugged into
+	Clock       probes.Clock // stamps the marks; frames are stamped by the kernel
 }
 
 const (
 	defaultRing = 32 << 20
 	smallRing   = 1 << 20
+	smallFile   = 1 << 20
 	// settle is how long Mark lets frames that already left the device travel
 	// through the kernel's receive queues before it asks what the ring holds.
 	settle = 10 * time.Millisecond
@@ -55,8 +62,20 @@ func (o Options) check() (Options, error) {
 		return o, fmt.Errorf("device address has %d bytes, not 6", len(o.MAC))
 	case o.RingBytes != 0 && o.RingBytes < smallRing:
 		return o, fmt.Errorf("ring of %d bytes is too small, the least is %d", o.RingBytes, smallRing)
-	case o.RingBytes == 0:
+	case o.SnapBytes < 0 || o.SnapBytes > snapLength:
+		return o, fmt.Errorf("snap length of %d bytes: give 1 to %d, or 0 for whole frames", o.SnapBytes, snapLength)
+	case o.RotateBytes < 0 || o.RotateBytes > 0 && o.RotateBytes < smallFile:
+		return o, fmt.Errorf("a next file after %d bytes is too soon, the least is %d", o.RotateBytes, smallFile)
+	case o.RotateEvery < 0 || o.RotateEvery > 0 && o.RotateEvery < time.Second:
+		return o, fmt.Errorf("a next file after %v is too soon, the least is 1s", o.RotateEvery)
+	case len(o.About) > maxComment:
+		return o, fmt.Errorf("description of %d bytes, the most is %d", len(o.About), maxComment)
+	}
+	if o.RingBytes == 0 {
 		o.RingBytes = defaultRing
+	}
+	if o.SnapBytes == 0 {
+		o.SnapBytes = snapLength
 	}
 	return o, nil
 }
@@ -81,28 +100,31 @@ type source interface {
 
 // A batch is a run of encoded frames on its way to the file.
 type batch struct {
-	bytes  []byte
-	frames uint64
+	bytes   []byte
+	frames  uint64
+	secrets bool // there are some among the frames
 }
 
-// A place says where in the file the frames after a frame begin.
+// A place says where in which file the frames after a frame begin; offset 0 is the file's start, before its head.
 type place struct {
+	part   int
 	frame  uint64
 	offset int64
 }
 
 // A Capture is one running capture. It implements probes.Sniffer.
 type Capture struct {
-	name   string
-	path   string
-	clock  probes.Clock
-	source source
-	file   *os.File
+	name    string
+	options Options
+	clock   probes.Clock
+	source  source
+	file    *os.File
 
 	free      chan *batch
 	queue     chan *batch
 	done      chan struct{} // closed once everything that will be written is written
 	commented atomic.Bool   // spares the lock for most frames
+	pressing  atomic.Bool   // there are secrets to write
 	once      sync.Once
 	closed    error
 
@@ -110,11 +132,16 @@ type Capture struct {
 	release   func() bool // forgets the context
 	device    net.HardwareAddr
 	comments  []string
+	secrets   []byte // a key log on its way to the file
+	known     int    // bytes of key logs in all
 	frames    uint64 // written
 	lost      uint64 // by the kernel
 	unwritten uint64 // taken from the kernel, but the file refused them
 	offset    int64
 	places    []place
+	parts     []volume
+	settling  sync.WaitGroup // files that are left behind
+	unsettled error          // what went wrong with them
 	ended     bool
 	refused   bool // the file takes no more
 	failure   error
@@ -125,14 +152,18 @@ var _ probes.Sniffer = (*Capture)(nil)
 
 // create makes the file and writes its head.
 func create(o Options) (*os.File, int64, error) {
-	file, err := os.OpenFile(o.Path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	return createAt(o.Path, o)
+}
+
+func createAt(path string, o Options) (*os.File, int64, error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, 0, fmt.Errorf("create the capture file: %w", err)
 	}
-	head := appendInterface(appendSection(nil), o.Interface)
+	head := appendInterface(appendSection(nil), o.Interface, o.SnapBytes, o.About)
 	if _, err := file.Write(head); err != nil {
 		_ = file.Close()
-		_ = os.Remove(o.Path)
+		_ = os.Remove(path)
 		return nil, 0, fmt.Errorf("write the capture file: %w", err)
 	}
 	return file, int64(len(head)), nil
@@ -141,9 +172,9 @@ func create(o Options) (*os.File, int64, error) {
 // begin starts taking frames from a source into a file; both belong to the capture from here on.
 func begin(ctx context.Context, o Options, from source, file *os.File, head int64) *Capture {
 	c := &Capture{
-		name: o.Interface, path: o.Path, clock: o.Clock, source: from, file: file,
+		name: o.Interface, options: o, parts: []volume{{path: o.Path, began: o.Clock.Now()}}, clock: o.Clock, source: from, file: file,
 		free: make(chan *batch, batches), queue: make(chan *batch, batches), done: make(chan struct{}),
-		device: bytes.Clone(o.MAC), offset: head, places: []place{{0, head}}, changed: make(chan struct{}),
+		device: bytes.Clone(o.MAC), offset: head, places: []place{{0, 0, head}}, changed: make(chan struct{}),
 	}
 	for range batches {
 		c.free <- new(batch)
@@ -217,13 +248,17 @@ func (c *Capture) collect() {
 	var last uint64 // the newest frame's time
 	for {
 		b := <-c.free
-		b.bytes, b.frames = b.bytes[:0], 0
+		b.bytes, b.frames, b.secrets = b.bytes[:0], 0, false
 		err := c.source.read(func(p packet) {
+			p.data = p.data[:min(len(p.data), c.options.SnapBytes)]
 			b.bytes = appendPacket(b.bytes, p, c.takeComments())
 			b.frames++
 			last = p.nanoseconds
 		})
 		written += b.frames
+		if keyLog := c.takeSecrets(); keyLog != nil {
+			b.bytes, b.secrets = appendSecrets(b.bytes, keyLog), true
+		}
 		// A loss goes into the file at once, so that a killed run still tells of it.
 		if lost := c.count(); lost > told {
 			b.bytes = appendStatistics(b.bytes, statistics{nanoseconds: last, written: written, lost: lost}, nil)
@@ -270,100 +305,4 @@ func (c *Capture) end(err error) {
 func (c *Capture) tell() {
 	close(c.changed)
 	c.changed = make(chan struct{})
-}
-
-// write moves batches into the file, one system call each: what a process wrote
-// survives its own death, so there is nothing else to flush.
-func (c *Capture) write() {
-	defer close(c.done)
-	for b := range c.queue {
-		if len(b.bytes) > 0 {
-			c.put(b)
-		}
-		c.free <- b
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.ended = true
-	c.tell()
-}
-
-// placeEvery is the least distance of the places remembered for reading back.
-const placeEvery = 1024
-
-func (c *Capture) put(b *batch) {
-	c.mu.Lock()
-	refused := c.refused
-	c.mu.Unlock()
-	var err error
-	if !refused {
-		_, err = c.file.Write(b.bytes)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	defer c.tell()
-	if refused || err != nil {
-		c.unwritten += b.frames
-		if err != nil {
-			// Cut the half-written block off: the file stays readable to its end.
-			_ = c.file.Truncate(c.offset)
-			_, _ = c.file.Seek(c.offset, io.SeekStart)
-			c.failure = fmt.Errorf("write the capture file: %w", err)
-			c.ended, c.refused = true, true
-			c.source.stop()
-		}
-		return
-	}
-	c.frames += b.frames
-	c.offset += int64(len(b.bytes))
-	if c.frames-c.places[len(c.places)-1].frame >= placeEvery {
-		c.places = append(c.places, place{c.frames, c.offset})
-	}
-}
-
-// Close takes what the kernel still holds, writes the closing statistics and ends the capture.
-// It returns why the capture stopped early, if it did. A second Close returns the same.
-func (c *Capture) Close() error {
-	c.once.Do(func() { c.closed = c.finish() })
-	return c.closed
-}
-
-func (c *Capture) finish() error {
-	c.mu.Lock()
-	release := c.release
-	c.mu.Unlock()
-	release()
-	if taken, _, err := c.source.statistics(); err == nil {
-		c.awaitFor(drain, taken)
-	}
-	c.source.stop()
-	<-c.done
-	c.count()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := statistics{
-		nanoseconds: uint64(c.clock.Now().UnixNano()),
-		written:     c.frames, unwritten: c.unwritten, lost: c.lost,
-	}
-	var errs []error
-	if c.failure != nil {
-		errs = append(errs, c.failure)
-	}
-	block := appendStatistics(nil, s, c.comments)
-	if _, err := c.file.Write(block); err != nil {
-		_ = c.file.Truncate(c.offset)
-		errs = append(errs, fmt.Errorf("write the capture's statistics: %w", err))
-	} else {
-		c.offset += int64(len(block))
-	}
-	if err := c.file.Sync(); err != nil {
-		errs = append(errs, fmt.Errorf("sync the capture file: %w", err))
-	}
-	if err := c.file.Close(); err != nil {
-		errs = append(errs, fmt.Errorf("close the capture file: %w", err))
-	}
-	if err := c.source.close(); err != nil {
-		errs = append(errs, fmt.Errorf("close the capture's socket: %w", err))
-	}
-	return errors.Join(errs...)
 }

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"assay/lab/capture/wire"
 	"errors"
 	"fmt"
 	"io"
@@ -69,95 +70,85 @@ func DescribeFrom(in io.Reader, first, last uint64, limit int) ([]Line, error) {
 
 // describe reads one frame, as far as it can be read.
 func describe(f Frame) Line {
-	l := Line{Frame: f.Number, At: f.At, Length: f.Original, Comment: printable(strings.Join(f.Comments, "; "), maxStory)}
-	if f.Link != linkEthernet {
+	l := Line{Frame: f.Number, At: f.At, Length: f.Original, Comment: Printable(strings.Join(f.Comments, "; "), maxStory)}
+	var p wire.Packet
+	if !p.Parse(f.Link, f.Data) && !p.Addressed && p.Ether == 0 {
 		l.Protocol, l.Info = "link "+strconv.Itoa(f.Link), fmt.Sprintf("%d bytes", len(f.Data))
 		return l
 	}
-	p, _ := parse(f.Data)
-	l.Source, l.Destination = p.names()
-	l.Protocol, l.Info = p.story()
+	l.Source, l.Destination = names(&p)
+	l.Protocol, l.Info = story(&p)
 	if len(f.Data) < f.Original {
 		l.Info += fmt.Sprintf(" (cut to %d bytes)", len(f.Data))
 	}
-	l.Info = printable(l.Info, 2*maxText)
+	l.Info = Printable(l.Info, 2*maxText)
 	return l
 }
 
 // names tells the ends by the highest address known.
-func (p *parcel) names() (from, to string) {
+func names(p *wire.Packet) (from, to string) {
 	switch {
-	case p.ports:
-		return netip.AddrPortFrom(p.from, p.sport).String(), netip.AddrPortFrom(p.to, p.dport).String()
-	case p.from.IsValid():
-		return p.from.String(), p.to.String()
+	case p.Ports:
+		return netip.AddrPortFrom(p.From, p.SourcePort).String(), netip.AddrPortFrom(p.To, p.DestinationPort).String()
+	case p.From.IsValid():
+		return p.From.String(), p.To.String()
 	}
-	return net.HardwareAddr(p.source[:]).String(), net.HardwareAddr(p.destination[:]).String()
+	return net.HardwareAddr(p.Source[:]).String(), net.HardwareAddr(p.Destination[:]).String()
 }
 
 // story tells protocol and contents.
-func (p *parcel) story() (protocol, info string) {
+func story(p *wire.Packet) (protocol, info string) {
 	switch {
-	case p.fragment != nil:
-		return "IP fragment", fmt.Sprintf("%d bytes at %d of datagram %#x", len(p.payload), p.fragment.offset, p.fragment.id)
-	case p.ports && p.proto == protoTCP:
-		return p.tcpStory()
-	case p.ports:
-		return p.udpStory()
-	case p.ether == etherARP:
-		return arpStory(p.payload)
-	case p.from.IsValid() && p.proto == protoICMP:
-		return icmpStory(p.payload)
-	case p.from.IsValid() && p.proto == protoICMP6:
-		return icmp6Story(p.payload)
-	case p.from.IsValid():
-		return "IP", fmt.Sprintf("protocol %d, %d bytes", p.proto, len(p.payload))
-	case p.ether >= 0x600: // below it is a length (IEEE 802.3)
-		return "Ethernet", fmt.Sprintf("type %#04x, %d bytes", p.ether, len(p.payload))
+	case p.Fragment != nil:
+		return "IP fragment", fmt.Sprintf("%d bytes at %d of datagram %#x", len(p.Payload), p.Fragment.Offset, p.Fragment.ID)
+	case p.Ports && p.Proto == wire.ProtoTCP:
+		return tcpStory(p)
+	case p.Ports:
+		return udpStory(p)
+	case p.Ether == wire.EtherARP:
+		return arpStory(p.Payload)
+	case p.From.IsValid() && p.Proto == wire.ProtoICMP:
+		return icmpStory(p.Payload)
+	case p.From.IsValid() && p.Proto == wire.ProtoICMP6:
+		return icmp6Story(p.Payload)
+	case p.From.IsValid():
+		return "IP", fmt.Sprintf("protocol %d, %d bytes", p.Proto, len(p.Payload))
+	case p.Ether >= 0x600: // below it is a length (IEEE 802.3)
+		return "Ethernet", fmt.Sprintf("type %#04x, %d bytes", p.Ether, len(p.Payload))
 	}
-	return "Ethernet", fmt.Sprintf("%d bytes", len(p.payload))
+	return "Ethernet", fmt.Sprintf("%d bytes", len(p.Payload))
 }
 
-func (p *parcel) tcpStory() (string, string) {
-	for _, recognise := range []func(*parcel) (string, string){tlsStory, httpStory, mqttStory, dnsStory} {
+func tcpStory(p *wire.Packet) (string, string) {
+	for _, recognise := range []func(*wire.Packet) (string, string){tlsStory, httpStory, mqttStory, dnsStory} {
 		if protocol, info := recognise(p); protocol != "" {
 			return protocol, info
 		}
 	}
 	var set []string
 	for i, name := range []string{"FIN", "SYN", "RST", "PSH", "ACK", "URG"} {
-		if p.flags&(1<<i) != 0 {
+		if p.Flags&(1<<i) != 0 {
 			set = append(set, name)
 		}
 	}
 	info := strings.Join(set, " ")
-	if n := len(p.payload); n > 0 {
+	if n := len(p.Payload); n > 0 {
 		info += fmt.Sprintf(", %d bytes", n)
 	}
 	return "TCP", info
 }
 
-func (p *parcel) udpStory() (string, string) {
-	for _, recognise := range []func(*parcel) (string, string){dhcpStory, dhcp6Story, dtlsStory, dnsStory, ntpStory, coapStory} {
+func udpStory(p *wire.Packet) (string, string) {
+	for _, recognise := range []func(*wire.Packet) (string, string){dhcpStory, dhcp6Story, dtlsStory, dnsStory, ntpStory, coapStory} {
 		if protocol, info := recognise(p); protocol != "" {
 			return protocol, info
 		}
 	}
-	return "UDP", fmt.Sprintf("%d bytes", len(p.payload))
+	return "UDP", fmt.Sprintf("%d bytes", len(p.Payload))
 }
 
-// on tells whether one end uses one of the ports: a hint, no more.
-func (p *parcel) on(ports ...uint16) bool {
-	for _, port := range ports {
-		if p.sport == port || p.dport == port {
-			return true
-		}
-	}
-	return false
-}
-
-// printable makes a device's text safe for a terminal and a page.
-func printable(text string, limit int) string {
+// Printable makes a device's text safe for a terminal and a page.
+func Printable(text string, limit int) string {
 	var b strings.Builder
 	for _, c := range text {
 		if b.Len() >= limit {

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"assay/lab/capture/wire"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,7 +90,7 @@ func conversations(t testing.TB) map[described][]byte {
 
 func TestDescribe(t *testing.T) {
 	for want, data := range conversations(t) {
-		f := Frame{Data: data, Original: len(data), Link: linkEthernet}
+		f := Frame{Data: data, Original: len(data), Link: wire.LinkEthernet}
 		if data == nil {
 			f = Frame{Data: []byte("secret"), Original: 6, Link: 113}
 		}
@@ -98,11 +99,11 @@ func TestDescribe(t *testing.T) {
 		assert.NotContains(t, l.Info, "secret")
 		assert.NotContains(t, l.Info, "canary")
 	}
-	l := describe(Frame{Data: udp6Frame(t, []byte("x")), Original: 300, Link: linkEthernet})
+	l := describe(Frame{Data: udp6Frame(t, []byte("x")), Original: 300, Link: wire.LinkEthernet})
 	assert.Equal(t, "[2001:db8::100]:4000", l.Source)
 	assert.Equal(t, "[2001:db8::1]:4001", l.Destination)
 	assert.Contains(t, l.Info, "cut to 63 bytes")
-	hostile := describe(Frame{Data: tcpFrame(t, 1, 80, 1, false, []byte("GET /\x1b]0;x\x07\u202e\xff HTTP/1.1\r\n")), Link: linkEthernet})
+	hostile := describe(Frame{Data: tcpFrame(t, 1, 80, 1, false, []byte("GET /\x1b]0;x\x07\u202e\xff HTTP/1.1\r\n")), Link: wire.LinkEthernet})
 	assert.Equal(t, "GET /.]0;x...", hostile.Info)
 }
 

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"assay/lab/capture/wire"
 	"bytes"
 	"encoding/binary"
 	"fmt"
@@ -45,8 +46,8 @@ func handshakeName(kind byte) string {
 	return "encrypted handshake"
 }
 
-// alertName is worth reading in a report: it says why a peer was refused (RFC 8446, section 6).
-func alertName(b []byte) string {
+// AlertName is worth reading in a report: it says why a peer was refused (RFC 8446, section 6).
+func AlertName(b []byte) string {
 	if len(b) != 2 || b[0] != 1 && b[0] != 2 {
 		return "encrypted alert"
 	}
@@ -64,8 +65,8 @@ func alertName(b []byte) string {
 }
 
 // tlsStory reads the records that begin in a segment; one that began earlier is just TCP.
-func tlsStory(p *parcel) (string, string) {
-	b := p.payload
+func tlsStory(p *wire.Packet) (string, string) {
+	b := p.Payload
 	var parts []string
 	for len(b) >= 5 && len(parts) < 4 {
 		name, length := contentType(b[0]), int(binary.BigEndian.Uint16(b[3:]))
@@ -82,8 +83,8 @@ func tlsStory(p *parcel) (string, string) {
 	return "TLS", strings.Join(parts, ", ")
 }
 
-func dtlsStory(p *parcel) (string, string) {
-	b := p.payload
+func dtlsStory(p *wire.Packet) (string, string) {
+	b := p.Payload
 	var parts []string
 	for len(b) >= 13 && len(parts) < 4 {
 		name, length := contentType(b[0]), int(binary.BigEndian.Uint16(b[11:]))
@@ -108,14 +109,14 @@ func dtlsStory(p *parcel) (string, string) {
 func recordStory(kind byte, name string, body []byte, length, header int) string {
 	switch {
 	case kind == 21:
-		return alertName(body)
+		return AlertName(body)
 	case kind == 22 && len(body) >= header:
 		// A handshake message in clear says its own length; an encrypted one almost never fits.
 		if size := int(body[1])<<16 | int(body[2])<<8 | int(body[3]); size > 1<<17 {
 			return "encrypted handshake"
 		}
 		if host := serverName(body[header:]); body[0] == 1 && header == 4 && host != "" {
-			return "client hello for " + printable(host, maxText)
+			return "client hello for " + Printable(host, maxText)
 		}
 		return handshakeName(body[0])
 	case kind == 23:
@@ -124,49 +125,15 @@ func recordStory(kind byte, name string, body []byte, length, header int) string
 	return name
 }
 
-// serverName finds the host in a client hello (RFC 8446, section 4.1.2; RFC 6066, section 3).
-func serverName(b []byte) string {
-	skip := func(lengthBytes int) bool {
-		if len(b) < lengthBytes {
-			return false
-		}
-		n := 0
-		for _, c := range b[:lengthBytes] {
-			n = n<<8 | int(c)
-		}
-		if b = b[lengthBytes:]; n > len(b) {
-			return false
-		}
-		b = b[n:]
-		return true
-	}
-	if len(b) < 34 {
-		return ""
-	}
-	b = b[34:]                                          // version, random
-	if !skip(1) || !skip(2) || !skip(1) || len(b) < 2 { // session id, cipher suites, compression
-		return ""
-	}
-	b = b[2:]
-	for len(b) >= 4 {
-		kind, extension := binary.BigEndian.Uint16(b), b[4:]
-		if b = b[2:]; !skip(2) {
-			return ""
-		}
-		extension = extension[:len(extension)-len(b)]
-		if kind != 0 || len(extension) < 5 || extension[2] != 0 {
-			continue
-		}
-		if n := int(binary.BigEndian.Uint16(extension[3:])); n <= len(extension)-5 {
-			return string(extension[5 : 5+n])
-		}
-	}
-	return ""
+// serverName finds the host in a client hello (RFC 6066, section 3).
+func serverName(body []byte) string {
+	h, _ := wire.ParseClientHello(body, false)
+	return h.ServerName
 }
 
 // httpStory shows the first line, without the query: that is where secrets travel.
-func httpStory(p *parcel) (string, string) {
-	line, _, found := bytes.Cut(p.payload[:min(len(p.payload), 2048)], []byte("\r\n"))
+func httpStory(p *wire.Packet) (string, string) {
+	line, _, found := bytes.Cut(p.Payload[:min(len(p.Payload), 2048)], []byte("\r\n"))
 	if !found {
 		return "", ""
 	}
@@ -175,7 +142,7 @@ func httpStory(p *parcel) (string, string) {
 		return "", ""
 	}
 	if words[0] == "HTTP/1.1" || words[0] == "HTTP/1.0" {
-		return "HTTP", printable(strings.Join(words[1:], " "), maxText)
+		return "HTTP", Printable(strings.Join(words[1:], " "), maxText)
 	}
 	switch words[0] {
 	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "M-SEARCH", "NOTIFY", "SUBSCRIBE":
@@ -189,5 +156,5 @@ func httpStory(p *parcel) (string, string) {
 	if query {
 		target += "?..."
 	}
-	return "HTTP", words[0] + " " + printable(target, maxText)
+	return "HTTP", words[0] + " " + Printable(target, maxText)
 }

@@ -18,11 +18,12 @@ func each(path string, from place, first, last uint64, yield func(Frame) bool) (
 	if err != nil {
 		return err
 	}
-	if from.frame > 0 && !r.classic {
+	if from.offset > 0 {
 		if err := r.jump(file, from); err != nil {
 			return err
 		}
 	}
+	r.number = from.frame
 	return r.frames(first, last, yield)
 }
 
@@ -56,6 +57,6 @@ func (r *Reader) jump(file io.ReadSeeker, to place) error {
 		return r.fault(err)
 	}
 	r.in.Reset(file)
-	r.number = to.frame
+	r.number, r.offset = to.frame, to.offset
 	return nil
 }

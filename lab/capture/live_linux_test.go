@@ -35,6 +35,7 @@ var live = map[string]func(*testing.T){
 	"a VLAN tag is kept":                  liveVLAN,
 	"killed, the file still reads":        liveKilled,
 	"loopback is seen once":               liveLoopback,
+	"tshark decrypts with our secrets":    liveSecrets,
 }
 
 func TestLive(t *testing.T) {

@@ -26,9 +26,14 @@ func (r *Reader) classicHead() error {
 	if _, err := io.ReadFull(r.in, head); err != nil {
 		return cut(err)
 	}
-	r.classic = true
+	r.classic, r.offset = true, int64(len(head))
 	// The upper half of the link type holds flags of the frame check sequence.
 	r.links = []link{{kind: int(r.order.Uint32(head[20:]) & 0xffff)}}
+	r.about.format = "pcap"
+	if r.nano {
+		r.about.format = "pcap, nanoseconds"
+	}
+	r.about.interfaces(Interface{Link: r.links[0].kind, Snap: r.order.Uint32(head[16:])})
 	return nil
 }
 
@@ -40,6 +45,7 @@ func (r *Reader) classicFrame() (Frame, error) {
 		}
 		return Frame{}, r.fault(cut(err))
 	}
+	r.offset += int64(len(head))
 	captured, fraction := r.order.Uint32(head[8:]), int64(r.order.Uint32(head[4:]))
 	if captured > maxBlock {
 		return Frame{}, r.fault(fmt.Errorf("packet of %d bytes", captured))

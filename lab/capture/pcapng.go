@@ -3,6 +3,8 @@ package capture
 import (
 	"encoding/binary"
 	"runtime"
+
+	"assay/lab/capture/wire"
 )
 
 // The numbers of pcapng: draft-ietf-opsawg-pcapng, sections 3.5 (options), 4.1 to 4.6 (blocks).
@@ -13,6 +15,7 @@ const (
 	blockSimple     = 3
 	blockStatistics = 5
 	blockPacket     = 6
+	blockSecrets    = 10
 	byteOrder       = 0x1A2B3C4D
 
 	optEnd       = 0
@@ -20,8 +23,10 @@ const (
 	optHardware  = 2 // section
 	optOS        = 3 // section
 	optUser      = 4 // section: the application
-	optName      = 2 // interface
-	optTsResol   = 9 // interface
+	optName      = 2 // interface ...
+	optAbout     = 3
+	optTsResol   = 9
+	optFilter    = 11
 	optTsOffset  = 14
 	optFlags     = 2 // packet
 	optIfRecv    = 4 // statistics ...
@@ -32,7 +37,6 @@ const (
 	flagInbound  = 1
 	flagOutbound = 2
 
-	linkEthernet = 1
 	// snapLength is what tcpdump promises too: more than any frame, segmentation offload included.
 	snapLength = 262144
 )
@@ -77,12 +81,15 @@ func appendSection(to []byte) []byte {
 	return seal(appendOption(to, optEnd, nil), start)
 }
 
-func appendInterface(to []byte, name string) []byte {
+func appendInterface(to []byte, name string, snap int, about string) []byte {
 	start := len(to)
-	to = order.AppendUint16(open(to, blockInterface), linkEthernet)
+	to = order.AppendUint16(open(to, blockInterface), wire.LinkEthernet)
 	to = order.AppendUint16(to, 0)
-	to = order.AppendUint32(to, snapLength)
+	to = order.AppendUint32(to, uint32(snap))
 	to = appendOption(to, optName, []byte(name))
+	if about != "" {
+		to = appendOption(to, optAbout, []byte(about))
+	}
 	to = appendOption(to, optTsResol, []byte{9}) // 10^-9 s
 	return seal(appendOption(to, optEnd, nil), start)
 }
@@ -104,6 +111,16 @@ func appendPacket(to []byte, p packet, comments []string) []byte {
 		to = appendOption(to, optComment, []byte(text))
 	}
 	return seal(appendOption(to, optEnd, nil), start)
+}
+
+// secretsTLS says that a Decryption Secrets Block holds a TLS key log (section 4.7), in the format of NSS.
+const secretsTLS = 0x544c534b
+
+func appendSecrets(to []byte, keyLog []byte) []byte {
+	start := len(to)
+	to = order.AppendUint32(open(to, blockSecrets), secretsTLS)
+	to = order.AppendUint32(to, uint32(len(keyLog)))
+	return seal(pad(append(to, keyLog...), len(keyLog)), start)
 }
 
 // statistics are what an Interface Statistics Block tells.

@@ -21,14 +21,15 @@ var ErrCut = errors.New("the capture ends in the middle of a block")
 
 // A Frame is one frame of a capture file. Its data is valid until the next is read.
 type Frame struct {
-	Number   uint64 // from 1, as Wireshark counts
-	At       time.Time
-	Data     []byte
-	Original int      // its length on the wire
-	Link     int      // the link type; 1 is Ethernet
-	Comments []string // in the order of the file
-	Inbound  bool     // the file says that it came in
-	Outbound bool     // the file says that it went out
+	Number    uint64 // from 1, as Wireshark counts
+	At        time.Time
+	Data      []byte
+	Original  int      // its length on the wire
+	Link      int      // the link type; 1 is Ethernet
+	Interface int      // its place among Interfaces
+	Comments  []string // in the order of the file
+	Inbound   bool     // the file says that it came in
+	Outbound  bool     // the file says that it went out
 }
 
 // A Reader reads pcapng (draft-ietf-opsawg-pcapng) and the older pcap strictly and block by
@@ -37,10 +38,12 @@ type Reader struct {
 	in      *bufio.Reader
 	order   binary.ByteOrder
 	classic bool
-	nano    bool // classic: nanoseconds, not microseconds
-	links   []link
+	nano    bool   // classic: nanoseconds, not microseconds
+	links   []link // of this section
 	number  uint64
+	offset  int64 // bytes read
 	block   []byte
+	about   about
 }
 
 // A link is an interface of the file.
@@ -49,6 +52,7 @@ type link struct {
 	snap   uint32
 	units  uint64 // ticks per second
 	offset int64  // seconds
+	place  int    // among all interfaces of the file
 }
 
 // NewReader reads a capture's head.
@@ -92,7 +96,11 @@ func (r *Reader) Next() (Frame, error) {
 		case blockSimple:
 			return r.numbered(r.simple(body))
 		case blockObsolete:
-			err = errors.New("obsolete packet block")
+			return r.numbered(r.obsolete(body))
+		case blockStatistics:
+			err = r.counts(body)
+		case blockSecrets:
+			r.about.secrets++
 		}
 		if err != nil {
 			return Frame{}, r.fault(err)
@@ -110,7 +118,7 @@ func (r *Reader) numbered(f Frame, err error) (Frame, error) {
 }
 
 func (r *Reader) fault(err error) error {
-	return fmt.Errorf("read the capture after frame %d: %w", r.number, err)
+	return fmt.Errorf("read the capture after frame %d, at byte %d: %w", r.number, r.offset, err)
 }
 
 // nextBlock reads the next block's body, entering new sections on the way.
@@ -161,6 +169,7 @@ func (r *Reader) fill(n int) error {
 			return cut(err)
 		}
 	}
+	r.offset += int64(n)
 	return nil
 }
 
@@ -189,7 +198,7 @@ func (r *Reader) section() error {
 		return fmt.Errorf("pcapng version %d", major)
 	}
 	r.links = r.links[:0]
-	return nil
+	return r.aboutSection(body[16:])
 }
 
 func (r *Reader) addLink(body []byte) error {
@@ -200,15 +209,19 @@ func (r *Reader) addLink(body []byte) error {
 		return fmt.Errorf("more than %d interfaces", maxInterfaces)
 	}
 	l := link{kind: int(r.order.Uint16(body)), snap: r.order.Uint32(body[4:]), units: 1e6}
+	known := Interface{Link: l.kind, Snap: l.snap}
 	err := r.options(body[8:], func(code int, value []byte) error {
 		switch {
 		case code == optTsResol && len(value) == 1:
 			return l.resolve(value[0])
 		case code == optTsOffset && len(value) == 8:
 			l.offset = int64(r.order.Uint64(value))
+		default:
+			known.option(code, value)
 		}
 		return nil
 	})
+	l.place = r.about.interfaces(known)
 	r.links = append(r.links, l)
 	return err
 }
@@ -275,13 +288,18 @@ func (r *Reader) enhanced(body []byte) (Frame, error) {
 		return Frame{}, fmt.Errorf("packet of interface %d of %d", id, len(r.links))
 	}
 	l := &r.links[id]
+	return r.packet(body, l)
+}
+
+// packet reads what the two packet blocks with a time have in common.
+func (r *Reader) packet(body []byte, l *link) (Frame, error) {
 	captured := r.order.Uint32(body[12:])
 	if uint64(captured) > uint64(len(body)-20) {
 		return Frame{}, fmt.Errorf("packet of %d bytes in a block of %d", captured, len(body))
 	}
 	f := Frame{
 		At:   l.time(uint64(r.order.Uint32(body[4:]))<<32 | uint64(r.order.Uint32(body[8:]))),
-		Data: body[20 : 20+captured], Original: int(r.order.Uint32(body[16:])), Link: l.kind,
+		Data: body[20 : 20+captured], Original: int(r.order.Uint32(body[16:])), Link: l.kind, Interface: l.place,
 	}
 	err := r.options(body[min(len(body), 20+(int(captured)+3)&^3):], func(code int, value []byte) error {
 		switch {
@@ -293,6 +311,22 @@ func (r *Reader) enhanced(body []byte) (Frame, error) {
 		return nil
 	})
 	return f, err
+}
+
+// obsolete reads a Packet Block, which older programs wrote: as the enhanced one, with a short
+// interface number and a drop count.
+func (r *Reader) obsolete(body []byte) (Frame, error) {
+	if len(body) < 20 {
+		return Frame{}, errors.New("short packet block")
+	}
+	id := int(r.order.Uint16(body))
+	if id >= len(r.links) {
+		return Frame{}, fmt.Errorf("packet of interface %d of %d", id, len(r.links))
+	}
+	if lost := r.order.Uint16(body[2:]); lost != 0xffff {
+		r.about.list[r.links[id].place].Dropped += uint64(lost)
+	}
+	return r.packet(body, &r.links[id])
 }
 
 // simple reads a Simple Packet Block: the first interface, no time.
@@ -308,5 +342,5 @@ func (r *Reader) simple(body []byte) (Frame, error) {
 	if captured > uint64(len(body)-4) {
 		return Frame{}, fmt.Errorf("packet of %d bytes in a block of %d", captured, len(body))
 	}
-	return Frame{Data: body[4 : 4+captured], Original: int(original), Link: r.links[0].kind}, nil
+	return Frame{Data: body[4 : 4+captured], Original: int(original), Link: r.links[0].kind, Interface: r.links[0].place}, nil
 }

@@ -145,8 +145,8 @@ func TestBigEndianSectionsAndUnknownBlocks(t *testing.T) {
 	got, err := readAll(data)
 	require.ErrorIs(t, err, io.EOF)
 	require.Len(t, got, 3)
-	assert.Equal(t, Frame{Number: 2, At: time.Unix(3601, 5e8).UTC(), Data: []byte{1, 2}, Original: 5, Link: 113}, got[1])
-	assert.Equal(t, Frame{Number: 3, Data: []byte{7, 8, 9}, Original: 9, Link: 113}, got[2])
+	assert.Equal(t, Frame{Number: 2, At: time.Unix(3601, 5e8).UTC(), Data: []byte{1, 2}, Original: 5, Link: 113, Interface: 1}, got[1])
+	assert.Equal(t, Frame{Number: 3, Data: []byte{7, 8, 9}, Original: 9, Link: 113, Interface: 1}, got[2])
 }
 
 func TestBadFiles(t *testing.T) {
@@ -170,7 +170,6 @@ func TestBadFiles(t *testing.T) {
 		"no such interface":  {patch(first+8, 1), "interface 1 of 1"},
 		"longer than block":  {patch(first+20, 0xff), "packet of 255 bytes in a block"},
 		"option leaves":      {patch(first+28+60, 2, 0, 0xff, 0), "leaves its block"},
-		"obsolete packets":   {patch(first, 2), "obsolete"},
 		"time unit":          {bytes.Replace(good, []byte{9, 0, 1, 0, 9}, []byte{9, 0, 1, 0, 99}, 1), "10^-99"},
 		"binary time unit":   {bytes.Replace(good, []byte{9, 0, 1, 0, 9}, []byte{9, 0, 1, 0, 0xff}, 1), "2^-127"},
 		"classic, too large": {append([]byte{0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0}, bytes.Repeat([]byte{0xff}, 16)...), "packet of 4294967295 bytes"},

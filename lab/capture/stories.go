@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"assay/lab/capture/wire"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -57,11 +58,11 @@ func icmp6Story(b []byte) (string, string) {
 // dhcpCookie begins the options of DHCP (RFC 2131, section 3), after 236 fixed bytes.
 const dhcpCookie = 0x63825363
 
-func dhcpStory(p *parcel) (string, string) {
-	if len(p.payload) < 240 || binary.BigEndian.Uint32(p.payload[236:]) != dhcpCookie || !p.on(67, 68, 4011) {
+func dhcpStory(p *wire.Packet) (string, string) {
+	if len(p.Payload) < 240 || binary.BigEndian.Uint32(p.Payload[236:]) != dhcpCookie || !p.On(67, 68, 4011) {
 		return "", ""
 	}
-	d, ok := decoded[*layers.DHCPv4](p.payload, layers.LayerTypeDHCPv4)
+	d, ok := decoded[*layers.DHCPv4](p.Payload, layers.LayerTypeDHCPv4)
 	if !ok {
 		return "DHCP", "malformed"
 	}
@@ -78,29 +79,29 @@ func dhcpStory(p *parcel) (string, string) {
 	return "DHCP", kind
 }
 
-func dhcp6Story(p *parcel) (string, string) {
-	if !p.on(546, 547) {
+func dhcp6Story(p *wire.Packet) (string, string) {
+	if !p.On(546, 547) {
 		return "", ""
 	}
-	d, ok := decoded[*layers.DHCPv6](p.payload, layers.LayerTypeDHCPv6)
+	d, ok := decoded[*layers.DHCPv6](p.Payload, layers.LayerTypeDHCPv6)
 	if !ok {
 		return "", ""
 	}
 	return "DHCPv6", strings.ToLower(d.MsgType.String())
 }
 
-func dnsStory(p *parcel) (string, string) {
-	payload, name := p.payload, "DNS"
+func dnsStory(p *wire.Packet) (string, string) {
+	payload, name := p.Payload, "DNS"
 	switch {
-	case p.on(53):
-	case p.on(5353):
+	case p.On(53):
+	case p.On(5353):
 		name = "mDNS"
-	case p.on(5355):
+	case p.On(5355):
 		name = "LLMNR"
 	default:
 		return "", ""
 	}
-	if p.proto == protoTCP {
+	if p.Proto == wire.ProtoTCP {
 		// RFC 1035, section 4.2.2: a length goes before the message.
 		if len(payload) < 2 || int(binary.BigEndian.Uint16(payload)) != len(payload)-2 {
 			return "", ""
@@ -129,11 +130,11 @@ func dnsStory(p *parcel) (string, string) {
 	return name, "answers " + strings.Join(what, ", ")
 }
 
-func ntpStory(p *parcel) (string, string) {
-	if !p.on(123) {
+func ntpStory(p *wire.Packet) (string, string) {
+	if !p.On(123) {
 		return "", ""
 	}
-	n, ok := decoded[*layers.NTP](p.payload, layers.LayerTypeNTP)
+	n, ok := decoded[*layers.NTP](p.Payload, layers.LayerTypeNTP)
 	if !ok {
 		return "", ""
 	}

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"assay/lab/capture/wire"
 	"bytes"
 	"net/netip"
 )
@@ -40,16 +41,16 @@ func newStreams(yield func([]byte) bool) streams {
 	return streams{yield: yield, known: map[flow][]*run{}}
 }
 
-func (s *streams) add(p *parcel) {
-	key := flow{p.from, p.to, p.sport, p.dport}
+func (s *streams) add(p *wire.Packet) {
+	key := flow{p.From, p.To, p.SourcePort, p.DestinationPort}
 	runs, ok := s.known[key]
-	seq := p.seq
-	if p.flags&tcpSYN != 0 {
+	seq := p.Seq
+	if p.Flags&wire.SYN != 0 {
 		seq++ // the SYN itself takes a number
 		s.forget(key, runs)
 		runs = nil
 	}
-	if len(p.payload) == 0 {
+	if len(p.Payload) == 0 {
 		return
 	}
 	if !ok {
@@ -61,7 +62,7 @@ func (s *streams) add(p *parcel) {
 		}
 		s.order = append(s.order, key)
 	}
-	s.known[key] = s.place(runs, seq, p.payload)
+	s.known[key] = s.place(runs, seq, p.Payload)
 	if s.held > holdBytes {
 		s.relieve()
 	}

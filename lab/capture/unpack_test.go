@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"assay/lab/capture/wire"
 	"bytes"
 	"fmt"
 	"math/rand/v2"
@@ -15,7 +16,7 @@ import (
 // unpack yields what a device sent in these frames.
 func unpack(t testing.TB, frames ...[]byte) (out [][]byte) {
 	t.Helper()
-	require.ErrorContains(t, sent(file(t, frames...), place{}, 1, 0, deviceMAC, func(b []byte) bool {
+	require.ErrorContains(t, sent([]volume{{path: file(t, frames...)}}, place{}, 1, 0, deviceMAC, func(b []byte) bool {
 		out = append(out, bytes.Clone(b))
 		return true
 	}), "EOF")
@@ -120,7 +121,7 @@ func TestFragments(t *testing.T) {
 	}
 	u := newUnpacker(func([]byte) bool { return true })
 	for _, frame := range flood {
-		u.frame(Frame{Data: frame, Link: linkEthernet, Original: len(frame)})
+		u.frame(Frame{Data: frame, Link: wire.LinkEthernet, Original: len(frame)})
 	}
 	assert.LessOrEqual(t, len(u.datagrams), maxDatagrams)
 }
@@ -141,7 +142,7 @@ func TestLongStreams(t *testing.T) {
 		seq := uint32(0xffff0000)
 		for len(stream) > 0 {
 			n := min(len(stream), 1+random.IntN(1460))
-			s.add(&parcel{sport: 1, seq: seq, payload: stream[:n]})
+			s.add(&wire.Packet{SourcePort: 1, Seq: seq, Payload: stream[:n]})
 			require.Less(t, s.held, pieceBytes+2*overlapBytes)
 			stream, seq = stream[n:], seq+uint32(n)
 		}
@@ -161,8 +162,8 @@ func TestManyStreamsStayBounded(t *testing.T) {
 	})
 	blob := bytes.Repeat([]byte(" "), 20<<10)
 	for i := range 2 * maxStreams {
-		s.add(&parcel{sport: uint16(i), dport: uint16(i >> 8), seq: 5, payload: fmt.Appendf(nil, " s%d ", i)})
-		s.add(&parcel{sport: uint16(i), dport: uint16(i >> 8), seq: 5000, payload: blob})
+		s.add(&wire.Packet{SourcePort: uint16(i), DestinationPort: uint16(i >> 8), Seq: 5, Payload: fmt.Appendf(nil, " s%d ", i)})
+		s.add(&wire.Packet{SourcePort: uint16(i), DestinationPort: uint16(i >> 8), Seq: 5000, Payload: blob})
 		require.LessOrEqual(t, s.held, holdBytes)
 		require.LessOrEqual(t, len(s.order), maxStreams)
 	}
@@ -183,16 +184,16 @@ func FuzzUnpack(f *testing.F) {
 			out = append(out, bytes.Clone(b))
 			return true
 		})
-		u.frame(Frame{Data: moves, Link: linkEthernet})
+		u.frame(Frame{Data: moves, Link: wire.LinkEthernet})
 		var payloads [][]byte
 		for _, m := range moves[:min(len(moves), 300)] {
 			payload := make([]byte, 1+random.IntN(40))
 			for i := range payload {
 				payload[i] = byte(random.IntN(256))
 			}
-			p := &parcel{proto: protoTCP, sport: uint16(m & 1), seq: uint32(m>>2) * 7, payload: payload}
+			p := &wire.Packet{Proto: wire.ProtoTCP, SourcePort: uint16(m & 1), Seq: uint32(m>>2) * 7, Payload: payload}
 			if m == 0 {
-				p.flags = tcpSYN
+				p.Flags = wire.SYN
 			}
 			u.streams.add(p)
 			payloads = append(payloads, payload)

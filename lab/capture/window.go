@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sort"
 
 	"assay/probes"
@@ -18,7 +19,7 @@ func (c *Capture) Window(ctx context.Context, from, to probes.Mark) (probes.Wind
 	c.mu.Lock()
 	written, device := c.frames, bytes.Clone(c.device)
 	at := sort.Search(len(c.places), func(i int) bool { return c.places[i].frame > from.Frame })
-	start := c.places[at-1] // the first place is frame 0
+	start, parts := c.places[at-1], slices.Clone(c.parts) // the first place is frame 0
 	c.mu.Unlock()
 	if from.Frame > to.Frame || from.Dropped > to.Dropped || from.At.After(to.At) || to.Frame > written {
 		return probes.Window{}, fmt.Errorf("window of frames %d to %d of %d: %w: not two marks of this capture in order",
@@ -27,7 +28,7 @@ func (c *Capture) Window(ctx context.Context, from, to probes.Mark) (probes.Wind
 	w := probes.Window{Frames: to.Frame - from.Frame, Dropped: to.Dropped - from.Dropped}
 	w.Payloads = func(yield func([]byte) bool) {
 		// Whether all of it can be read, Window has found out before.
-		_ = sent(c.path, start, from.Frame+1, to.Frame, device, yield)
+		_ = sent(parts, start, from.Frame+1, to.Frame, device, yield)
 	}
 	if w.Frames == 0 {
 		w.Payloads = func(func([]byte) bool) {}
@@ -36,7 +37,7 @@ func (c *Capture) Window(ctx context.Context, from, to probes.Mark) (probes.Wind
 	}
 	var seen uint64
 	whole := true
-	err := each(c.path, start, from.Frame+1, to.Frame, func(f Frame) bool {
+	err := span(parts, start, from.Frame+1, to.Frame, func(f Frame) bool {
 		seen++
 		if isFrom(f, device) {
 			w.Sent++
@@ -65,9 +66,9 @@ func isFrom(f Frame, device net.HardwareAddr) bool {
 
 // sent yields what a device sent in the frames first to last: each UDP payload, each TCP stream
 // in order, every other frame whole. Long streams come in pieces that overlap by overlapBytes.
-func sent(path string, from place, first, last uint64, device net.HardwareAddr, yield func([]byte) bool) error {
+func sent(parts []volume, from place, first, last uint64, device net.HardwareAddr, yield func([]byte) bool) error {
 	u := newUnpacker(yield)
-	err := each(path, from, first, last, func(f Frame) bool {
+	err := span(parts, from, first, last, func(f Frame) bool {
 		if isFrom(f, device) {
 			u.frame(f)
 		}
