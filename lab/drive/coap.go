@@ -59,7 +59,7 @@ func (r *run) coap(ctx context.Context, s step, x *scope) (answer, error) {
 	above := below
 	if ask.secure {
 		below.see = seeDTLS
-		secured, err := r.handshake(ctx, below, ask)
+		secured, err := r.handshake(ctx, below, ask, s.tls)
 		if err != nil {
 			return handshakeError(err, below)
 		}

@@ -156,3 +156,7 @@ func udp(t *testing.T, reply func([]byte) []byte) string {
 }
 
 func garbage(n int) string { return strings.Repeat("\xfe\xdc", n/2) }
+
+func contextWithin(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(t.Context(), d)
+}

@@ -45,7 +45,7 @@ func (r *run) http(ctx context.Context, s step, x *scope) (answer, error) {
 			connected.Store(err == nil)
 			return conn, err
 		},
-		TLSClientConfig:        r.tlsConfig(request.URL.Hostname()),
+		TLSClientConfig:        r.tlsConfig(request.URL.Hostname(), s.tls),
 		DisableKeepAlives:      true,
 		DisableCompression:     true, // what the device sent is what gets searched; and no bombs
 		MaxResponseHeaderBytes: maxHeaders,

@@ -164,7 +164,7 @@ func (t *talk) open(ctx context.Context, r *run) (net.Conn, error) {
 	if err != nil || !t.ask.tls {
 		return conn, err
 	}
-	config := r.tlsConfig(t.ask.url.Hostname())
+	config := r.tlsConfig(t.ask.url.Hostname(), t.step.tls)
 	if t.ask.cloud {
 		config.VerifyConnection = nil // it is the bench talking to itself
 	}
