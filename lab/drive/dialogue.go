@@ -149,23 +149,20 @@ func (e *ear) heard() (text string, total int64) {
 // errEnough ends the waiting because the recipe knows already that it was a no.
 var errEnough = errors.New("the recipe knows the answer")
 
-// await waits until an expression matches. enough is asked now and then whether to go on.
+// await waits until an expression matches. Now and then, where something has come, enough is asked whether to go on.
 func (e *ear) await(ctx context.Context, expect *regexp.Regexp, enough func() bool) (string, error) {
-	var looked time.Time
-	pause := time.NewTimer(0)
+	pause, look := time.NewTimer(0), time.NewTicker(glance)
 	defer pause.Stop()
+	defer look.Stop()
+	fresh := true // something came since the last look
 	for {
 		matched, found, over := e.match(expect)
-		if found {
+		switch {
+		case found:
 			return matched, nil
-		}
-		if now := time.Now(); over != nil || now.Sub(looked) >= glance {
-			looked = now
-			if enough() {
-				return "", errEnough
-			}
-		}
-		if over != nil {
+		case over != nil && enough():
+			return "", errEnough
+		case over != nil:
 			return "", over
 		}
 		pause.Reset(breath)
@@ -174,14 +171,16 @@ func (e *ear) await(ctx context.Context, expect *regexp.Regexp, enough func() bo
 		case <-ctx.Done():
 			return "", ctx.Err()
 		}
-		// What came after the last glance is looked at when that is due, not only when more comes.
-		due := time.NewTimer(glance)
 		select {
 		case <-e.news:
-		case <-due.C:
+			fresh = true
+		case <-look.C:
+			if fresh && enough() {
+				return "", errEnough
+			}
+			fresh = false
 		case <-ctx.Done():
 		}
-		due.Stop()
 	}
 }
 
