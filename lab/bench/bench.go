@@ -161,7 +161,7 @@ func newBench(mode string, o Options) (*Bench, error) {
 func (b *Bench) drive(o Options, address string, s *servers, button drive.Button) error {
 	d, err := drive.New(drive.Options{
 		Dossier: o.Dossier, Unit: o.Unit, Host: b.host, BenchAddress: address,
-		Cloud: s.door, Button: button, Person: o.Person, Clock: b.Probes.Clock,
+		Cloud: s.door, Button: button, Person: o.Person, Clock: b.Probes.Clock, Logs: o.Dir,
 	})
 	if err != nil {
 		return err

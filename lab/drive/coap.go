@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,6 +36,7 @@ const (
 type coapAsk struct {
 	url      *url.URL
 	secure   bool
+	stream   bool // over TCP or TLS
 	method   codes.Code
 	identity string
 	key      []byte // nil: DTLS with certificates
@@ -42,7 +44,7 @@ type coapAsk struct {
 	format   *message.MediaType
 }
 
-// coap carries out one CoAP request, over UDP or DTLS, block-wise where it must be.
+// coap carries out one CoAP request, over UDP, DTLS, TCP or TLS, block-wise where it must be, and observes.
 func (r *run) coap(ctx context.Context, s step, x *scope) (answer, error) {
 	ask, err := x.coapAsk(s)
 	if err != nil {
@@ -50,6 +52,9 @@ func (r *run) coap(ctx context.Context, s step, x *scope) (answer, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if ask.stream {
+		return r.coapStream(ctx, s, ask)
+	}
 	socket, err := dial(ctx, "udp", ask.url.Host)
 	if err != nil {
 		return noReply(err)
@@ -59,18 +64,18 @@ func (r *run) coap(ctx context.Context, s step, x *scope) (answer, error) {
 	above := below
 	if ask.secure {
 		below.see = seeDTLS
-		secured, err := r.handshake(ctx, below, ask)
+		secured, err := r.handshake(ctx, below, ask, s.tls)
 		if err != nil {
 			return handshakeError(err, below)
 		}
 		above = &tap{Conn: secured, see: seeCoAP}
 	}
 	defer context.AfterFunc(ctx, func() { above.Close() })()
-	response, body, err := exchangeCoAP(ctx, above, ask, s.takes)
+	reply, err := exchangeCoAP(ctx, coapClient(ctx, above, s.takes), above, s, ask)
 	if err != nil {
 		return datagramError(ctx, err, below, above)
 	}
-	return coapAnswer(response, body), nil
+	return reply.answer(), nil
 }
 
 func (x *scope) coapAsk(s step) (coapAsk, error) {
@@ -93,15 +98,19 @@ func (x *scope) coapAsk(s step) (coapAsk, error) {
 			return ask, err
 		}
 	}
-	if ask.url, err = x.url(c.URL, "coap", "coaps"); err != nil {
+	if ask.url, err = x.url(c.URL, "coap", "coaps", "coap+tcp", "coaps+tcp"); err != nil {
 		return ask, err
 	}
 	port := "5683"
-	if ask.secure = ask.url.Scheme == "coaps"; ask.secure {
+	ask.stream = strings.HasSuffix(ask.url.Scheme, "+tcp")
+	if ask.secure = strings.HasPrefix(ask.url.Scheme, "coaps"); ask.secure {
 		port = "5684"
 	}
 	if ask.url.Port() == "" {
 		ask.url.Host = net.JoinHostPort(ask.url.Hostname(), port)
+	}
+	if ask.stream && c.Key != "" {
+		return ask, fmt.Errorf("key: TLS with a pre-shared key is not done here: %w", probes.ErrBench)
 	}
 	if c.Key != "" {
 		ask.key = keyOf(key)
@@ -168,9 +177,19 @@ func formatOf(name string) (message.MediaType, error) {
 	return m, nil
 }
 
-// exchangeCoAP sends the request over a connection that keeps datagrams apart, and awaits the whole response.
-func exchangeCoAP(ctx context.Context, conn net.Conn, ask coapAsk, takes time.Duration) (*pool.Message, []byte, error) {
-	c := coapClient(ctx, conn, takes)
+// A coapConn is the library's client, of datagrams or of a stream.
+type coapConn interface {
+	AcquireMessage(ctx context.Context) *pool.Message
+	Do(request *pool.Message) (*pool.Message, error)
+	DoObserve(request *pool.Message, note func(*pool.Message)) (observation, error)
+	Context() context.Context
+	Run() error
+	Close() error
+}
+
+// exchangeCoAP sends the request over a connection and awaits the whole response, and what
+// follows it where the recipe observes.
+func exchangeCoAP(ctx context.Context, c coapConn, conn net.Conn, s step, ask coapAsk) (coapReply, error) {
 	ran := make(chan struct{})
 	go func() {
 		defer close(ran)
@@ -181,16 +200,42 @@ func exchangeCoAP(ctx context.Context, conn net.Conn, ask coapAsk, takes time.Du
 		c.Close()
 		<-ran
 	}()
+	request, err := coapRequest(ctx, c, ask)
+	if err != nil {
+		return coapReply{}, err
+	}
+	if s.CoAP.Observe > 0 {
+		return observeCoAP(ctx, c, request, s)
+	}
+	response, err := c.Do(request)
+	if err != nil {
+		return coapReply{}, err
+	}
+	reply := coapReply{code: response.Code()}
+	reply.body, err = bodyOf(response)
+	return reply, err
+}
+
+func bodyOf(m *pool.Message) ([]byte, error) {
+	if m.Body() == nil {
+		return nil, nil
+	}
+	return io.ReadAll(io.LimitReader(m.Body(), maxText))
+}
+
+func coapRequest(ctx context.Context, c coapConn, ask coapAsk) (*pool.Message, error) {
 	token, err := message.GetToken()
 	if err != nil {
-		return nil, nil, fmt.Errorf("make a token: %w: %w", err, probes.ErrBench)
+		return nil, fmt.Errorf("make a token: %w: %w", err, probes.ErrBench)
 	}
 	request := c.AcquireMessage(ctx)
-	request.SetType(message.Confirmable)
+	if !ask.stream {
+		request.SetType(message.Confirmable)
+	}
 	request.SetCode(ask.method)
 	request.SetToken(token)
 	if err := request.SetPath(ask.url.Path); err != nil {
-		return nil, nil, fmt.Errorf("path of %d bytes: %w: %w", len(ask.url.Path), err, probes.ErrBench)
+		return nil, fmt.Errorf("path of %d bytes: %w: %w", len(ask.url.Path), err, probes.ErrBench)
 	}
 	for _, query := range strings.Split(ask.url.RawQuery, "&") {
 		if decoded, err := url.QueryUnescape(query); err == nil && decoded != "" {
@@ -203,15 +248,7 @@ func exchangeCoAP(ctx context.Context, conn net.Conn, ask coapAsk, takes time.Du
 	if ask.payload != "" {
 		request.SetBody(strings.NewReader(ask.payload))
 	}
-	response, err := c.Do(request)
-	if err != nil {
-		return nil, nil, err
-	}
-	var body []byte
-	if response.Body() != nil {
-		body, err = io.ReadAll(io.LimitReader(response.Body(), maxText))
-	}
-	return response, body, err
+	return request, nil
 }
 
 // coapClient is the library's client over any datagram connection. The library's own dialler
@@ -245,20 +282,52 @@ func coapClient(ctx context.Context, conn net.Conn, takes time.Duration) *client
 	return c
 }
 
-func coapAnswer(response *pool.Message, body []byte) answer {
-	code := response.Code()
-	a := answer{outcome: probes.Unexpected, text: body}
+// A coapReply is a response, and what came of an observation after it.
+type coapReply struct {
+	code     codes.Code
+	body     []byte
+	observes bool // the recipe asked to observe
+	granted  bool // and the device does
+	dropped  bool // it hung up while we listened
+	later    []any
+	text     []byte // of what came later
+}
+
+// fields are what conditions see of the response and of each notification.
+func coapFields(code codes.Code, body []byte) map[string]any {
+	return map[string]any{"code": fmt.Sprintf("%d.%02d", code>>5, code&31), "payload": valid(string(body)), "json": jsonOf(body)}
+}
+
+func (r coapReply) fields() map[string]any {
+	f := coapFields(r.code, r.body)
+	f["notifications"] = slices.Clone(r.later)
+	return f
+}
+
+func (r coapReply) answer() answer {
+	a := answer{outcome: probes.Unexpected, reply: r.fields(), text: slices.Concat(r.body, r.text), words: string(r.body)}
+	a.detail = fmt.Sprintf("CoAP %d.%02d", r.code>>5, r.code&31)
 	switch {
-	case code>>5 == 2:
+	case r.code>>5 == 2:
 		a.outcome = probes.Done
-	case code == codes.Unauthorized, code == codes.Forbidden:
+	case r.code == codes.Unauthorized, r.code == codes.Forbidden:
 		a.outcome = probes.Refused
-	case code == codes.TooManyRequests:
+	case r.code == codes.TooManyRequests:
 		a.outcome = probes.Limited
 	}
-	spelled := fmt.Sprintf("%d.%02d", code>>5, code&31)
-	a.detail, a.words = "CoAP "+spelled, string(body)
-	a.reply = map[string]any{"code": spelled, "payload": valid(string(body)), "json": jsonOf(body)}
+	if !r.observes || a.outcome != probes.Done {
+		return a
+	}
+	switch {
+	case r.dropped:
+		a.outcome, a.detail = probes.Reset, fmt.Sprintf("it hung up after %d notifications", len(r.later))
+	case !r.granted:
+		a.outcome, a.detail = probes.Unexpected, a.detail+", and it does not let the resource be observed"
+	case len(r.later) == 0:
+		a.unmet, a.detail = probes.Silent, a.detail+", and no notification came"
+	default:
+		a.detail += fmt.Sprintf(", notifications: %d", len(r.later))
+	}
 	return a
 }
 

@@ -52,7 +52,7 @@ func (t *tap) state() (came int, fault error) {
 
 // handshake runs a DTLS handshake: with the pre-shared key of the recipe, or with the
 // device's certificate where the recipe has no key.
-func (r *run) handshake(ctx context.Context, below net.Conn, ask coapAsk) (*dtls.Conn, error) {
+func (r *run) handshake(ctx context.Context, below net.Conn, ask coapAsk, own identity) (*dtls.Conn, error) {
 	options := []dtls.ClientOption{
 		dtls.WithLoggerFactory(&logging.DefaultLoggerFactory{DefaultLogLevel: logging.LogLevelDisabled}),
 		// The chain is verified against the dossier alone, where there is one.
@@ -69,7 +69,10 @@ func (r *run) handshake(ctx context.Context, below net.Conn, ask coapAsk) (*dtls
 				dtls.TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA256,
 			))
 	} else {
-		options = append(options, dtls.WithVerifyConnection(func(s *dtls.State) error { return r.vouchRaw(s.PeerCertificates) }))
+		options = append(options, dtls.WithVerifyConnection(func(s *dtls.State) error { return r.vouchRaw(own, s.PeerCertificates) }))
+		if own.certificate != nil {
+			options = append(options, dtls.WithCertificates(*own.certificate))
+		}
 	}
 	conn, err := dtls.ClientWithOptions(dtlsnet.PacketConnFromConn(below), below.RemoteAddr(), options...)
 	if err != nil {

@@ -1,5 +1,5 @@
 // Package drive makes a device do what its dossier's operations describe, over HTTP,
-// MQTT, CoAP, a command, a button or a person, and says in a closed vocabulary what the
+// MQTT, CoAP, SSH, Telnet, a serial line, a command, a button or a person, and says in a closed vocabulary what the
 // device did. It never judges an answer, never lets a device choose where the bench
 // connects to, and never puts a secret into a detail or an error.
 package drive
@@ -24,6 +24,8 @@ type Options struct {
 	Host         func() string // the unit's address now; "" while nobody knows it
 	BenchAddress string        // the bench's own address, as the device reaches it
 	Cloud        Cloud
+	Console      string // the bench's serial line to the device, which recipes reach as "console"; "" while there is none
+	Logs         string // folder for what serial lines say, without secrets; "" keeps nothing
 	Button       Button // nil: the bench cannot press buttons
 	Person       Person // nil: nobody sits at the bench
 	Clock        probes.Clock
@@ -75,7 +77,7 @@ func New(o Options) (*Driver, error) {
 		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Dossier.Operations)) {
-		if d.recipes[name], err = compile(name, o.Dossier.Operations[name]); err != nil {
+		if d.recipes[name], err = compile(o.Dossier, name); err != nil {
 			return nil, err
 		}
 	}

@@ -29,7 +29,7 @@ func TestNewRefuses(t *testing.T) {
 		want string
 	}{
 		{"no steps", dossier.Operation{}, "operation it has no steps"},
-		{"nothing to do", steps(dossier.Step{}), "operation it: step 1: exactly one of http, mqtt, coap, command, person and button is wanted, found 0"},
+		{"nothing to do", steps(dossier.Step{}), "operation it: step 1: exactly one of http, mqtt, coap, ssh, telnet, serial, command, person and button is wanted, found 0"},
 		{"two things to do", http(func(s *dossier.Step) { s.Person = &dossier.PersonStep{Say: "x"} }), "found 2"},
 		{"odd CEL", http(func(s *dossier.Step) { s.Success = "reply.status ==" }), "operation it: step 1: success: "},
 		{"odd capture", http(func(s *dossier.Step) { s.Capture = map[string]string{"v": "))"} }), "capture v: "},

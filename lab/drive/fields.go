@@ -13,9 +13,11 @@ import (
 // listens is how long a subscription collects messages whose recipe does not say.
 const listens = time.Second
 
-// listen is how long a step collects messages after everything else in it is done.
+// listen is how long a step collects messages or notifications after everything else in it is done.
 func (s step) listen() time.Duration {
 	switch {
+	case s.CoAP != nil:
+		return seconds(s.CoAP.Observe)
 	case s.MQTT == nil || s.MQTT.Subscribe == "":
 		return 0
 	case s.MQTT.Listen > 0:
@@ -64,19 +66,38 @@ func templates(s dossier.Step) map[string]string {
 		for name, v := range s.HTTP.Form {
 			m["http: form "+name] = v
 		}
+		if u := s.HTTP.Upload; u != nil {
+			m["http: upload: field"], m["http: upload: name"], m["http: upload: value"] = u.Field, u.Name, u.Value
+		}
 		return m
 	case s.MQTT != nil:
 		q := s.MQTT
-		return map[string]string{
+		m := map[string]string{
 			"mqtt: url": q.URL, "mqtt: client_id": q.ClientID, "mqtt: username": q.Username, "mqtt: password": q.Password,
 			"mqtt: publish": q.Publish, "mqtt: payload": q.Payload, "mqtt: subscribe": q.Subscribe,
 		}
+		if q.Will != nil {
+			m["mqtt: will: topic"], m["mqtt: will: payload"] = q.Will.Topic, q.Will.Payload
+		}
+		return m
 	case s.CoAP != nil:
 		c := s.CoAP
 		return map[string]string{
 			"coap: method": c.Method, "coap: url": c.URL, "coap: identity": c.Identity, "coap: key": c.Key,
 			"coap: payload": c.Payload, "coap: format": c.Format,
 		}
+	case s.SSH != nil:
+		m := dialogueTemplates("ssh", s.SSH.Dialogue)
+		m["ssh: url"], m["ssh: username"], m["ssh: password"], m["ssh: run"] = s.SSH.URL, s.SSH.Username, s.SSH.Password, s.SSH.Run
+		return m
+	case s.Telnet != nil:
+		m := dialogueTemplates("telnet", s.Telnet.Dialogue)
+		m["telnet: url"] = s.Telnet.URL
+		return m
+	case s.Serial != nil:
+		m := dialogueTemplates("serial", s.Serial.Dialogue)
+		m["serial: port"] = s.Serial.Port
+		return m
 	case s.Command != nil:
 		m := map[string]string{"command: stdin": s.Command.Stdin}
 		for i, v := range s.Command.Run {
@@ -88,6 +109,17 @@ func templates(s dossier.Step) map[string]string {
 	default:
 		return map[string]string{"button: name": s.Button.Name}
 	}
+}
+
+// dialogueTemplates are the texts to send; what is expected is no template, for {2} and }} are of RE2.
+func dialogueTemplates(kind string, lines []dossier.Line) map[string]string {
+	m := make(map[string]string)
+	for i, l := range lines {
+		if l.Send != nil {
+			m[fmt.Sprintf("%s: line %d: send", kind, i+1)] = *l.Send
+		}
+	}
+	return m
 }
 
 // credentials tells whether a template asks for what the caller did not give.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"strings"
 	"testing"
@@ -156,3 +157,9 @@ func udp(t *testing.T, reply func([]byte) []byte) string {
 }
 
 func garbage(n int) string { return strings.Repeat("\xfe\xdc", n/2) }
+
+func contextWithin(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(t.Context(), d)
+}
+
+func discardLog() *log.Logger { return log.New(io.Discard, "", 0) }

@@ -45,13 +45,23 @@ func (r *run) http(ctx context.Context, s step, x *scope) (answer, error) {
 			connected.Store(err == nil)
 			return conn, err
 		},
-		TLSClientConfig:        r.tlsConfig(request.URL.Hostname()),
+		TLSClientConfig:        r.tlsConfig(request.URL.Hostname(), s.tls),
 		DisableKeepAlives:      true,
 		DisableCompression:     true, // what the device sent is what gets searched; and no bombs
 		MaxResponseHeaderBytes: maxHeaders,
 	}
 	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport, Jar: r.cookies, CheckRedirect: sameHost}
+	followed := 0
+	client := &http.Client{Transport: transport, Jar: r.cookies, CheckRedirect: func(next *http.Request, before []*http.Request) error {
+		if s.HTTP.Redirects == "none" {
+			return http.ErrUseLastResponse
+		}
+		err := sameHost(next, before)
+		if err == nil {
+			followed = len(before)
+		}
+		return err
+	}}
 	response, err := client.Do(request)
 	if err != nil {
 		return httpError(err, connected.Load())
@@ -63,7 +73,7 @@ func (r *run) http(ctx context.Context, s step, x *scope) (answer, error) {
 		a.text = body
 		return a, err
 	}
-	return httpAnswer(response, body), nil
+	return httpAnswer(response, body, followed), nil
 }
 
 // request makes the request that a recipe describes.
@@ -81,9 +91,15 @@ func (x *scope) request(ctx context.Context, s step) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, strings.ToUpper(method), u.String(), bytes.NewReader(body))
+	if h.Upload != nil && method == "" {
+		method = http.MethodPost
+	}
+	request, err := http.NewRequestWithContext(ctx, strings.ToUpper(method), u.String(), http.NoBody)
 	if err != nil {
 		return nil, x.fault(fmt.Errorf("method %q and %s make no request", method, h.URL))
+	}
+	if err := body.into(request); err != nil {
+		return nil, err
 	}
 	request.Header.Set("User-Agent", "assay")
 	if kind != "" {
@@ -146,35 +162,6 @@ func (x *scope) faultUnlessKnown(err error) error {
 	return x.fault(err)
 }
 
-// body makes what a request carries, and its content type.
-func (x *scope) body(s step) ([]byte, string, error) {
-	h := s.HTTP
-	switch {
-	case h.JSON != nil:
-		v, err := expandAny(h.JSON, x.lookup)
-		if err != nil {
-			return nil, "", fmt.Errorf("json: %w", err)
-		}
-		body, err := json.Marshal(v)
-		if err != nil {
-			return nil, "", fmt.Errorf("json: %w", err)
-		}
-		return body, "application/json", nil
-	case h.Form != nil:
-		form := make(url.Values)
-		for name, template := range h.Form {
-			value, err := x.text("form "+name, template)
-			if err != nil {
-				return nil, "", err
-			}
-			form.Set(name, value)
-		}
-		return []byte(form.Encode()), "application/x-www-form-urlencoded", nil
-	}
-	body, err := x.text("body", h.Body)
-	return []byte(body), "", err
-}
-
 // sameHost follows a device's redirects on the device only, and never out of TLS.
 func sameHost(next *http.Request, before []*http.Request) error {
 	from := before[len(before)-1].URL
@@ -191,6 +178,9 @@ func httpError(err error, connected bool) (answer, error) {
 	if errors.As(err, &layer) {
 		err = layer.Err // it repeats the URL
 	}
+	if benchFault(err) {
+		return answer{}, fmt.Errorf("send the request: %w: %w", err, probes.ErrBench)
+	}
 	var dial dialError
 	if !connected && !errors.As(err, &dial) {
 		err = dialError{err} // the deadline came first
@@ -198,7 +188,7 @@ func httpError(err error, connected bool) (answer, error) {
 	return noReply(err)
 }
 
-func httpAnswer(response *http.Response, body []byte) answer {
+func httpAnswer(response *http.Response, body []byte, followed int) answer {
 	a := answer{outcome: probes.Unexpected}
 	switch status := response.StatusCode; {
 	case status >= 200 && status < 300:
@@ -219,8 +209,12 @@ func httpAnswer(response *http.Response, body []byte) answer {
 	text.Write(body)
 	a.text = text.Bytes()
 	a.detail, a.words = fmt.Sprintf("HTTP %d", response.StatusCode), string(body)
+	if followed > 0 {
+		a.detail += fmt.Sprintf(" after %d redirects", followed)
+	}
 	a.reply = map[string]any{
 		"status": int64(response.StatusCode), "body": valid(string(body)), "json": jsonOf(body), "headers": headers,
+		"url": valid(response.Request.URL.String()), "redirects": int64(followed),
 	}
 	return a
 }

@@ -23,6 +23,7 @@ func TestNothingIsLeft(t *testing.T) {
 		io.WriteString(c, connackYes)
 		c.Read(make([]byte, 256))
 	})
+	ticks, shell := ticking(t, false), (&sshDevice{open: true, run: says5("x", 0)}).listen(t)
 	args := probes.Args{"username": serial, "password": labelKey}
 	all := []dossier.Step{
 		{HTTP: &dossier.HTTPStep{URL: "http://" + address}},
@@ -36,6 +37,16 @@ func TestNothingIsLeft(t *testing.T) {
 		{CoAP: &dossier.CoAPStep{URL: "coap://" + silent}},
 		{CoAP: &dossier.CoAPStep{URL: "coaps://" + silent, Identity: "x", Key: "y"}},
 		shared(coaps, "/version"),
+		{MQTT: &dossier.MQTTStep{URL: "mqtt://" + address, Version: version5}},
+		{MQTT: &dossier.MQTTStep{URL: broker, Version: version5, Subscribe: "#", Listen: 0.1, Publish: "x", Payload: "y", HangUp: true}},
+		{CoAP: &dossier.CoAPStep{URL: "coap+tcp://" + address, Observe: 0.1}},
+		{CoAP: &dossier.CoAPStep{URL: "coap+tcp://" + ticks + "/ticks", Observe: 0.1}},
+		{CoAP: &dossier.CoAPStep{URL: "coaps+tcp://" + address}},
+		overSSH(address),
+		overSSH(shell, runs("x")),
+		{SSH: &dossier.SSHStep{URL: "ssh://" + shell, Username: "root", Password: password, Dialogue: []dossier.Line{expects("never")}}},
+		{Telnet: &dossier.TelnetStep{URL: "telnet://" + address, Dialogue: []dossier.Line{expects("never")}}},
+		{Telnet: &dossier.TelnetStep{URL: "telnet://" + tcp(t, floods("x")), Dialogue: []dossier.Line{expects("never")}}},
 	}
 	round := func() {
 		for _, s := range all {

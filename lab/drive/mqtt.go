@@ -43,7 +43,11 @@ func (r *run) mqtt(ctx context.Context, s step, x *scope) (answer, error) {
 		return answer{}, err
 	}
 	t := &talk{step: s, ask: ask}
-	err = t.converse(ctx, r)
+	if s.MQTT.Version == version5 {
+		err = t.converse5(ctx, r)
+	} else {
+		err = t.converse(ctx, r)
+	}
 	if ask.cloud && err != nil {
 		// The broker is ours, so that silence of it tells nothing about the device.
 		return answer{}, fmt.Errorf("the bench's own broker: %w", err)
@@ -52,7 +56,7 @@ func (r *run) mqtt(ctx context.Context, s step, x *scope) (answer, error) {
 		return noReply(err)
 	}
 	a := t.answer()
-	if code, _, _ := t.guard.state(); ask.cloud && code != 0 {
+	if code, _, _ := t.codes(); ask.cloud && code != 0 {
 		return answer{}, fmt.Errorf("the bench's own broker answered the login with code %d", code)
 	}
 	return a, nil
@@ -66,10 +70,23 @@ type mqttAsk struct {
 	publish, payload   string
 	subscribe          string
 	retain, tls        bool
+	qos                byte
+	will               *will // nil: none
+	hangUp             bool
+}
+
+// A will is a last will with its variables filled in.
+type will struct {
+	topic, payload string
+	retain         bool
+	qos            byte
 }
 
 func (x *scope) mqttAsk(s step) (mqttAsk, error) {
-	q, ask := s.MQTT, mqttAsk{retain: s.MQTT.Retain}
+	q, ask := s.MQTT, mqttAsk{retain: s.MQTT.Retain, qos: 1, hangUp: s.MQTT.HangUp}
+	if q.QoS != nil {
+		ask.qos = byte(*q.QoS)
+	}
 	username, password := q.Username, q.Password
 	if x.login && x.bare && (credentials(username) || credentials(password)) {
 		username, password = "", "" // a login without credentials: no user name at all
@@ -83,6 +100,15 @@ func (x *scope) mqttAsk(s step) (mqttAsk, error) {
 		{"publish", q.Publish, &ask.publish}, {"payload", q.Payload, &ask.payload}, {"subscribe", q.Subscribe, &ask.subscribe},
 	} {
 		if *f.value, err = x.text(f.key, f.template); err != nil {
+			return ask, err
+		}
+	}
+	if w := q.Will; w != nil {
+		ask.will = &will{retain: w.Retain, qos: byte(w.QoS)}
+		if ask.will.topic, err = x.text("will: topic", w.Topic); err != nil {
+			return ask, err
+		}
+		if ask.will.payload, err = x.text("will: payload", w.Payload); err != nil {
 			return ask, err
 		}
 	}
@@ -116,7 +142,8 @@ func (x *scope) mqttAsk(s step) (mqttAsk, error) {
 type talk struct {
 	step  step
 	ask   mqttAsk
-	guard *mqttGuard
+	guard *mqttGuard // of MQTT 3.1.1
+	five  *talk5     // or of MQTT 5
 
 	mu       sync.Mutex
 	messages []any
@@ -144,19 +171,30 @@ func (t *talk) converse(ctx context.Context, r *run) error {
 		return err
 	}
 	if t.ask.subscribe != "" {
-		err = t.wait(ctx, client.Subscribe(t.ask.subscribe, 1, t.receive), func() bool { return suback() != noConnack })
+		err = t.wait(ctx, client.Subscribe(t.ask.subscribe, t.ask.qos, t.receive), func() bool { return suback() != noConnack })
 		if err != nil || suback() >= codeFailure {
 			return err
 		}
 	}
 	if t.ask.publish != "" {
-		err = t.wait(ctx, client.Publish(t.ask.publish, 1, t.ask.retain, t.ask.payload), t.guard.acknowledged)
+		err = t.wait(ctx, client.Publish(t.ask.publish, t.ask.qos, t.ask.retain, t.ask.payload), t.guard.acknowledged)
 		if err != nil {
 			return err
 		}
 	}
 	t.listen(ctx)
+	if t.ask.hangUp {
+		conn.Close() // before the client says goodbye
+	}
 	return nil
+}
+
+// codes are those of CONNACK and SUBACK, and why the stream is over.
+func (t *talk) codes() (connack, suback int, fault error) {
+	if t.five != nil {
+		return t.five.connack, t.five.suback, nil
+	}
+	return t.guard.state()
 }
 
 func (t *talk) open(ctx context.Context, r *run) (net.Conn, error) {
@@ -164,7 +202,7 @@ func (t *talk) open(ctx context.Context, r *run) (net.Conn, error) {
 	if err != nil || !t.ask.tls {
 		return conn, err
 	}
-	config := r.tlsConfig(t.ask.url.Hostname())
+	config := r.tlsConfig(t.ask.url.Hostname(), t.step.tls)
 	if t.ask.cloud {
 		config.VerifyConnection = nil // it is the bench talking to itself
 	}
@@ -185,6 +223,9 @@ func (t *talk) clientOptions() *mqtt.ClientOptions {
 		SetAutoReconnect(false).SetConnectRetry(false).SetConnectTimeout(longest * time.Second).
 		SetKeepAlive(0).SetOrderMatters(true).
 		SetDefaultPublishHandler(t.receive)
+	if w := t.ask.will; w != nil {
+		o.SetWill(w.topic, w.payload, w.qos, w.retain)
+	}
 	return o
 }
 
@@ -228,17 +269,19 @@ func (t *talk) listen(ctx context.Context) {
 }
 
 // receive takes one message. The client calls it for one message after the other.
-func (t *talk) receive(_ mqtt.Client, m mqtt.Message) {
+func (t *talk) receive(_ mqtt.Client, m mqtt.Message) { t.note(m.Topic(), m.Payload(), m.Retained()) }
+
+// note keeps a message, within bounds.
+func (t *talk) note(topic string, payload []byte, retained bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	line := len(m.Topic()) + len(m.Payload()) + 2
+	line := len(topic) + len(payload) + 2
 	if len(t.messages) == maxMessages || t.text.Len()+line > maxText {
 		return
 	}
-	fmt.Fprintf(&t.text, "%s %s\n", m.Topic(), m.Payload())
+	fmt.Fprintf(&t.text, "%s %s\n", topic, payload)
 	t.messages = append(t.messages, map[string]any{
-		"topic": valid(m.Topic()), "payload": valid(string(m.Payload())),
-		"json": jsonOf(m.Payload()), "retained": m.Retained(),
+		"topic": valid(topic), "payload": valid(string(payload)), "json": jsonOf(payload), "retained": retained,
 	})
 	select {
 	case t.news <- struct{}{}:
@@ -248,22 +291,28 @@ func (t *talk) receive(_ mqtt.Client, m mqtt.Message) {
 
 // reply is what conditions see of the conversation so far.
 func (t *talk) reply() map[string]any {
-	connack, suback, _ := t.guard.state()
+	connack, suback, _ := t.codes()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return map[string]any{
-		"connack": int64(connack), "suback": int64(suback), "messages": slices.Clone(t.messages),
+	reply := map[string]any{"connack": int64(connack), "suback": int64(suback), "messages": slices.Clone(t.messages)}
+	if v := t.five; v != nil {
+		reply["puback"], reply["disconnect"], reply["reason"] = int64(v.puback), int64(v.disconnect), valid(v.reason)
 	}
+	return reply
 }
 
 func (t *talk) answer() answer {
-	connack, suback, _ := t.guard.state()
+	connack, suback, _ := t.codes()
 	a := answer{reply: t.reply(), outcome: probes.Done, text: bytes.Clone(t.text.Bytes())}
 	switch {
 	case connack != 0:
 		a.outcome, a.detail = connackOutcome(connack), fmt.Sprintf("CONNACK %d", connack)
 	case suback >= codeFailure:
 		a.outcome, a.detail = probes.Refused, fmt.Sprintf("SUBACK %d", suback)
+	case t.five != nil && t.five.puback >= codeFailure:
+		a.outcome, a.detail = connackOutcome(t.five.puback), fmt.Sprintf("PUBACK %d", t.five.puback)
+	case t.five != nil && t.five.disconnect >= codeFailure && connackOutcome(t.five.disconnect) != probes.Unexpected:
+		a.outcome, a.detail = connackOutcome(t.five.disconnect), fmt.Sprintf("DISCONNECT %d", t.five.disconnect)
 	case t.dropped:
 		a.outcome, a.detail = probes.Reset, fmt.Sprintf("it hung up after %d messages", len(t.messages))
 	case t.ask.subscribe == "":
@@ -272,6 +321,9 @@ func (t *talk) answer() answer {
 		a.unmet, a.detail = probes.Silent, "connected, and no message came"
 	default:
 		a.detail = fmt.Sprintf("CONNACK 0, messages: %d", len(t.messages))
+	}
+	if t.five != nil {
+		a.words = t.five.reason
 	}
 	return a
 }

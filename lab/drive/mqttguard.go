@@ -15,8 +15,8 @@ import (
 // maxPacket is the longest MQTT packet taken from a device; the protocol would allow 256 MiB.
 const maxPacket = maxText
 
-// errGarbage is a stream that does not follow MQTT 3.1.1.
-var errGarbage = errors.New("not MQTT 3.1.1")
+// errGarbage is a stream that does not follow MQTT in the version that was asked for.
+var errGarbage = errors.New("not MQTT")
 
 // noConnack is the code while no CONNACK has come.
 const noConnack = -1
@@ -33,7 +33,7 @@ type mqttGuard struct {
 	mu      sync.Mutex
 	connack int   // code of the CONNACK
 	suback  int   // code of the SUBACK
-	puback  bool  // a PUBACK has come
+	puback  bool  // a PUBACK has come, or a PUBCOMP
 	fault   error // what ended the stream
 	ended   chan struct{}
 }
@@ -88,7 +88,7 @@ func (g *mqttGuard) checkLocked(packet []byte) error {
 			// The client takes codes it does not know for a yes. Seen and noted: that is all it is for.
 			return errNotAccepted
 		}
-	case *packets.PubackPacket:
+	case *packets.PubackPacket, *packets.PubcompPacket:
 		g.puback = true
 	case *packets.SubackPacket:
 		if len(p.ReturnCodes) != 1 || g.suback != noConnack {
@@ -134,12 +134,15 @@ func (g *mqttGuard) end(err error) {
 // readPacket reads one whole packet: fixed header, remaining length of one to four bytes
 // (MQTT 3.1.1, 2.2.3), and that many bytes. The first packet, and no other, is a CONNACK. A
 // header that no broker sends ends it before its body has come.
-func readPacket(r io.Reader, first bool) ([]byte, error) {
+func readPacket(r io.Reader, first bool) ([]byte, error) { return readFrame(r, first, fromBroker) }
+
+// readFrame is readPacket for one version's kinds of packets.
+func readFrame(r io.Reader, first bool, sent func(kind byte) bool) ([]byte, error) {
 	head := make([]byte, 2, 5)
 	if _, err := io.ReadFull(r, head[:1]); err != nil {
 		return nil, err
 	}
-	if kind := head[0] >> 4; !fromBroker(kind) || first != (kind == packets.Connack) {
+	if kind := head[0] >> 4; !sent(kind) || first != (kind == packets.Connack) {
 		return nil, fmt.Errorf("%w: packet type %d out of its place", errGarbage, kind)
 	}
 	if _, err := io.ReadFull(r, head[1:]); err != nil {

@@ -6,19 +6,18 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 
 	"assay/probes"
 	"assay/profiles/dossier"
 	"assay/profiles/expr"
 )
 
-// How long a step may take when its recipe does not say. A person walks to the device first.
-const (
-	stepTakes   = 5 * time.Second
-	personTakes = 120 * time.Second
-	longest     = 3600 // seconds; more is a slip of the pen
-)
+// longest is how many seconds anything may take; more is a slip of the pen.
+const longest = 3600
 
 // A recipe is an operation with its conditions compiled.
 type recipe struct {
@@ -28,10 +27,13 @@ type recipe struct {
 // A step is one exchange of a recipe, ready to be carried out.
 type step struct {
 	dossier.Step
-	kind                      string // http, mqtt, coap, command, person or button
-	takes                     time.Duration
-	success, refused, limited *expr.Program
-	captures                  []capture
+	kind                             string // http, mqtt, coap, ssh, telnet, serial, command, person or button
+	takes                            time.Duration
+	success, refused, limited, until *expr.Program
+	captures                         []capture
+	lines                            []line
+	tls                              identity
+	signer                           ssh.Signer // nil: SSH without a key
 }
 
 // A capture is a value that a recipe takes out of a reply.
@@ -40,7 +42,8 @@ type capture struct {
 	program *expr.Program
 }
 
-func compile(operation string, o dossier.Operation) (recipe, error) {
+func compile(d *dossier.Dossier, operation string) (recipe, error) {
+	o := d.Operations[operation]
 	var r recipe
 	if len(o.Steps) == 0 && len(o.Anonymous) == 0 {
 		return r, fmt.Errorf("operation %s has no steps: %w", operation, probes.ErrBench)
@@ -51,7 +54,10 @@ func compile(operation string, o dossier.Operation) (recipe, error) {
 		to   *[]step
 	}{{"step", o.Steps, &r.steps}, {"anonymous step", o.Anonymous, &r.anonymous}} {
 		for i, s := range list.from {
-			c, err := compileStep(s)
+			c, err := compileStep(d, s)
+			if err == nil && s.Retry != nil && strings.HasPrefix(operation, probes.LoginPrefix) {
+				err = errors.New("retry: how often a login is tried is for the probes to count")
+			}
 			if err != nil {
 				return r, fmt.Errorf("operation %s: %s %d: %w: %w", operation, list.name, i+1, err, probes.ErrBench)
 			}
@@ -61,43 +67,66 @@ func compile(operation string, o dossier.Operation) (recipe, error) {
 	return r, nil
 }
 
-func compileStep(s dossier.Step) (step, error) {
-	c := step{Step: s, takes: stepTakes}
+func compileStep(d *dossier.Dossier, s dossier.Step) (step, error) {
+	c := step{Step: s}
 	var err error
 	if c.kind, err = kindOf(s); err != nil {
 		return c, err
 	}
-	if c.kind == "person" || c.kind == "button" {
-		c.takes = personTakes
-	}
 	if !(s.Seconds >= 0 && s.Seconds <= longest) {
 		return c, fmt.Errorf("seconds: %v is not between 0 and %d", s.Seconds, longest)
 	}
-	if s.Seconds > 0 {
-		c.takes = seconds(s.Seconds)
+	c.takes = seconds(s.Takes())
+	if err := c.compileConditions(); err != nil {
+		return c, err
 	}
+	if c.lines, err = compileLines(s); err != nil {
+		return c, err
+	}
+	if c.tls, err = identityOf(d, s); err != nil {
+		return c, err
+	}
+	if s.SSH != nil && s.SSH.Key != nil {
+		if c.signer, err = ssh.ParsePrivateKey([]byte(s.SSH.Key.Reveal())); err != nil {
+			return c, errors.New("ssh: key: is no private key without a passphrase") // its own error may quote it
+		}
+	}
+	return c, checkStep(s)
+}
+
+// compileConditions compiles what a recipe says about the reply.
+func (c *step) compileConditions() error {
+	s := c.Step
+	var until string
+	if s.Retry != nil {
+		until = s.Retry.Until
+		if r := s.Retry; r.Times < 1 || r.Times > longest || !(r.WaitSeconds >= 0 && r.WaitSeconds <= longest) {
+			return errors.New("retry: wants times from 1, and wait_seconds that make sense")
+		}
+	}
+	var err error
 	for _, p := range []struct {
 		key, source string
 		program     **expr.Program
-	}{{"success", s.Success, &c.success}, {"refused", s.Refused, &c.refused}, {"limited", s.Limited, &c.limited}} {
+	}{{"success", s.Success, &c.success}, {"refused", s.Refused, &c.refused}, {"limited", s.Limited, &c.limited}, {"retry: until", until, &c.until}} {
 		if p.source == "" {
 			continue
 		}
 		if *p.program, err = expr.CompileReply(p.source); err != nil {
-			return c, fmt.Errorf("%s: %w", p.key, err)
+			return fmt.Errorf("%s: %w", p.key, err)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Capture)) {
 		if !isName(name) {
-			return c, fmt.Errorf("capture %q: a name has letters, digits, dots, dashes and underlines only", name)
+			return fmt.Errorf("capture %q: a name has letters, digits, dots, dashes and underlines only", name)
 		}
 		p, err := expr.CompileReply(s.Capture[name])
 		if err != nil {
-			return c, fmt.Errorf("capture %s: %w", name, err)
+			return fmt.Errorf("capture %s: %w", name, err)
 		}
 		c.captures = append(c.captures, capture{name, p})
 	}
-	return c, checkStep(s)
+	return nil
 }
 
 func kindOf(s dossier.Step) (string, error) {
@@ -107,6 +136,7 @@ func kindOf(s dossier.Step) (string, error) {
 		set  bool
 	}{
 		{"http", s.HTTP != nil}, {"mqtt", s.MQTT != nil}, {"coap", s.CoAP != nil},
+		{"ssh", s.SSH != nil}, {"telnet", s.Telnet != nil}, {"serial", s.Serial != nil},
 		{"command", s.Command != nil}, {"person", s.Person != nil}, {"button", s.Button != nil},
 	} {
 		if k.set {
@@ -114,7 +144,7 @@ func kindOf(s dossier.Step) (string, error) {
 		}
 	}
 	if len(kinds) != 1 {
-		return "", fmt.Errorf("exactly one of http, mqtt, coap, command, person and button is wanted, found %d", len(kinds))
+		return "", fmt.Errorf("exactly one of http, mqtt, coap, ssh, telnet, serial, command, person and button is wanted, found %d", len(kinds))
 	}
 	return kinds[0], nil
 }
@@ -124,13 +154,13 @@ func checkStep(s dossier.Step) error {
 	switch {
 	case s.HTTP != nil:
 		bodies := 0
-		for _, set := range []bool{s.HTTP.JSON != nil, s.HTTP.Form != nil, s.HTTP.Body != ""} {
+		for _, set := range []bool{s.HTTP.JSON != nil, s.HTTP.Form != nil && s.HTTP.Upload == nil, s.HTTP.Body != "", s.HTTP.Upload != nil} {
 			if set {
 				bodies++
 			}
 		}
 		if bodies > 1 {
-			return errors.New("http: only one of json, form and body can be sent")
+			return errors.New("http: only one of json, form and body can be sent, and only a form beside an upload")
 		}
 	case s.MQTT != nil:
 		if l := s.MQTT.Listen; !(l >= 0 && l <= longest) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"assay/probes"
 )
@@ -73,13 +74,14 @@ type answer struct {
 	detail  string         // what happened, in our words; secrets are masked later
 	words   string         // the device's own, quoted where it did not do as asked
 	text    []byte
+	partial bool // the exchange did not come to its end: a recipe's success has nothing to say about it
 }
 
 // all carries out steps until one is not done.
 func (r *run) all(ctx context.Context, steps []step) (probes.Result, error) {
 	result := probes.Result{Outcome: probes.Done, Values: make(map[string]string)}
 	for i, s := range steps {
-		outcome, detail, err := r.one(ctx, s)
+		outcome, detail, err := r.tries(ctx, s)
 		if err != nil {
 			return result, fmt.Errorf("step %d: %s: %w", i+1, s.kind, err)
 		}
@@ -98,36 +100,75 @@ func (r *run) all(ctx context.Context, steps []step) (probes.Result, error) {
 	return result, nil
 }
 
-// one carries out one step within its time.
-func (r *run) one(ctx context.Context, s step) (probes.Outcome, string, error) {
+// tries carries out one step as often as its recipe allows.
+func (r *run) tries(ctx context.Context, s step) (probes.Outcome, string, error) {
+	for try := 1; ; try++ {
+		outcome, detail, met, err := r.one(ctx, s)
+		if s.Retry == nil || err != nil {
+			return outcome, detail, err
+		}
+		if try > 1 {
+			detail = fmt.Sprintf("try %d: %s", try, detail)
+		}
+		if met || try > s.Retry.Times {
+			if !met && outcome == probes.Done {
+				outcome, detail = probes.Unexpected, detail+" (the recipe's until does not hold)"
+			}
+			return outcome, detail, nil
+		}
+		if err := r.options.Clock.Wait(ctx, s.pause()); err != nil {
+			return "", "", fmt.Errorf("stopped: %w: %w", err, probes.ErrBench)
+		}
+	}
+}
+
+// pause is the time between two tries.
+func (s step) pause() time.Duration {
+	if s.Retry.WaitSeconds > 0 {
+		return seconds(s.Retry.WaitSeconds)
+	}
+	return time.Second
+}
+
+// settled tells whether there is nothing to try again. A no and a lock are answers: asking on would
+// only wear out a counter that somebody else watches.
+func (s step) settled(outcome probes.Outcome, reply map[string]any) bool {
+	if s.until != nil {
+		return reply != nil && holds(s.until, reply)
+	}
+	return outcome == probes.Done || outcome == probes.Refused || outcome == probes.Limited
+}
+
+// one carries out one step within its time, once. met: it need not be tried again.
+func (r *run) one(ctx context.Context, s step) (outcome probes.Outcome, detail string, met bool, err error) {
 	within, cancel := context.WithTimeout(ctx, s.patience())
 	defer cancel()
 	x := &scope{run: r}
 	a, err := r.exchange(within, s, x)
 	var fault deviceFault
 	switch {
-	case ctx.Err() != nil && (err != nil || a.reply == nil):
+	case ctx.Err() != nil && (err != nil || a.reply == nil || a.partial):
 		// The caller's time is over, which says nothing about the device.
-		return "", "", fmt.Errorf("stopped: %w: %w", context.Cause(ctx), probes.ErrBench)
+		return "", "", false, fmt.Errorf("stopped: %w: %w", context.Cause(ctx), probes.ErrBench)
 	case errors.Is(err, errNoAddress):
-		return probes.Unreachable, err.Error(), nil
+		return probes.Unreachable, err.Error(), false, nil
 	case errors.As(err, &fault):
-		return probes.Unexpected, fault.Error(), nil
+		return probes.Unexpected, fault.Error(), false, nil
 	case err != nil:
-		return "", "", err
+		return "", "", false, err
 	}
 	r.keep(a.text)
 	outcome, why := s.decide(a)
 	if outcome == probes.Done {
 		if err := r.capture(s, a.reply); err != nil {
-			return probes.Unexpected, a.detail + ": " + err.Error(), nil
+			return probes.Unexpected, a.detail + ": " + err.Error(), false, nil
 		}
 	}
 	// What a device says when all is well may be user data or a fresh token, which no mask knows.
 	if a.outcome != probes.Done && a.words != "" {
 		why += ": " + a.words
 	}
-	return outcome, a.detail + why, nil
+	return outcome, a.detail + why, s.settled(outcome, a.reply), nil
 }
 
 func (r *run) exchange(ctx context.Context, s step, x *scope) (answer, error) {
@@ -138,6 +179,12 @@ func (r *run) exchange(ctx context.Context, s step, x *scope) (answer, error) {
 		return r.mqtt(ctx, s, x)
 	case "coap":
 		return r.coap(ctx, s, x)
+	case "ssh":
+		return r.ssh(ctx, s, x)
+	case "telnet":
+		return r.telnet(ctx, s, x)
+	case "serial":
+		return r.serial(ctx, s, x)
 	case "command":
 		return r.command(ctx, s, x)
 	case "person":
@@ -186,7 +233,7 @@ func (s step) decide(a answer) (probes.Outcome, string) {
 	if s.refused != nil && holds(s.refused, a.reply) {
 		return probes.Refused, ""
 	}
-	if s.success == nil {
+	if s.success == nil || a.partial {
 		return a.outcome, ""
 	}
 	met, err := s.success.Bool(a.reply)

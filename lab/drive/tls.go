@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -76,16 +77,69 @@ func (a *anchors) add(data []byte) error {
 	return nil
 }
 
+// An identity is what one step shows in TLS and DTLS, and whom it believes.
+type identity struct {
+	certificate *tls.Certificate // nil: the bench shows none
+	anchors     *anchors         // nil: those of the dossier
+}
+
+// identityOf reads a step's certificate and CA.
+func identityOf(d *dossier.Dossier, s dossier.Step) (identity, error) {
+	var own identity
+	var t *dossier.TLS
+	switch {
+	case s.HTTP != nil:
+		t = s.HTTP.TLS
+	case s.MQTT != nil:
+		t = s.MQTT.TLS
+	case s.CoAP != nil:
+		t = s.CoAP.TLS
+	}
+	if t == nil {
+		return own, nil
+	}
+	if t.CA != "" {
+		data, err := os.ReadFile(d.Path(t.CA))
+		if err != nil {
+			return own, fmt.Errorf("tls: ca: %w", err)
+		}
+		own.anchors = &anchors{roots: x509.NewCertPool()}
+		if err := own.anchors.add(data); err != nil {
+			return own, fmt.Errorf("tls: ca: %w", err)
+		}
+	}
+	if t.Certificate == "" {
+		return own, nil
+	}
+	chain, err := os.ReadFile(d.Path(t.Certificate))
+	if err != nil {
+		return own, fmt.Errorf("tls: certificate: %w", err)
+	}
+	if t.Key == nil {
+		return own, errors.New("tls: a certificate without its key")
+	}
+	pair, err := tls.X509KeyPair(chain, []byte(t.Key.Reveal()))
+	if err != nil {
+		return own, fmt.Errorf("tls: %w", err)
+	}
+	own.certificate = &pair
+	return own, nil
+}
+
 // vouch follows the chain to an anchor. The name in the certificate is not compared: a device
 // is reached by an address that the bench leased to it, which no maker can know.
-func (d *Driver) vouch(chain []*x509.Certificate) error {
-	if d.anchors == nil {
+func (d *Driver) vouch(own identity, chain []*x509.Certificate) error {
+	believed := d.anchors
+	if own.anchors != nil {
+		believed = own.anchors
+	}
+	if believed == nil {
 		return nil // seen, not judged
 	}
 	if len(chain) == 0 {
 		return errStranger
 	}
-	for _, key := range d.anchors.keys {
+	for _, key := range believed.keys {
 		if bytes.Equal(key, chain[0].RawSubjectPublicKeyInfo) {
 			return nil
 		}
@@ -95,7 +149,7 @@ func (d *Driver) vouch(chain []*x509.Certificate) error {
 		between.AddCert(c)
 	}
 	_, err := chain[0].Verify(x509.VerifyOptions{
-		Roots: d.anchors.roots, Intermediates: between, CurrentTime: d.options.Clock.Now(),
+		Roots: believed.roots, Intermediates: between, CurrentTime: d.options.Clock.Now(),
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	})
 	if err != nil {
@@ -106,16 +160,21 @@ func (d *Driver) vouch(chain []*x509.Certificate) error {
 
 // tlsConfig is for talking to the device. It takes every version and cipher suite that Go
 // still has: how well a device does TLS is another question's to ask, and here it must answer.
-func (d *Driver) tlsConfig(host string) *tls.Config {
+func (d *Driver) tlsConfig(host string, own identity) *tls.Config {
 	c := &tls.Config{
 		MinVersion: tls.VersionTLS10,
 		// The chain is verified by VerifyConnection, against the dossier alone.
 		InsecureSkipVerify: true,
-		VerifyConnection:   func(s tls.ConnectionState) error { return d.vouch(s.PeerCertificates) },
+		VerifyConnection:   func(s tls.ConnectionState) error { return d.vouch(own, s.PeerCertificates) },
 		Time:               d.options.Clock.Now,
 	}
 	for _, s := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
 		c.CipherSuites = append(c.CipherSuites, s.ID)
+	}
+	if own.certificate != nil {
+		// Shown to whoever asks, also where the server's list of authorities does not name its issuer:
+		// whether that is refused is the device's to say.
+		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own.certificate, nil }
 	}
 	if _, err := netip.ParseAddr(host); err != nil {
 		c.ServerName = host // an address is no server name: RFC 6066 3
@@ -140,8 +199,8 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 }
 
 // vouchRaw is vouch for certificates that nobody has parsed yet.
-func (d *Driver) vouchRaw(chain [][]byte) error {
-	if d.anchors == nil {
+func (d *Driver) vouchRaw(own identity, chain [][]byte) error {
+	if d.anchors == nil && own.anchors == nil {
 		return nil
 	}
 	var parsed []*x509.Certificate
@@ -152,5 +211,5 @@ func (d *Driver) vouchRaw(chain [][]byte) error {
 		}
 		parsed = append(parsed, c)
 	}
-	return d.vouch(parsed)
+	return d.vouch(own, parsed)
 }

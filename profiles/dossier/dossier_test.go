@@ -21,6 +21,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/ssh"
 )
 
 // folder makes the files that the valid dossier names.
@@ -41,6 +42,17 @@ func folder(t testing.TB) string {
 	put("key.pem", block("PUBLIC KEY", public))
 	put("ca.pem", block("CERTIFICATE", cert))
 	put("broken.pem", block("PUBLIC KEY", []byte("no key")))
+	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	ca, err := x509.CreateCertificate(rand.Reader, template, template, &other.PublicKey, other)
+	require.NoError(t, err)
+	put("other.pem", block("CERTIFICATE", ca))
+	put("client.pem", block("CERTIFICATE", cert))
+	put("client.key", block("PRIVATE KEY", private))
+	put("ssh.key", block("PRIVATE KEY", private))
+	locked, err := ssh.MarshalPrivateKeyWithPassphrase(key, "", []byte("open"))
+	require.NoError(t, err)
+	put("locked.key", pem.EncodeToMemory(locked))
 	put("one.img", []byte("image one"))
 	put("two.img", []byte("image two"))
 	put("mqtt.secret", []byte("owner-secret-of-mqtt\r\n"))

@@ -4,7 +4,7 @@ package dossier_test
 type rule struct{ rule, want string }
 
 func invalid() []rule {
-	return []rule{
+	return append(invalidSteps(), []rule{
 		{"alias", `d.yaml:1:8: anchors, aliases and merge keys are not read: write the value out`},
 		{"answer", `d.yaml:6:5: ixit.4-Conf.confirmation_of_secure_development: does not say whether it is so: write is: true or is: false`},
 		{"button", `d.yaml:58:24: operations.factory-reset-button.steps[0].button.name: is missing or empty`},
@@ -19,7 +19,7 @@ func invalid() []rule {
 		{"cloud-hosts", `d.yaml:71:3: cloud.hosts: is missing or empty: name what the device resolves, or remove cloud`},
 		{"cloud-key", `d.yaml:70:1: cloud.key: is missing: write {file: path} or {env: NAME}`},
 		{"cloud-key-pem", `d.yaml:73:3: cloud.key: holds no PEM private key`},
-		{"coap-url", `d.yaml:54:34: operations.store-name.steps[0].coap.url: wants a URL that begins with coap:// or coaps://`},
+		{"coap-url", `d.yaml:54:34: operations.store-name.steps[0].coap.url: wants a URL that begins with coap://, coaps://, coap+tcp:// or coaps+tcp://`},
 		{"command", `d.yaml:61:19: operations.commission.steps[0].command.run: is missing or empty: name the program and its arguments`},
 		{"contact-host", `d.yaml:6:62: ixit.24-TelData[0].contacts[0].host: "https://cloud.example/" is not an address or a host name`},
 		{"date", `d.yaml:6:19: ixit.2-UserInfo.support_ends: "2030-02-30" is not a date: write it like 2026-11-30`},
@@ -88,9 +88,9 @@ func invalid() []rule {
 		{"secret-missing", `d.yaml:14:7: units[0].logins.mqtt.password: is missing: write it, or {file: path}, or {env: NAME}`},
 		{"secret-shape", `d.yaml:14:42: units[0].logins.mqtt.password.path: is not a key here: there is env, file`},
 		{"state", `d.yaml:11:12: units[0].state: is "new", wants factory-default or commissioned`},
-		{"step-none", `d.yaml:58:9: operations.factory-reset-button.steps[0]: has no transport: each step is exactly one of http, mqtt, coap, command, person, button`},
+		{"step-none", `d.yaml:58:9: operations.factory-reset-button.steps[0]: has no transport: each step is exactly one of http, mqtt, coap, ssh, telnet, serial, command, person, button`},
 		{"step-seconds", `d.yaml:55:18: operations.store-name.steps[0].seconds: is 36000, wants at most 3600`},
-		{"step-two", `d.yaml:62:9: operations.commission.steps[1]: has person and button: each step is exactly one of http, mqtt, coap, command, person, button`},
+		{"step-two", `d.yaml:62:9: operations.commission.steps[1]: has person and button: each step is exactly one of http, mqtt, coap, ssh, telnet, serial, command, person, button`},
 		{"stored-as", `d.yaml:6:67: ixit.21-PersData[0].stored_as[0]: there is no operation store-name`},
 		{"success", `d.yaml:40:18: operations.login-http.steps[0].success: column 16 of the expression: Syntax error: mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}`},
 		{"success-type", `d.yaml:40:18: operations.login-http.steps[0].success: column 1 of the expression: wants true or false`},
@@ -113,5 +113,5 @@ func invalid() []rule {
 		{"unknown-key", `d.yaml:4:3: product.modell: is not a key here: did you mean "model"?`},
 		{"withheld", `d.yaml:2:11: withheld: this copy lacks its secrets, so no device can be tested with it: take the maker's own file`},
 		{"wrong-type", `d.yaml:5:3: product.firmware: wants text, found a list`},
-	}
+	}...)
 }

@@ -18,6 +18,9 @@ const (
 	maxSeconds = 3600
 )
 
+// loginPrefix begins the names of the operations that log in.
+const loginPrefix = "login-"
+
 // The variables that recipes know besides arguments and captured values.
 var known = []string{"host", "serial", "mac", "unit", "bench"}
 
@@ -47,6 +50,10 @@ func (c *checker) operations() {
 		}
 		c.recipe(key+".steps", op.Steps)
 		c.recipe(key+".anonymous", op.Anonymous)
+		if strings.HasPrefix(name, loginPrefix) {
+			c.triedOnce(key+".steps", op.Steps)
+			c.triedOnce(key+".anonymous", op.Anonymous)
+		}
 	}
 }
 
@@ -63,13 +70,14 @@ func (c *checker) recipe(key string, steps []Step) {
 func (c *checker) step(key string, s *Step) {
 	transports := s.transports()
 	if len(transports) != 1 {
-		c.doc.Complain(key, "has %s: each step is exactly one of http, mqtt, coap, command, person, button", count(transports))
+		c.doc.Complain(key, "has %s: each step is exactly one of %s", count(transports), strings.Join(transportNames(), ", "))
 		return
 	}
 	if s.Seconds < 0 || s.Seconds > maxSeconds {
 		c.doc.Complain(key+".seconds", "is %g, wants at most %d", s.Seconds, maxSeconds)
 	}
 	c.exchange(key, s)
+	c.retry(key, s)
 	c.condition(key+".success", s.Success)
 	c.condition(key+".refused", s.Refused)
 	c.condition(key+".limited", s.Limited)
@@ -105,48 +113,13 @@ func (c *checker) condition(key, src string) {
 	}
 }
 
-// exchange checks what each transport cannot do without.
-func (c *checker) exchange(key string, s *Step) {
-	switch {
-	case s.HTTP != nil:
-		c.url(key+".http.url", s.HTTP.URL, "http://", "https://")
-		bodies := 0
-		for _, has := range []bool{len(s.HTTP.JSON) > 0, len(s.HTTP.Form) > 0, s.HTTP.Body != ""} {
-			if has {
-				bodies++
-			}
-		}
-		if bodies > 1 {
-			c.doc.Complain(key+".http", "has more than one of json, form and body: a request has one")
-		}
-	case s.MQTT != nil:
-		if s.MQTT.URL != "cloud" {
-			c.url(key+".mqtt.url", s.MQTT.URL, "mqtt://", "mqtts://")
-		}
-		if s.MQTT.Listen < 0 || s.MQTT.Listen > maxSeconds {
-			c.doc.Complain(key+".mqtt.listen", "is %g, wants at most %d", s.MQTT.Listen, maxSeconds)
-		}
-	case s.CoAP != nil:
-		c.url(key+".coap.url", s.CoAP.URL, "coap://", "coaps://")
-	case s.Command != nil && len(s.Command.Run) == 0:
-		c.doc.Complain(key+".command.run", "is missing or empty: name the program and its arguments")
-	case s.Person != nil:
-		c.filled(key+".person.say", s.Person.Say)
-	case s.Button != nil:
-		c.filled(key+".button.name", s.Button.Name)
-		if s.Button.Hold < 0 || s.Button.Hold > maxSeconds {
-			c.doc.Complain(key+".button.hold", "is %g, wants at most %d", s.Button.Hold, maxSeconds)
-		}
-	}
-}
-
 func (c *checker) url(key, url string, schemes ...string) {
 	for _, s := range schemes {
 		if strings.HasPrefix(url, s) && len(url) > len(s) {
 			return
 		}
 	}
-	c.doc.Complain(key, "wants a URL that begins with %s", strings.Join(schemes, " or "))
+	c.doc.Complain(key, "wants a URL that begins with %s", oneOf(schemes))
 }
 
 // template checks the variables of one text.
@@ -183,11 +156,12 @@ type transport struct {
 	value any
 }
 
-// transports lists which of its first six fields a step has.
+// transports lists which of its first nine fields a step has.
 func (s *Step) transports() []transport {
 	var out []transport
 	for _, t := range []transport{
 		{"http", s.HTTP}, {"mqtt", s.MQTT}, {"coap", s.CoAP},
+		{"ssh", s.SSH}, {"telnet", s.Telnet}, {"serial", s.Serial},
 		{"command", s.Command}, {"person", s.Person}, {"button", s.Button},
 	} {
 		if !reflect.ValueOf(t.value).IsNil() {
@@ -195,6 +169,17 @@ func (s *Step) transports() []transport {
 		}
 	}
 	return out
+}
+
+// transportNames are the keys of the transports, in the order of the struct.
+func transportNames() []string {
+	var names []string
+	for _, f := range fieldsOf(reflect.TypeFor[Step]()) {
+		if f.of.Kind() == reflect.Pointer && f.name != "retry" {
+			names = append(names, f.name)
+		}
+	}
+	return names
 }
 
 func count(t []transport) string {

@@ -69,6 +69,13 @@ func (d *Dossier) secrets() []string {
 	if d.Cloud != nil {
 		add(d.Cloud.Key)
 	}
+	for _, o := range d.Operations {
+		for _, s := range slices.Concat(o.Steps, o.Anonymous) {
+			for _, key := range s.secrets() {
+				add(*key)
+			}
+		}
+	}
 	slices.SortFunc(all, func(a, b string) int {
 		if len(a) != len(b) {
 			return len(b) - len(a)
@@ -76,6 +83,26 @@ func (d *Dossier) secrets() []string {
 		return strings.Compare(a, b)
 	})
 	return slices.Compact(all)
+}
+
+// secrets are the private keys of a step.
+func (s *Step) secrets() []*Secret {
+	var keys []*Secret
+	var t *TLS
+	switch {
+	case s.HTTP != nil:
+		t = s.HTTP.TLS
+	case s.MQTT != nil:
+		t = s.MQTT.TLS
+	case s.CoAP != nil:
+		t = s.CoAP.TLS
+	case s.SSH != nil && s.SSH.Key != nil:
+		keys = append(keys, s.SSH.Key)
+	}
+	if t != nil && t.Key != nil {
+		keys = append(keys, t.Key)
+	}
+	return keys
 }
 
 func hider(secrets []string) func(string) string {
@@ -113,6 +140,10 @@ func clone(to, from reflect.Value) {
 			to.Set(one)
 		}
 	case reflect.Struct:
+		if from.Type() == reflect.TypeFor[Secret]() {
+			to.Set(from)
+			return
+		}
 		for i := range from.NumField() {
 			clone(to.Field(i), from.Field(i))
 		}
@@ -168,6 +199,9 @@ func replace(v reflect.Value, hide func(string) string) {
 	case reflect.String:
 		v.SetString(hide(v.String()))
 	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[Secret]() {
+			return // it writes nothing but the word
+		}
 		for i := range v.NumField() {
 			if !kept(v.Type().Field(i)) {
 				replace(v.Field(i), hide)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"assay/profiles"
@@ -21,7 +22,7 @@ type schema struct {
 	Ref         string            `json:"$ref,omitempty"`
 	Type        any               `json:"type,omitempty"` // a word or a list of them
 	Const       string            `json:"const,omitempty"`
-	Enum        []string          `json:"enum,omitempty"`
+	Enum        []any             `json:"enum,omitempty"`
 	Pattern     string            `json:"pattern,omitempty"`
 	Minimum     *int              `json:"minimum,omitempty"`
 	Maximum     *int              `json:"maximum,omitempty"`
@@ -134,7 +135,7 @@ func (g *generator) of(f field, t reflect.Type) schema {
 	case t == reflect.TypeFor[map[string]Feature]():
 		return g.featureSchema()
 	case t == reflect.TypeFor[map[string]Claim]():
-		return schema{Type: "object", Names: &schema{Enum: Provisions()}, Additional: ref(g.define(t.Elem()))}
+		return schema{Type: "object", Names: &schema{Enum: enumOf(Provisions())}, Additional: ref(g.define(t.Elem()))}
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -167,12 +168,24 @@ func stringSchema(f field) schema {
 		return schema{Const: Version}
 	}
 	if len(f.enum) > 0 {
-		return schema{Enum: f.enum}
+		return schema{Enum: enumOf(f.enum)}
 	}
 	if form, ok := forms(f.form); ok {
 		return schema{Type: "string", Pattern: form.pattern.String()}
 	}
 	return scalar()
+}
+
+// enumOf lists words, and beside a word of digits the number that YAML makes of it.
+func enumOf(words []string) []any {
+	var all []any
+	for _, w := range words {
+		all = append(all, w)
+		if n, err := strconv.Atoi(w); err == nil {
+			all = append(all, n)
+		}
+	}
+	return all
 }
 
 func secretSchema() schema {
