@@ -68,6 +68,9 @@ func (d *Dossier) secrets() []string {
 	}
 	if d.Cloud != nil {
 		add(d.Cloud.Key)
+		if d.Cloud.Issuer != nil {
+			add(d.Cloud.Issuer.Key)
+		}
 	}
 	slices.SortFunc(all, func(a, b string) int {
 		if len(a) != len(b) {
