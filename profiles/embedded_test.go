@@ -47,7 +47,7 @@ func TestBaseline(t *testing.T) {
 func TestFeatures(t *testing.T) {
 	features, err := profiles.Features()
 	require.NoError(t, err)
-	assert.Len(t, features, 27+5+7, "27 features and 5 conditions of V3.1.3, and 7 ways in and out")
+	assert.Len(t, features, 27+5+10, "27 features and 5 conditions of V3.1.3, and 10 ways in and out")
 }
 
 func TestSchemaOf(t *testing.T) {

@@ -122,7 +122,7 @@ func tlsFlaws() []Flaw {
 		{IgnoresPurpose, "what a certificate may be used for, and whether its issuer is a CA, is not looked at",
 			byWay("wrong-eku", "non-ca-issuer", "no-basic-constraints")},
 		{AcceptsWeakKeys, "the cloud may have an RSA key of 1024 bits", byWay("weak-key")},
-		{AcceptsOldTLS, "the cloud may choose TLS 1.0 or 1.1", byWay("old-version")},
+		{AcceptsOldTLS, "the cloud may choose TLS 1.0 or 1.1", byWay("old-version", "offer-versions")},
 	}
 }
 
