@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 	"assay/lab/bench/segment"
 	"assay/lab/bench/services"
+	"assay/lab/refdevice"
 	"assay/probes"
 )
 
@@ -34,6 +36,10 @@ func TestInNamespaces(t *testing.T) {
 		case "wait":
 			<-within(t, time.Minute).Done()
 		default:
+			if flaw, is := strings.CutPrefix(name, impostorTest); is {
+				insideImpostor(t, refdevice.FlawName(flaw))
+				return
+			}
 			inside[name](t)
 		}
 		return
@@ -48,6 +54,16 @@ func TestInNamespaces(t *testing.T) {
 			require.Zero(t, code)
 		})
 	}
+	t.Run("impostors", func(t *testing.T) {
+		for _, flaw := range impostorFlaws() {
+			t.Run(string(flaw), func(t *testing.T) {
+				t.Parallel() // each has namespaces of its own
+				code, err := Enter(within(t, 100*time.Second), insideArgs(), []string{insideTest + "=" + impostorTest + string(flaw)})
+				require.NoError(t, err)
+				require.Zero(t, code)
+			})
+		}
+	})
 	t.Run("exit code", func(t *testing.T) {
 		code, err := Enter(t.Context(), insideArgs(), []string{insideTest + "=exit"})
 		require.NoError(t, err)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/pion/dtls/v3"
+	"github.com/pion/dtls/v3/pkg/protocol/alert"
 
 	"assay/probes"
 )
@@ -104,12 +105,33 @@ func alertOf(err error) string {
 		return strings.TrimPrefix(remote.Err.Error(), "tls: ")
 	}
 	if err != nil {
-		// The DTLS library has no type for it: "alert: Alert LevelFatal: UnknownCA".
-		if _, after, found := strings.Cut(err.Error(), "Alert LevelFatal: "); found {
-			return shorten(after)
+		// The DTLS library shows it in words only: "handshake error: alert: Alert Fatal: UnknownCA".
+		if _, name, found := strings.Cut(err.Error(), "alert: Alert Fatal: "); found {
+			for d := range 256 {
+				if alert.Description(d).String() == name { //nolint:gosec // below 256
+					return alertName(byte(d)) //nolint:gosec // below 256
+				}
+			}
 		}
 	}
 	return ""
+}
+
+// alertName is an alert in the words of the TLS library.
+func alertName(description byte) string {
+	return strings.TrimPrefix(tls.AlertError(description).Error(), "tls: ")
+}
+
+// alertLength is how long an alert in clear is, with its record's header (RFC 8446 sections 5.1 and 6).
+const alertLength = 7
+
+// alertInClear reads an alert at the end of what came in. OpenSSL sends it so even in TLS 1.3, where it should be
+// encrypted and the library here sees nothing but a broken record.
+func alertInClear(tail []byte) string {
+	if len(tail) != alertLength || tail[0] != 21 || tail[1] != 3 || tail[3] != 0 || tail[4] != 2 || tail[5] < 1 || tail[5] > 2 {
+		return ""
+	}
+	return alertName(tail[6])
 }
 
 // classify tells by the first bytes which protocol a message belongs to.

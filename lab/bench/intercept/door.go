@@ -66,7 +66,8 @@ func (d *door) listen(l net.Listener) {
 
 // take does the handshake and hands the connection on.
 func (d *door) take(raw net.Conn) {
-	w := d.of.admit(d.via, &seat{Conn: raw, door: d})
+	place := &seat{Conn: raw, door: d}
+	w := d.of.admit(d.via, place)
 	if w == nil {
 		return
 	}
@@ -75,6 +76,7 @@ func (d *door) take(raw net.Conn) {
 	conn := tls.Server(w.raw, w.config())
 	w.Conn = conn
 	if err := conn.HandshakeContext(ctx); err != nil {
+		w.note(func(c *call) { c.Alert = place.alert() })
 		w.over(err)
 		_ = w.raw.Close() // the library has sent its alert, if any
 		return
@@ -123,11 +125,33 @@ func (d *door) Close() error {
 	return errors.Join(errs...)
 }
 
-// A seat is a raw connection that gives its place back once.
+// A seat is a raw connection that gives its place back once. It remembers the last bytes that came in.
 type seat struct {
 	net.Conn
 	door *door
 	once sync.Once
+
+	mu   sync.Mutex // guards tail
+	tail []byte
+}
+
+// Read notes the last bytes.
+func (s *seat) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	if n > 0 {
+		s.mu.Lock()
+		s.tail = append(s.tail, p[max(0, n-alertLength):n]...)
+		s.tail = append(s.tail[:0:0], s.tail[max(0, len(s.tail)-alertLength):]...)
+		s.mu.Unlock()
+	}
+	return n, err
+}
+
+// alert is the one in clear that the connection ended with, if it did.
+func (s *seat) alert() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return alertInClear(s.tail)
 }
 
 // Close hangs up.
