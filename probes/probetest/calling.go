@@ -66,10 +66,7 @@ func (i interceptor) Calls(ctx context.Context, via string) ([]probes.Call, erro
 	i.t.mu.Lock()
 	defer i.t.mu.Unlock()
 	c := &i.t.calling
-	if via == probes.ViaHTTPS {
-		return nil, nil // nobody has told it to fetch anything yet
-	}
-	if len(c.calls) == 0 && c.via == "" {
+	if len(c.calls) == 0 && c.via == "" && via != probes.ViaHTTPS {
 		c.via = via
 		i.t.callSoon()
 	}

@@ -100,7 +100,11 @@ func (p *Probe) watch(ctx context.Context, b *probes.Bench, stand probes.Stand, 
 		}
 	}
 	for {
-		calls := stand.Calls()
+		// All calls, not the stand's alone: one that had begun before it is as good.
+		calls, err := b.Interceptor.Calls(ctx, p.Via)
+		if err != nil {
+			return nil, err
+		}
 		over := b.Clock.Now().Sub(begun) >= time.Duration(p.WaitSeconds*float64(time.Second))
 		if over || slices.ContainsFunc(calls, func(c probes.Call) bool { return c.Finished || c.Ended }) {
 			return calls, nil
