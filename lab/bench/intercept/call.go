@@ -40,11 +40,14 @@ const (
 	extensionPSKModes     = 45
 )
 
+// versionSSL3 is the oldest version that a hello can name.
+const versionSSL3 = 0x0300
+
 // hear notes a ClientHello.
 func (c *call) hear(h *tls.ClientHelloInfo) {
 	c.hello = true
 	c.SNI = shorten(h.ServerName)
-	known := slices.DeleteFunc(slices.Clone(h.SupportedVersions), func(v uint16) bool { return v < tls.VersionSSL30 || v > tls.VersionTLS13 })
+	known := slices.DeleteFunc(slices.Clone(h.SupportedVersions), func(v uint16) bool { return v < versionSSL3 || v > tls.VersionTLS13 })
 	if len(known) > 0 {
 		c.Highest = tls.VersionName(slices.Max(known))
 		if slices.Contains(h.Extensions, extensionVersions) {

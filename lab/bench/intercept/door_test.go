@@ -108,8 +108,7 @@ func TestStand(t *testing.T) {
 // TestOthers: who is not the device gets the genuine cloud, is not hung up on, and is not written down.
 func TestOthers(t *testing.T) {
 	p := newProduct(t, "ecdsa", nil)
-	s := newScene(t, p.Cloud)
-	s.o.From = func(net.Addr) bool { return false }
+	s := newSceneFor(t, p.Cloud, func(net.Addr) bool { return false })
 	before := s.dial(t)
 	st := s.stand(t, probes.ViaHTTPS, probes.UnknownCA)
 	during := s.dial(t)

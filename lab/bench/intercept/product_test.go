@@ -87,9 +87,6 @@ func (p product) write(t *testing.T, name string, certificates ...[]byte) string
 	return name
 }
 
-// impostors are the scenarios that nobody should believe.
-func impostors() []probes.Scenario { return probes.Scenarios[2:] }
-
 // A scene is an interceptor on loopback with one way in, behind which somebody answers HTTP.
 type scene struct {
 	*Interceptor
@@ -98,10 +95,13 @@ type scene struct {
 	keys *Keys
 }
 
-func newScene(t *testing.T, c Cloud) *scene {
+func newScene(t *testing.T, c Cloud) *scene { return newSceneFor(t, c, nil) }
+
+// newSceneFor tells who is the device.
+func newSceneFor(t *testing.T, c Cloud, from func(net.Addr) bool) *scene {
 	t.Helper()
 	keys := NewKeys("")
-	s := &scene{keys: keys, Interceptor: New(Options{Cloud: c, Now: time.Now, Keys: keys, Log: func(line string) { t.Log(line) }})}
+	s := &scene{keys: keys, Interceptor: New(Options{Cloud: c, From: from, Now: time.Now, Keys: keys, Log: func(line string) { t.Log(line) }})}
 	raw, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	s.at = raw.Addr().String()
