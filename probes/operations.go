@@ -13,7 +13,7 @@ const (
 	Commission    = "commission"  // from factory default to in use
 	ConnectPrefix = "connect-"    // connect-mqtts, connect-cloud: url; has the device call its cloud now
 	Connect       = "connect-cloud"
-	Reboot        = "reboot"
+	Reboot        = "reboot"  // starts again by itself, with everything it has
 	Restore       = "restore" // back to the known state: firmware and data as delivered
 	ArgUsername   = "username"
 	ArgPassword   = "password"

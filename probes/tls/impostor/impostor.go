@@ -30,7 +30,7 @@ func Kind() probes.Kind {
 		Touch:   probes.Disrupt,
 		Typical: 4,
 		New: func() probes.Probe {
-			return &Probe{WaitSeconds: 60, Tries: 2, AgainSeconds: 5, DataSeconds: 3}
+			return &Probe{WaitSeconds: 30, Tries: 2, AgainSeconds: 5, DataSeconds: 3}
 		},
 		Facts: func() probes.Facts { return Facts{} },
 	}
@@ -68,7 +68,7 @@ type Facts struct {
 	GenuineVersion    string `json:"genuine_version"`    // negotiated with the genuine cloud: "TLS 1.3"
 
 	MadeToCall  string  `json:"made_to_call"` // "hung up on", or the operation that was used: "connect-cloud", "reboot"
-	WaitSeconds float64 `json:"wait_seconds"` // 60
+	WaitSeconds float64 `json:"wait_seconds"` // 30
 }
 
 const (
