@@ -23,6 +23,10 @@ const (
 	InstrumentButton  Instrument = "button"  // the device's reset button
 	InstrumentPerson  Instrument = "person"  // somebody at the bench
 	InstrumentScanner Instrument = "scanner" // knocks at every port of the device, and of nobody else
+
+	// InstrumentInterceptor answers for the device's cloud with a certificate of the bench's choice. What
+	// it can do for one dossier is named below it: interceptor/mqtts, interceptor/mqtts/expired.
+	InstrumentInterceptor Instrument = "interceptor"
 )
 
 // A Bench holds the instruments a probe may use. One that this bench lacks is
@@ -36,6 +40,8 @@ type Bench struct {
 	Flash   Flash
 	Scanner Scanner
 	Clock   Clock
+
+	Interceptor Interceptor
 }
 
 // ErrBench is the family of every failure of our own side. What a device does is never an error.

@@ -23,7 +23,7 @@ type Kind struct {
 	Name    string       // "update/refusal": folder below probes
 	Version string       // changes whenever the same device could yield other facts
 	Asks    string       // one sentence that ends in a question mark
-	Needs   []Need       // instruments and operations; "{via}" stands for the parameter via
+	Needs   []Need       // instruments and operations; "{via}" stands for the parameter via in both
 	Touch   Touch        // what asking does to the device
 	Typical int          // seconds it usually takes, for the plan's estimate
 	New     func() Probe // every parameter at its default

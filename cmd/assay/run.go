@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -67,6 +68,9 @@ func run(cmd *cobra.Command, dossierPath, benchPath, reviews string, f runFlags)
 	s.in = in
 	has, missing := bench.Offers(bench.ModeAttached, in.file, in.dossier)
 	for _, m := range missing {
+		if strings.Contains(string(m.Instrument), "/") {
+			continue // what an instrument cannot do for this product stands in the plan, at the steps that want it
+		}
 		p.say("without %s: %s. To mend it: %s", m.Instrument, m.Because, m.Mend)
 	}
 	r, err := s.conduct(cmd.Context(), offer{has, missing}, func(ctx context.Context, o bench.Options) (*bench.Bench, error) {

@@ -99,7 +99,9 @@ func (b *Bench) serveAttached(ctx context.Context, o Options) (*servers, string,
 	if err != nil {
 		return nil, "", unusable(fmt.Errorf("%s: serve.address: %w", o.File.Name, err))
 	}
-	s, err := serve(ctx, o.Dossier, serving{address: address, broker: f.Broker, updates: f.Updates, log: o.Log})
+	s, err := serve(ctx, o.Dossier, serving{
+		address: address, broker: f.Broker, updates: f.Updates, log: o.Log, keys: b.keys, from: callsFrom(ctx, b.Host),
+	})
 	if err != nil {
 		return nil, "", withHint(err, "serve.address must be an address of this machine, and its ports free: ip addr show "+o.File.Interface)
 	}

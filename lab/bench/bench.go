@@ -9,9 +9,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
+	"assay/lab/bench/intercept"
 	"assay/lab/bench/services"
 	"assay/lab/capture"
 	"assay/lab/drive"
@@ -67,6 +70,7 @@ type Bench struct {
 	host        func() string
 	restore     func(context.Context) error
 	log         func(string)
+	keys        *intercept.Keys // of every connection to the cloud that was terminated here
 	counters    map[string]func() services.Counts
 	closers     []func() error // in the order in which they were opened
 }
@@ -144,7 +148,15 @@ func newBench(mode string, o Options) (*Bench, error) {
 		return nil, fmt.Errorf("build the %s bench: dossier and folder are needed: %w", mode, probes.ErrBench)
 	}
 	b := &Bench{Mode: mode, Probes: &probes.Bench{Clock: Clock{}}, log: o.Log, counters: map[string]func() services.Counts{}, host: func() string { return "" }}
-	_, b.Missing = Offers(mode, o.File, o.Dossier)
+	b.keys = intercept.NewKeys(filepath.Join(o.Dir, keysName))
+	b.onClose(b.keys.Close)
+	_, all := Offers(mode, o.File, o.Dossier)
+	for _, m := range all {
+		// What an instrument cannot do for this dossier is the planner's to know; here it is whether there is one.
+		if !strings.Contains(string(m.Instrument), "/") {
+			b.Missing = append(b.Missing, m)
+		}
+	}
 	b.description = describe(mode)
 	b.description.Missing = b.Missing
 	set, err := loadImages(o.Dossier)
@@ -161,7 +173,7 @@ func newBench(mode string, o Options) (*Bench, error) {
 func (b *Bench) drive(o Options, address string, s *servers, button drive.Button) error {
 	d, err := drive.New(drive.Options{
 		Dossier: o.Dossier, Unit: o.Unit, Host: b.host, BenchAddress: address,
-		Cloud: s.door, Button: button, Person: o.Person, Clock: b.Probes.Clock, Logs: o.Dir,
+		Cloud: s.inside, Button: button, Person: o.Person, Clock: b.Probes.Clock, Logs: o.Dir,
 	})
 	if err != nil {
 		return err

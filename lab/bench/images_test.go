@@ -3,6 +3,8 @@ package bench
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -73,12 +75,14 @@ func TestImagesAreVerifiedBeforeTheRun(t *testing.T) {
 func TestOffersAreKnownBeforeTheRun(t *testing.T) {
 	_, o := product(t, defaults())
 	has, missing := Offers(ModeReference, nil, o.Dossier)
-	assert.Empty(t, missing)
-	assert.Len(t, has, 10)
+	whole := func(i probes.Instrument) bool { return !strings.Contains(string(i), "/") }
+	assert.False(t, slices.ContainsFunc(missing, func(m Missing) bool { return whole(m.Instrument) }), "%v", missing)
+	assert.Len(t, slices.DeleteFunc(has, func(i probes.Instrument) bool { return !whole(i) }), 11)
 	_, missing = Offers(ModeReduced, nil, o.Dossier)
-	require.Len(t, missing, 2)
+	require.Len(t, missing, 3)
 	assert.Equal(t, probes.InstrumentSniffer, missing[0].Instrument)
 	assert.Equal(t, probes.InstrumentScanner, missing[1].Instrument)
+	assert.Equal(t, probes.InstrumentInterceptor, missing[2].Instrument)
 	_, missing = Offers(ModeAttached, &File{}, &dossier.Dossier{})
 	var lacks []probes.Instrument
 	for _, m := range missing {

@@ -41,6 +41,8 @@ func (o *offering) take(i probes.Instrument, there bool, because, mend string) {
 const (
 	noCloud     = "the dossier does not say how to stand in for the device's cloud"
 	mendNoCloud = "give `cloud` with hosts, certificate and key"
+	noServe     = "bench.yaml does not let the bench stand in for the device's cloud"
+	mendNoServe = "serve: {address: ADDRESS, broker: true}"
 	mendReduced = "run it where private network namespaces are allowed: on Linux with sudo, or with user namespaces for ordinary users"
 )
 
@@ -52,6 +54,12 @@ func (o *offering) reference(mode string, d *dossier.Dossier) {
 		mendReduced)
 	o.take(probes.InstrumentScanner, mode == ModeReference,
 		"on the reduced bench the device shares its address with this machine, and a port that answers may be anybody's", mendReduced)
+	if mode == ModeReference {
+		o.interception(d, ways(d, true))
+	} else {
+		o.take(probes.InstrumentInterceptor, false,
+			"on the reduced bench the device shares its address with this machine, and a call may be anybody's", mendReduced)
+	}
 }
 
 func (o *offering) attached(file *File, d *dossier.Dossier) {
@@ -64,9 +72,13 @@ func (o *offering) attached(file *File, d *dossier.Dossier) {
 	switch {
 	case d == nil || d.Cloud == nil:
 		o.take(probes.InstrumentBroker, false, noCloud, mendNoCloud)
+		o.take(probes.InstrumentInterceptor, false, noCloud, mendNoCloud)
+	case f.Serve == nil || !f.Serve.Broker:
+		o.take(probes.InstrumentBroker, false, noServe, mendNoServe)
+		o.take(probes.InstrumentInterceptor, false, noServe, mendNoServe)
 	default:
-		o.take(probes.InstrumentBroker, f.Serve != nil && f.Serve.Broker,
-			"bench.yaml does not let the bench stand in for the device's cloud", "serve: {address: ADDRESS, broker: true}")
+		o.has = append(o.has, probes.InstrumentBroker)
+		o.interception(d, ways(d, f.Serve.Updates))
 	}
 	o.take(probes.InstrumentFlash, f.Flash != nil, "bench.yaml does not say how to read the device's storage", "flash: {command: [PROGRAM, ARGUMENT]}")
 	o.take(probes.InstrumentPower, f.Power != nil, "bench.yaml does not say how to switch the device's supply", "power: {command: [PROGRAM, '{{state}}']}")

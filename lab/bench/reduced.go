@@ -27,6 +27,7 @@ func (b *Bench) reduced(ctx context.Context, o Options) error {
 	address := netip.MustParseAddr(loopback)
 	s, err := serve(ctx, o.Dossier, serving{
 		address: address, dns: true, ntp: true, broker: true, updates: true, anyPort: true, nameUpdates: true, log: o.Log,
+		keys: b.keys,
 	})
 	if err != nil {
 		return err

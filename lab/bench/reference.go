@@ -70,6 +70,7 @@ func (b *Bench) reference(ctx context.Context, o Options) error {
 
 	s, err := serve(ctx, o.Dossier, serving{
 		address: address.Addr(), dns: true, ntp: true, broker: true, updates: true, nameUpdates: true, log: o.Log,
+		keys: b.keys, from: callsFrom(ctx, b.Host),
 	})
 	if err != nil {
 		return err
@@ -135,6 +136,9 @@ func (b *Bench) provide(s *servers) {
 	}
 	if s.broker != nil {
 		b.Probes.Broker = s.broker
+	}
+	if s.broker != nil && b.Mode != ModeReduced {
+		b.Probes.Interceptor = s.impostor
 	}
 	b.description.Services = append(b.description.Services, s.list...)
 }

@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"assay/lab/bench/intercept"
 	"assay/lab/bench/services"
 	"assay/lab/drive"
 	"assay/probes"
@@ -35,6 +35,8 @@ type serving struct {
 	anyPort                   bool // take free ports instead of the usual ones
 	nameUpdates               bool // the device resolves the dossier's hosts to us: name them in URLs
 	log                       func(string)
+	keys                      *intercept.Keys     // where the keys of terminated connections go
+	from                      func(net.Addr) bool // whether a caller is the device
 }
 
 // servers are a bench's running services; those it does not run are nil.
@@ -43,23 +45,29 @@ type servers struct {
 	ntp     *services.NTP
 	broker  *services.Broker
 	updates *services.Updates
-	door    drive.Cloud // the bench's own way into the broker
-	list    []Service
-	at      map[string]netip.AddrPort
-	closers []func() error
+	inside  drive.Cloud // the bench's own way into the broker
+	// impostor stands at every way in to the cloud, also while it is the genuine one; nil: there is no cloud
+	impostor *intercept.Interceptor
+	list     []Service
+	at       map[string]netip.AddrPort
+	closers  []func() error
 }
 
 // serve starts what is asked for.
 func serve(ctx context.Context, d *dossier.Dossier, s serving) (*servers, error) {
-	certificate, err := cloudCertificate(d)
+	cloud, err := standIn(d)
 	if err != nil {
 		return nil, err
 	}
 	v := &servers{at: map[string]netip.AddrPort{}}
+	if cloud.Genuine != nil {
+		v.impostor = intercept.New(intercept.Options{Cloud: cloud, From: s.from, Now: Clock{}.Now, Keys: s.keys, Log: s.log})
+	}
 	steps := []func() error{
 		func() error { return v.serveNames(ctx, d, s) },
-		func() error { return v.serveBroker(ctx, s, certificate) },
-		func() error { return v.serveUpdates(ctx, d, s, certificate) },
+		func() error { return v.serveBroker(ctx, d, s) },
+		func() error { return v.serveUpdates(ctx, d, s, cloud) },
+		func() error { return v.serveRest(ctx, d, s) },
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -106,11 +114,11 @@ func (v *servers) serveNames(ctx context.Context, d *dossier.Dossier, s serving)
 	return nil
 }
 
-func (v *servers) serveBroker(ctx context.Context, s serving, certificate *tls.Certificate) error {
-	if !s.broker || certificate == nil {
+func (v *servers) serveBroker(ctx context.Context, d *dossier.Dossier, s serving) error {
+	if !s.broker || v.impostor == nil {
 		return nil
 	}
-	secure, err := v.listenTCP(ctx, s, "mqtt over tls", portBroker)
+	secure, err := v.door(ctx, d, s, probes.ViaMQTTS, "mqtt over tls", s.hostFor(d, "cloud."), portBroker)
 	if err != nil {
 		return err
 	}
@@ -118,9 +126,9 @@ func (v *servers) serveBroker(ctx context.Context, s serving, certificate *tls.C
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen for the bench itself: %w: %w", err, probes.ErrBench), secure.Close())
 	}
-	v.door = drive.Cloud{URL: "mqtt://" + plain.Addr().String(), Username: "bench", Password: rand.Text()}
+	v.inside = drive.Cloud{URL: "mqtt://" + plain.Addr().String(), Username: "bench", Password: rand.Text()}
 	v.broker, err = services.StartBroker(services.BrokerOptions{
-		TLS: secure, Certificate: certificate, Plain: plain, Username: v.door.Username, Password: v.door.Password,
+		TLS: secure, Plain: plain, Username: v.inside.Username, Password: v.inside.Password,
 		Now: Clock{}.Now, Log: s.log,
 	})
 	if err != nil {
@@ -130,7 +138,7 @@ func (v *servers) serveBroker(ctx context.Context, s serving, certificate *tls.C
 	return nil
 }
 
-func (v *servers) serveUpdates(ctx context.Context, d *dossier.Dossier, s serving, certificate *tls.Certificate) error {
+func (v *servers) serveUpdates(ctx context.Context, d *dossier.Dossier, s serving, cloud intercept.Cloud) error {
 	if !s.updates {
 		return nil
 	}
@@ -143,13 +151,12 @@ func (v *servers) serveUpdates(ctx context.Context, d *dossier.Dossier, s servin
 		return err
 	}
 	o := services.UpdatesOptions{CoAP: udp, CoAPBase: "coap://" + v.hostPort(host, "updates over coap"), Log: s.log}
-	if certificate != nil {
-		if o.HTTPS, err = v.listenTCP(ctx, s, "updates over https", portHTTPS); err != nil {
-			return errors.Join(err, udp.Close())
-		}
-		o.Certificate = certificate
-		if certificate.Leaf.VerifyHostname(host) != nil {
+	if v.impostor != nil {
+		if cloud.Genuine.Leaf.VerifyHostname(host) != nil {
 			host = updatesHost(d, host) // the device compares the name, so it must be one of the certificate's
+		}
+		if o.HTTPS, err = v.door(ctx, d, s, probes.ViaHTTPS, "updates over https", host, portHTTPS); err != nil {
+			return errors.Join(err, udp.Close())
 		}
 		o.HTTPSBase = "https://" + v.hostPort(host, "updates over https")
 	}
@@ -214,27 +221,6 @@ func updatesHost(d *dossier.Dossier, otherwise string) string {
 		return hosts[0]
 	}
 	return otherwise
-}
-
-// cloudCertificate reads the chain and key with which the bench stands in for the device's services; nil
-// where the dossier gives none. The certificate is a file's name, or PEM text in place.
-func cloudCertificate(d *dossier.Dossier) (*tls.Certificate, error) {
-	if d.Cloud == nil || d.Cloud.Certificate == "" {
-		return nil, nil
-	}
-	chain := []byte(d.Cloud.Certificate)
-	if !strings.Contains(d.Cloud.Certificate, "-----BEGIN") {
-		var err error
-		if chain, err = readBounded(inDossier(d, d.Cloud.Certificate), maxPEM); err != nil {
-			return nil, unusable(fmt.Errorf("dossier cloud.certificate: %w", err))
-		}
-	}
-	pair, err := tls.X509KeyPair(chain, []byte(d.Cloud.Key.Reveal()))
-	if err != nil {
-		// The library's words quote nothing of the key.
-		return nil, unusable(fmt.Errorf("dossier cloud.certificate and cloud.key: %w", err))
-	}
-	return &pair, nil
 }
 
 // copyFile puts bytes in the place of a file and waits until they are on the disk.

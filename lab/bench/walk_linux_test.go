@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 
 	"assay/lab/bench/segment"
 	"assay/lab/bench/services"
+	"assay/lab/refdevice"
 	"assay/probes"
 )
 
@@ -34,6 +37,10 @@ func TestInNamespaces(t *testing.T) {
 		case "wait":
 			<-within(t, time.Minute).Done()
 		default:
+			if flaw, is := strings.CutPrefix(name, impostorTest); is {
+				insideImpostor(t, refdevice.FlawName(flaw))
+				return
+			}
 			inside[name](t)
 		}
 		return
@@ -48,6 +55,18 @@ func TestInNamespaces(t *testing.T) {
 			require.Zero(t, code)
 		})
 	}
+	t.Run("impostors", func(t *testing.T) {
+		// All at once: each has namespaces of its own, and mostly waits.
+		var all sync.WaitGroup
+		for _, flaw := range impostorFlaws() {
+			all.Go(func() {
+				code, err := Enter(within(t, 100*time.Second), insideArgs(), []string{insideTest + "=" + impostorTest + string(flaw)})
+				assert.NoError(t, err, string(flaw))
+				assert.Zero(t, code, string(flaw))
+			})
+		}
+		all.Wait()
+	})
 	t.Run("exit code", func(t *testing.T) {
 		code, err := Enter(t.Context(), insideArgs(), []string{insideTest + "=exit"})
 		require.NoError(t, err)
@@ -186,6 +205,7 @@ func insideAttached(t *testing.T) {
 	defer b.Close()
 	require.Len(t, b.Missing, 1)
 	assert.Equal(t, probes.InstrumentPower, b.Missing[0].Instrument)
+	assert.NotNil(t, b.Probes.Interceptor)
 	assert.True(t, b.Healthy(t.Context()))
 	assert.Equal(t, "the flash", flashText(t, b))
 	require.Equal(t, probes.Done, do(t, b, "factory-reset-button", nil).Outcome)

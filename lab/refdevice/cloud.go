@@ -152,7 +152,7 @@ func (c *cloud) dial(ctx context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dial the cloud: %w", err)
 	}
-	conn := tls.Client(raw, c.life.id.clientTLS(c.life.clock, host))
+	conn := tls.Client(raw, c.life.clientTLS(host))
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()
 		return nil, fmt.Errorf("dial the cloud: %w", err)

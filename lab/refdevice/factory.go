@@ -61,14 +61,3 @@ func (id identity) serverTLS(c *clock) *tls.Config {
 		Time:         c.now,
 	}
 }
-
-// clientTLS is for calls to the maker's services, verified against the maker's root and the device's clock.
-func (id identity) clientTLS(c *clock, host string) *tls.Config {
-	return &tls.Config{
-		RootCAs:      id.roots,
-		ServerName:   host,
-		Certificates: []tls.Certificate{id.certificate},
-		MinVersion:   tls.VersionTLS12,
-		Time:         c.now,
-	}
-}

@@ -49,7 +49,7 @@ func (l *life) fetch(ctx context.Context, address string) (via string, image []b
 func (l *life) fetchHTTPS(ctx context.Context, u *url.URL) ([]byte, error) {
 	transport := &http.Transport{
 		DialContext:            l.uplink.resolver.dial,
-		TLSClientConfig:        l.id.clientTLS(l.clock, u.Hostname()),
+		TLSClientConfig:        l.clientTLS(u.Hostname()),
 		TLSHandshakeTimeout:    5 * time.Second,
 		ResponseHeaderTimeout:  10 * time.Second,
 		MaxResponseHeaderBytes: 16 << 10,

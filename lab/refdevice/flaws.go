@@ -39,6 +39,12 @@ const (
 	WipeKeepsAccounts     FlawName = "wipe-keeps-accounts"
 	ButtonKeepsData       FlawName = "button-keeps-data"
 	HiddenTelnet          FlawName = "hidden-telnet"
+	SkipsTLSVerification  FlawName = "skips-tls-verification"
+	IgnoresHostName       FlawName = "ignores-host-name"
+	IgnoresExpiry         FlawName = "ignores-expiry"
+	IgnoresPurpose        FlawName = "ignores-purpose"
+	AcceptsWeakKeys       FlawName = "accepts-weak-keys"
+	AcceptsOldTLS         FlawName = "accepts-old-tls"
 )
 
 // A Flaw is one thing a device may do wrong.
@@ -50,7 +56,7 @@ type Flaw struct {
 
 // Flaws lists every flaw, in the order of the checks that find them.
 func Flaws() []Flaw {
-	return slices.Concat(credentialFlaws(), updateFlaws(), wipeFlaws(), exposureFlaws())
+	return slices.Concat(credentialFlaws(), updateFlaws(), wipeFlaws(), exposureFlaws(), tlsFlaws())
 }
 
 func credentialFlaws() []Flaw {
@@ -103,6 +109,30 @@ func exposureFlaws() []Flaw {
 	return []Flaw{
 		{HiddenTelnet, "a Telnet login prompt answers at a port that no paper mentions", []string{"exposure/undeclared", "exposure/undeclared-login"}},
 	}
+}
+
+// tlsFlaws are the device's as a client of its cloud, over MQTT and when it fetches updates over HTTPS.
+func tlsFlaws() []Flaw {
+	return []Flaw{
+		{SkipsTLSVerification, "whoever answers for the cloud is believed, whatever his certificate", byWay(
+			"unknown-ca", "self-signed", "wrong-host", "expired", "not-yet-valid", "wrong-eku", "non-ca-issuer", "no-basic-constraints", "weak-key",
+		)},
+		{IgnoresHostName, "any certificate under the maker's root is the cloud's", byWay("wrong-host")},
+		{IgnoresExpiry, "the dates of the cloud's certificate are not compared with the clock", byWay("expired", "not-yet-valid")},
+		{IgnoresPurpose, "what a certificate may be used for, and whether its issuer is a CA, is not looked at",
+			byWay("wrong-eku", "non-ca-issuer", "no-basic-constraints")},
+		{AcceptsWeakKeys, "the cloud may have an RSA key of 1024 bits", byWay("weak-key")},
+		{AcceptsOldTLS, "the cloud may choose TLS 1.0 or 1.1", byWay("old-version", "offer-versions")},
+	}
+}
+
+// byWay makes check ids of scenarios, one for each way in which the device calls its cloud.
+func byWay(scenarios ...string) []string {
+	var ids []string
+	for _, s := range scenarios {
+		ids = append(ids, "tls/"+s+"-mqtts", "tls/"+s+"-https")
+	}
+	return ids
 }
 
 // viaBoth ends check ids with each way an update can come.

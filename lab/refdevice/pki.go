@@ -16,6 +16,7 @@ import (
 const (
 	certificatesLast = 10 * 365 * 24 * time.Hour
 	certificatesFrom = -24 * time.Hour // clocks differ
+	rootFrom         = -5 * 365 * 24 * time.Hour
 )
 
 // An authority is the maker's root for devices and cloud.
@@ -40,7 +41,10 @@ func newAuthority(now time.Time) (*authority, error) {
 	}
 	a := &authority{key: key, now: now}
 	root := a.template(pkix.Name{Organization: []string{Manufacturer}, CommonName: Manufacturer + " root"})
-	root.IsCA, root.BasicConstraintsValid, root.MaxPathLenZero = true, true, true
+	// As old as a maker's root is: what it issued may have expired meanwhile. And without a pathLenConstraint,
+	// which would betray an issuer that is no CA even to a device that looks at nothing else.
+	root.NotBefore = now.Add(rootFrom)
+	root.IsCA, root.BasicConstraintsValid = true, true
 	root.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
 	if a.certificate, err = a.sign(root, root, &key.PublicKey); err != nil {
 		return nil, fmt.Errorf("make root: %w", err)

@@ -7,6 +7,8 @@ import (
 	"assay/probes/credentials/bruteforce"
 	"assay/probes/credentials/defaults"
 	"assay/probes/exposure/services"
+	"assay/probes/tls/client"
+	"assay/probes/tls/impostor"
 	"assay/probes/update/genuine"
 	"assay/probes/update/refusal"
 	"assay/probes/wipe/residue"
@@ -18,6 +20,8 @@ func All() []probes.Kind {
 		bruteforce.Kind(),
 		defaults.Kind(),
 		services.Kind(),
+		client.Kind(),
+		impostor.Kind(),
 		genuine.Kind(),
 		refusal.Kind(),
 		residue.Kind(),

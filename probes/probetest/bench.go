@@ -29,6 +29,7 @@ type Thermostat struct {
 	logins  logins
 	updates updates
 	wiping  wiping
+	calling calling
 }
 
 type event struct {
@@ -55,6 +56,7 @@ func (t *Thermostat) Bench() *probes.Bench {
 	b := &probes.Bench{
 		Device: device{t}, Updates: updateServer{t}, Images: images{t},
 		Broker: broker{t}, Sniffer: sniffer{t}, Flash: flash{t}, Scanner: scanner{t}, Clock: clock{t},
+		Interceptor: interceptor{t},
 	}
 	for _, lacking := range t.script.Without {
 		switch lacking {
@@ -70,6 +72,8 @@ func (t *Thermostat) Bench() *probes.Bench {
 			b.Flash = nil
 		case probes.InstrumentScanner:
 			b.Scanner = nil
+		case probes.InstrumentInterceptor:
+			b.Interceptor = nil
 		}
 	}
 	return b

@@ -20,6 +20,8 @@ func (d device) Operations() []string {
 		"login-coap", "login-http", "login-mqtt", "read-name", probes.ReadVersion, "read-wifi",
 		"store-name", "store-wifi", "update-coap", "update-https",
 	}
+	all = append(all, d.t.script.Extra...)
+	slices.Sort(all)
 	return slices.DeleteFunc(all, func(op string) bool { return slices.Contains(d.t.script.Lacks, op) })
 }
 
@@ -60,7 +62,9 @@ func (d device) Do(ctx context.Context, operation string, args probes.Args) (pro
 
 func (t *Thermostat) operate(operation string, args probes.Args) (probes.Result, error) {
 	kind, rest, _ := strings.Cut(operation, "-")
+	t.asked(operation)
 	switch {
+	case slices.Contains(t.script.Extra, operation):
 	case operation == probes.Health && t.updates.sick:
 		return probes.Result{Outcome: probes.Unexpected}, nil
 	case operation == probes.ReadVersion:

@@ -104,8 +104,8 @@ func checkKind(t *testing.T, k probes.Kind) {
 	fields(t, reflect.TypeOf(k.Facts()))
 	for _, need := range k.Needs {
 		assert.NotEqual(t, need.Instrument == "", need.Operation == "", "a need is an instrument or an operation")
-		for _, m := range regexp.MustCompile(`\{([a-z_]+)\}`).FindAllStringSubmatch(need.Operation, -1) {
-			assert.Contains(t, parameters, m[1], "the need %s stands for a parameter", need.Operation)
+		for _, m := range regexp.MustCompile(`\{([a-z_]+)\}`).FindAllStringSubmatch(string(need.Instrument)+need.Operation, -1) {
+			assert.Contains(t, parameters, m[1], "the need %s%s stands for a parameter", need.Instrument, need.Operation)
 		}
 	}
 	text, err := json.Marshal(k.New())

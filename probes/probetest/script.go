@@ -17,6 +17,7 @@ type Script struct {
 	Updating
 	Wiping
 	Exposing
+	Calling
 }
 
 // Credentials says how the logins behave.
@@ -87,6 +88,15 @@ type Exposing struct {
 func (s Script) withDefaults() Script {
 	if s.Login == (probes.Login{}) {
 		s.Login = probes.Login{Username: "admin", Password: "Vq7mK2xRt9Ls", LockoutAfter: 5, LockoutLasts: 2 * time.Second}
+	}
+	if s.Backoff == 0 {
+		s.Backoff = 250 * time.Millisecond
+	}
+	if s.Offers.Highest == "" {
+		s.Offers = probes.Call{
+			SNI: "cloud.thermostat.example", Lowest: "TLS 1.2", Highest: "TLS 1.3", Tickets: true,
+			Ciphers: []uint16{0x1301, 0xc02b}, CipherNames: []string{"TLS_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"},
+		}
 	}
 	if s.MAC == "" {
 		s.MAC = "02:00:5e:10:4a:7f"

@@ -245,12 +245,21 @@ func (c *checker) cloud() {
 		}
 	}
 	c.pem("cloud.certificate", c.d.Cloud.Certificate)
-	if !c.d.Cloud.Key.given {
-		c.doc.Complain("cloud.key", "is missing: write {file: path} or {env: NAME}")
-	} else if err := c.d.Cloud.Key.resolve(c.dir); err != nil {
-		c.doc.Complain("cloud.key", "%v", err)
-	} else if block, _ := pem.Decode([]byte(c.d.Cloud.Key.value)); block == nil {
-		c.doc.Complain("cloud.key", "holds no PEM private key")
+	c.privateKey("cloud.key", &c.d.Cloud.Key)
+	if i := c.d.Cloud.Issuer; i != nil {
+		c.pem("cloud.issuer.certificate", i.Certificate)
+		c.privateKey("cloud.issuer.key", &i.Key)
+	}
+}
+
+// privateKey reads a key's secret.
+func (c *checker) privateKey(key string, s *Secret) {
+	if !s.given {
+		c.doc.Complain(key, "is missing: write {file: path} or {env: NAME}")
+	} else if err := s.resolve(c.dir); err != nil {
+		c.doc.Complain(key, "%v", err)
+	} else if block, _ := pem.Decode([]byte(s.value)); block == nil {
+		c.doc.Complain(key, "holds no PEM private key")
 	}
 }
 

@@ -97,4 +97,12 @@ type Cloud struct {
 	Hosts       []string `yaml:"hosts" json:"hosts"`             // names the device resolves
 	Certificate string   `yaml:"certificate" json:"certificate"` // PEM chain for those names, under a root the device trusts
 	Key         Secret   `yaml:"key" json:"key"`                 // PEM private key
+	Issuer      *Issuer  `yaml:"issuer,omitempty" json:"issuer,omitempty"`
+}
+
+// An Issuer is the CA that issued the cloud's certificate, as far as the product under test trusts it: a test
+// CA of the maker. With its key the bench issues certificates that are wrong in one way only.
+type Issuer struct {
+	Certificate string `yaml:"certificate" json:"certificate"` // PEM: the CA first, then those above it
+	Key         Secret `yaml:"key" json:"key"`                 // PEM private key
 }

@@ -136,7 +136,7 @@ func secrets(d *dossier.Dossier) []string {
 			all = append(all, l.Password.Reveal())
 		}
 	}
-	return append(all, d.Cloud.Key.Reveal())
+	return append(all, d.Cloud.Key.Reveal(), d.Cloud.Issuer.Key.Reveal())
 }
 
 func TestRedacted(t *testing.T) {

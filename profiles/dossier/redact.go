@@ -68,6 +68,9 @@ func (d *Dossier) secrets() []string {
 	}
 	if d.Cloud != nil {
 		add(d.Cloud.Key)
+		if d.Cloud.Issuer != nil {
+			add(d.Cloud.Issuer.Key)
+		}
 	}
 	for _, o := range d.Operations {
 		for _, s := range slices.Concat(o.Steps, o.Anonymous) {

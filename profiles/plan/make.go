@@ -142,12 +142,12 @@ func (m *maker) unmet(kind probes.Kind, c *profiles.CompiledCheck) ([]string, er
 	parameters := c.Words()
 	var out []string
 	for _, need := range kind.Needs {
-		if i := need.Instrument; i != "" && !slices.Contains(m.has, i) {
-			why := m.missing[i]
-			if why == "" {
-				why = "this bench has none"
-			}
-			out = append(out, fmt.Sprintf("instrument %s: %s", i, why))
+		why, err := m.instrument(need.Instrument, parameters)
+		if err != nil {
+			return nil, fmt.Errorf("plan step %s: probe %s: %w", c.Step, kind.Name, err)
+		}
+		if why != "" {
+			out = append(out, why)
 		}
 		if need.Operation == "" {
 			continue
@@ -161,6 +161,23 @@ func (m *maker) unmet(kind probes.Kind, c *profiles.CompiledCheck) ([]string, er
 		}
 	}
 	return out, nil
+}
+
+// instrument tells why a bench lacks one; empty where it does not. Of what is named below an instrument
+// (interceptor/mqtts) nothing is said where the instrument itself is missing.
+func (m *maker) instrument(need probes.Instrument, parameters map[string]string) (string, error) {
+	name, err := fill(string(need), parameters)
+	if err != nil || name == "" || slices.Contains(m.has, probes.Instrument(name)) {
+		return "", err
+	}
+	if at := strings.LastIndex(name, "/"); at > 0 && !slices.Contains(m.has, probes.Instrument(name[:at])) {
+		return "", nil
+	}
+	why := m.missing[probes.Instrument(name)]
+	if why == "" {
+		why = "this bench has none"
+	}
+	return fmt.Sprintf("instrument %s: %s", name, why), nil
 }
 
 // fill puts parameters in the place of {name}.

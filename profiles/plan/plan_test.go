@@ -113,6 +113,35 @@ func TestUnmetNeeds(t *testing.T) {
 	assert.Equal(t, sum, p.Typical, "what is not asked takes no time")
 }
 
+// TestNeedsBelowAnInstrument: what an instrument can do for one product is asked for by name, and of what lacks altogether only the
+// root is told.
+func TestNeedsBelowAnInstrument(t *testing.T) {
+	kinds := catalog.All()
+	for i := range kinds {
+		if kinds[i].Name == "update/genuine" {
+			kinds[i].Needs = []probes.Need{
+				{Instrument: probes.InstrumentInterceptor}, {Instrument: probes.InstrumentInterceptor + "/{via}"},
+				{Instrument: probes.InstrumentInterceptor + "/{via}/expired"},
+			}
+		}
+	}
+	for _, c := range []struct {
+		has  []probes.Instrument
+		want string
+	}{
+		{nil, "needs instrument interceptor: no cloud"},
+		{[]probes.Instrument{"interceptor"}, "needs instrument interceptor/coap: undeclared"},
+		{[]probes.Instrument{"interceptor", "interceptor/coap"}, "needs instrument interceptor/coap/expired: no key"},
+		{[]probes.Instrument{"interceptor", "interceptor/coap", "interceptor/coap/expired"}, ""},
+	} {
+		p, err := plan.Make(whole(), baseline(t), kinds, append(slices.Clone(every), c.has...), map[probes.Instrument]string{
+			"interceptor": "no cloud", "interceptor/coap": "undeclared", "interceptor/coap/expired": "no key",
+		})
+		require.NoError(t, err)
+		assert.Equal(t, c.want, find(t, p, "update/genuine-coap").NotAsked)
+	}
+}
+
 func TestDenials(t *testing.T) {
 	d := whole()
 	d.Features["http_login"] = dossier.Feature{Because: "there is no web page"}
@@ -164,6 +193,11 @@ func TestMisfits(t *testing.T) {
 	}
 	_, err = plan.Make(whole(), baseline(t), kinds, every, nil)
 	assert.ErrorContains(t, err, `need "update-{way}": there is no parameter "way"`)
+	for i := range kinds {
+		kinds[i].Needs = []probes.Need{{Instrument: "interceptor/{way}"}}
+	}
+	_, err = plan.Make(whole(), baseline(t), kinds, every, nil)
+	assert.ErrorContains(t, err, `need "interceptor/{way}": there is no parameter "way"`)
 }
 
 func kinds() []probes.Kind { return catalog.All() }

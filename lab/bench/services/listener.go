@@ -1,6 +1,7 @@
 package services
 
 import (
+	"crypto/tls"
 	"net"
 	"sync"
 )
@@ -75,4 +76,15 @@ func (c *boundedConn) Close() error {
 	delete(c.of.conns, c)
 	c.of.mu.Unlock()
 	return c.Conn.Close()
+}
+
+// terminate ends TLS at a listener; without a certificate somebody before it has done so.
+func terminate(l net.Listener, certificate *tls.Certificate) net.Listener {
+	if certificate == nil {
+		return l
+	}
+	return tls.NewListener(l, &tls.Config{
+		Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12,
+		SessionTicketsDisabled: true, // every handshake is a whole one, in the capture too
+	})
 }

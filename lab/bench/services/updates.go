@@ -26,7 +26,7 @@ const (
 // UpdatesOptions says where images are served. A nil socket means that way does not exist.
 type UpdatesOptions struct {
 	HTTPS       net.Listener
-	Certificate *tls.Certificate // for HTTPS
+	Certificate *tls.Certificate // for HTTPS; nil: what HTTPS yields is decrypted already
 	HTTPSBase   string           // "https://updates.product.example:8444", as the device has to write it
 	CoAP        net.PacketConn
 	CoAPBase    string
@@ -63,9 +63,7 @@ func StartUpdates(o UpdatesOptions) *Updates {
 		MaxHeaderBytes: 8 << 10,
 		ErrorLog:       log.New(io.Discard, "", 0),
 	}
-	listener := tls.NewListener(u.door, &tls.Config{
-		Certificates: []tls.Certificate{*o.Certificate}, MinVersion: tls.VersionTLS12, SessionTicketsDisabled: true,
-	})
+	listener := terminate(u.door, o.Certificate)
 	go func() {
 		defer close(u.done)
 		_ = u.web.Serve(listener) // ErrServerClosed, once Close was called
@@ -118,6 +116,9 @@ func (u *Updates) withdraw(path string) {
 	delete(u.offers, path)
 	u.mu.Unlock()
 }
+
+// Answer answers one datagram of CoAP as at the update server's own port, wherever it came in.
+func (u *Updates) Answer(datagram []byte) []byte { return u.answerCoAP(datagram) }
 
 // Counts tells what the CoAP side met.
 func (u *Updates) Counts() Counts {
