@@ -114,7 +114,7 @@ func TestCoAPForms(t *testing.T) {
 			if n == 2 {
 				more = 0
 			}
-			options := append(coapOption(11, []byte("up")), 0xd1, 27-11-13, byte(n<<4)|more|0)
+			options := append(coapOption(11, []byte("up")), 0xd1, 27-11-13, byte(n<<4)|more)
 			w.udp(p, 0, coapMessage(0, 3, uint16(100+n), []byte{3, byte(n)}, options, make([]byte, 16)))
 			w.udp(p, 1, coapMessage(2, map[bool]byte{true: 0x44, false: 0x5f}[n == 2], uint16(100+n), []byte{3, byte(n)}, nil, nil))
 		}
