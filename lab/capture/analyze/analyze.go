@@ -53,7 +53,7 @@ func Read(ctx context.Context, in io.Reader, o Options) (*Analysis, error) {
 	if err != nil {
 		return nil, err
 	}
-	buffered := bufio.NewReader(in)
+	buffered := bufio.NewReaderSize(obedient{ctx, in}, 64<<10)
 	in = buffered
 	if magic, _ := buffered.Peek(2); string(magic) == "\x1f\x8b" {
 		if in, err = gzip.NewReader(buffered); err != nil {
@@ -89,6 +89,19 @@ func Read(ctx context.Context, in io.Reader, o Options) (*Analysis, error) {
 		}
 	}
 	return an.result(r), nil
+}
+
+// obedient stops reading when the context ends.
+type obedient struct {
+	ctx context.Context
+	in  io.Reader
+}
+
+func (o obedient) Read(b []byte) (int, error) {
+	if err := o.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return o.in.Read(b)
 }
 
 // An analyzer is one pass over a capture.

@@ -7,6 +7,9 @@ import (
 	"assay/lab/capture/wire"
 )
 
+// maxWaiting bounds the subscriptions of one session that nobody answered.
+const maxWaiting = 16
+
 // mqttLook is how much of a packet must be there to read it; a payload may be any length and is stepped over.
 const mqttLook = 8 << 10
 
@@ -118,7 +121,7 @@ func (t *mqttTalk) publish(a *analyzer, dir int, first byte, b []byte, size int)
 	}
 	topic := p.Topic
 	if p.Alias != 0 {
-		topic = t.alias(dir, p.Alias, topic)
+		topic = t.alias(a, dir, p.Alias, topic)
 	}
 	at, known := t.topics[topicKey{string(topic), dir}]
 	if !known {
@@ -144,14 +147,14 @@ func (t *mqttTalk) publish(a *analyzer, dir int, first byte, b []byte, size int)
 }
 
 // alias follows the topic aliases of MQTT 5 (section 3.3.2.3.4), which each side counts for itself.
-func (t *mqttTalk) alias(dir int, alias uint16, topic []byte) []byte {
+func (t *mqttTalk) alias(a *analyzer, dir int, alias uint16, topic []byte) []byte {
 	if len(topic) == 0 {
 		return []byte(t.aliases[dir][alias])
 	}
 	if t.aliases[dir] == nil {
 		t.aliases[dir] = map[uint16]string{}
 	}
-	if len(t.aliases[dir]) < maxTopics {
+	if len(t.aliases[dir]) < maxTopics && t.aliases[dir][alias] != string(topic) && !a.kept(len(topic)) {
 		t.aliases[dir][alias] = string(topic)
 	}
 	return topic
@@ -168,6 +171,7 @@ func (t *mqttTalk) subscribe(a *analyzer, b []byte) {
 			return
 		}
 	}
+	delete(t.waiting, id)
 	for {
 		filter, rest, ok := wire.Field16(b)
 		if !ok || len(rest) == 0 {
@@ -189,7 +193,7 @@ func (t *mqttTalk) subscribe(a *analyzer, b []byte) {
 			t.session.Subscribed = append(t.session.Subscribed, Subscription{Filter: clean(filter), Granted: -1, Frame: a.frame.Number})
 		}
 		t.session.Subscribed[at].QoS = int(rest[0] & 3)
-		if len(t.waiting) < maxTopics {
+		if len(t.waiting) < maxWaiting && len(t.waiting[id]) < maxTopics {
 			t.waiting[id] = append(t.waiting[id], at)
 		}
 	}

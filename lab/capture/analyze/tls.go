@@ -27,6 +27,7 @@ const (
 
 	maxHandshake = 64 << 10
 	maxAlerts    = 8
+	maxChain     = 4
 )
 
 // A tlsTalk reads one TLS or DTLS conversation until it is encrypted.
@@ -65,10 +66,9 @@ func isDTLS(b []byte) bool {
 		(b[0] == recordCID || 13+int(binary.BigEndian.Uint16(b[11:])) <= len(b))
 }
 
-func (t *tlsTalk) lost(dir int) {
-	// Records cannot be found again for sure; what comes is encrypted anyway, or starts at a segment's start.
-	t.half[dir].handshake = nil
-}
+// lost needs nothing: a record is read where a segment starts with one, and what comes late is encrypted anyway. A
+// message that goes over the gap is malformed, and read as far as it goes.
+func (t *tlsTalk) lost(int) {}
 
 func (t *tlsTalk) take(a *analyzer, f *flow, dir int, b []byte) int {
 	if t.dtls {
@@ -130,15 +130,25 @@ func (t *tlsTalk) record(a *analyzer, f *flow, dir int, kind byte, body []byte) 
 		t.alert(a, dir, body)
 	case kind == recordHandshake && !h.dark:
 		if len(h.handshake)+len(body) > maxHandshake {
-			h.handshake, h.dark = nil, true
+			t.keep(a, h, nil)
+			h.dark = true
 			return
 		}
 		if len(h.handshake) > 0 {
-			body = append(h.handshake, body...)
+			body = append(h.handshake[:len(h.handshake):len(h.handshake)], body...)
 		}
-		rest := t.messages(a, f, dir, body)
-		h.handshake = append(h.handshake[:0:0], rest...)
+		t.keep(a, h, t.messages(a, f, dir, body))
 	}
+}
+
+// keep holds the beginning of a handshake message; held bytes are bounded over all flows together.
+func (t *tlsTalk) keep(a *analyzer, h *tlsHalf, part []byte) {
+	a.held += len(part) - len(h.handshake)
+	if a.held > maxHeld {
+		a.held -= len(part)
+		part, h.dark = nil, true
+	}
+	h.handshake = append([]byte(nil), part...)
 }
 
 func (t *tlsTalk) alert(a *analyzer, dir int, body []byte) {
@@ -243,7 +253,7 @@ func (t *tlsTalk) certificates(a *analyzer, f *flow, dir int, body []byte) {
 				a.names.add(a, name, f.ends[dir].Addr(), "certificate")
 			}
 		}
-		if len(t.session.Certificates) < 16 {
+		if len(t.session.Certificates) < maxChain {
 			t.session.Certificates = append(t.session.Certificates, c)
 		}
 	}
@@ -262,7 +272,7 @@ func (a *analyzer) certificate(der []byte) Certificate {
 	} else {
 		c.Subject, c.Issuer = clean(parsed.Subject.String()), clean(parsed.Issuer.String())
 		c.NotBefore, c.NotAfter = parsed.NotBefore.UTC(), parsed.NotAfter.UTC()
-		for _, name := range parsed.DNSNames[:min(len(parsed.DNSNames), 16)] {
+		for _, name := range parsed.DNSNames[:min(len(parsed.DNSNames), 8)] {
 			c.Names = append(c.Names, clean(name))
 		}
 		if len(c.Names) == 0 && parsed.Subject.CommonName != "" {
@@ -321,18 +331,25 @@ func (t *tlsTalk) fragment(a *analyzer, f *flow, dir int, b []byte) {
 		case size == length:
 			t.message(a, f, dir, b[0], part)
 		case offset == 0:
-			h.sequence, h.handshake = sequence, append([]byte(nil), part...)
+			h.sequence = sequence
+			t.keep(a, h, part)
 		case sequence == h.sequence && offset == len(h.handshake):
-			if h.handshake = append(h.handshake, part...); len(h.handshake) == length {
+			h.handshake = append(h.handshake, part...)
+			a.held += len(part)
+			if len(h.handshake) == length {
 				t.message(a, f, dir, b[0], h.handshake)
-				h.sequence, h.handshake = -1, nil
+				h.sequence = -1
+				t.keep(a, h, nil)
 			}
 		}
 		b = b[12+size:]
 	}
 }
 
-func (t *tlsTalk) end(*analyzer, *flow) {}
+func (t *tlsTalk) end(a *analyzer, _ *flow) {
+	t.keep(a, &t.half[0], nil)
+	t.keep(a, &t.half[1], nil)
+}
 
 // cipherName names a suite; those of small devices are not in Go's list.
 func cipherName(id uint16) string {
