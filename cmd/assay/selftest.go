@@ -21,6 +21,8 @@ import (
 	"assay/lab"
 	"assay/lab/bench"
 	"assay/lab/refdevice"
+	"assay/probes/catalog"
+	"assay/profiles"
 	"assay/reports/verdict"
 )
 
@@ -57,6 +59,7 @@ type trial struct {
 	Flaw    string                     `json:"flaw"` // empty: the clean device
 	Must    []string                   `json:"must_fail"`
 	Failed  []string                   `json:"failed"`
+	Profile string                     `json:"profile"`
 	Missed  []string                   `json:"missed"`
 	Accused []string                   `json:"falsely_accused"`
 	Open    []string                   `json:"inconclusive"`
@@ -92,7 +95,11 @@ func selftest(cmd *cobra.Command, out, format string, jobs int, only []string) e
 	}
 	p := newProgress(os.Stderr, false, false)
 	defer p.end()
-	record.Trials = trials(only)
+	short, err := loadProfile("baseline", catalog.All())
+	if err != nil {
+		return err
+	}
+	record.Trials = trials(only, short)
 	runTrials(ctx, p, record.Trials, out, jobs)
 	p.end()
 	if err := ctx.Err(); err != nil {
@@ -135,13 +142,20 @@ func (v validation) code() int {
 	return exitDone
 }
 
-// trials lists the devices: the clean one, then one per flaw.
-func trials(only []string) []trial {
-	all := []trial{{}}
+// trials lists the devices: the clean one, which is asked everything that needs no reviewer, then one per
+// flaw, which is asked what the short profile asks where that finds the flaw.
+func trials(only []string, short *profiles.Set) []trial {
+	const everything = "pre-test"
+	all := []trial{{Profile: everything}}
 	for _, f := range refdevice.Flaws() {
-		if len(only) == 0 || slices.Contains(only, string(f.Name)) {
-			all = append(all, trial{Flaw: string(f.Name), Must: f.Checks})
+		if len(only) > 0 && !slices.Contains(only, string(f.Name)) {
+			continue
 		}
+		t := trial{Flaw: string(f.Name), Must: f.Checks, Profile: short.Profile.ID}
+		if slices.ContainsFunc(f.Checks, func(id string) bool { _, known := short.Check(id); return !known }) {
+			t.Profile = everything
+		}
+		all = append(all, t)
 	}
 	return all
 }
@@ -154,6 +168,9 @@ func slowFirst(all []trial) []*trial {
 		order[i] = &all[i]
 	}
 	updates := func(t *trial) int {
+		if t.Profile == "pre-test" {
+			return 1 << 10
+		}
 		return slices.IndexFunc(t.Must, func(id string) bool { return strings.HasPrefix(id, "update/") })
 	}
 	slices.SortStableFunc(order, func(a, b *trial) int { return updates(b) - updates(a) })
@@ -213,7 +230,7 @@ func (t *trial) run(ctx context.Context, out string) {
 		t.Error = err.Error()
 		return
 	}
-	args := []string{"demo", "--quiet", "--format", "json", "--out", filepath.Join(out, strings.Trim(t.name(), "()"))}
+	args := []string{"demo", "--quiet", "--format", "json", "--profile", t.Profile, "--out", filepath.Join(out, strings.Trim(t.name(), "()"))}
 	if t.Flaw != "" {
 		args = append(args, "--flaws", t.Flaw)
 	}
@@ -244,9 +261,9 @@ func (t *trial) run(ctx context.Context, out string) {
 }
 
 // compare holds what failed against what must fail.
-func (t *trial) compare(profiles []verdict.Result) {
+func (t *trial) compare(results []verdict.Result) {
 	t.Checks = map[string]verdict.Verdict{}
-	for _, p := range profiles {
+	for _, p := range results {
 		for _, req := range p.Requirements {
 			for _, c := range req.Checks {
 				t.Checks[c.ID] = c.Verdict
@@ -323,6 +340,8 @@ func cell(t trial, id string) string {
 		return "✗"
 	case t.Checks[id] == verdict.Pass:
 		return "✓"
+	case t.Checks[id] == "":
+		return " "
 	}
 	return "?"
 }
