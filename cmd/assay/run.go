@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 
@@ -50,6 +49,10 @@ func run(cmd *cobra.Command, dossierPath, benchPath string, f runFlags) error {
 	if err != nil {
 		return err
 	}
+	if in.file.Mode == bench.ModeOffline {
+		return unusable(fmt.Errorf("%s: mode offline has no device to run", benchPath),
+			"`assay capture analyze` reads a capture that was recorded elsewhere, `assay judge` judges a finished run again")
+	}
 	key, err := newSigner(f.key)
 	if err != nil {
 		return err
@@ -61,13 +64,17 @@ func run(cmd *cobra.Command, dossierPath, benchPath string, f runFlags) error {
 		return err
 	}
 	s.in = in
-	has, missing := bench.Offers(bench.ModeAttached, in.file, in.dossier)
+	has, missing := bench.Offers(in.file.Mode, in.file, in.dossier)
 	for _, m := range missing {
 		p.say("without %s: %s. To mend it: %s", m.Instrument, m.Because, m.Mend)
 	}
-	r, err := s.conduct(cmd.Context(), offer{has, missing}, func(ctx context.Context, o bench.Options) (*bench.Bench, error) {
-		return bench.Attached(ctx, o)
-	})
+	put := bench.Attached
+	if in.file.Mode == bench.ModeGateway {
+		put = bench.Gateway
+		p.say("the bench takes %s as its own; unit %s (%s) has %s to ask for an address there: switch it off and on again now",
+			in.file.Interface, in.unit.ID, in.unit.MAC, bench.LeasePatience)
+	}
+	r, err := s.conduct(cmd.Context(), offer{has, missing}, put)
 	p.end()
 	if err != nil {
 		return err

@@ -24,6 +24,8 @@ const (
 	ModeReference = "reference" // private namespaces, a reference device, every frame captured
 	ModeReduced   = "reduced"   // loopback, a reference device, nothing captured
 	ModeAttached  = "attached"  // a real device that already has its address
+	ModeGateway   = "gateway"   // a real device on an interface that the bench owns: the bench is its whole network
+	ModeOffline   = "offline"   // no device: captures recorded elsewhere; nothing can be run
 )
 
 // Options say what to build a bench for.

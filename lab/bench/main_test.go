@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -23,6 +24,10 @@ func TestMain(m *testing.M) {
 	}
 	if len(os.Args) == 4 && os.Args[1] == "__refdevice" {
 		os.Exit(deviceProcess(ctx, os.Args[3]))
+	}
+	if len(os.Args) == 2 && os.Args[1] == "__hold" {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
 	}
 	flag.Parse()
 	os.Exit(m.Run())

@@ -26,6 +26,7 @@ const insideTest = "ASSAY_TEST_INSIDE"
 func TestInNamespaces(t *testing.T) {
 	inside := map[string]func(*testing.T){
 		"lease": insideLease, "reference": insideReference, "attached": insideAttached, "scan": insideScan,
+		"gateway": insideGateway, "gateway refuses": insideGatewayRefuses, "gateway and reference device": insideGatewayReference,
 	}
 	if Inside() {
 		switch name := os.Getenv(insideTest); name {
