@@ -69,6 +69,7 @@ type Bench struct {
 	host        func() string
 	restore     func(context.Context) error
 	log         func(string)
+	ntp         *services.NTP
 	counters    map[string]func() services.Counts
 	closers     []func() error // in the order in which they were opened
 }
@@ -101,6 +102,9 @@ func (b *Bench) Host() string { return b.host() }
 // Restore brings the device back to the state in which it was delivered, as far as this bench can,
 // and waits until it is healthy.
 func (b *Bench) Restore(ctx context.Context) error {
+	if err := b.settle(); err != nil {
+		return fmt.Errorf("restore the device: %w", err)
+	}
 	if err := b.restore(ctx); err != nil {
 		return fmt.Errorf("restore the device: %w", err)
 	}

@@ -172,7 +172,7 @@ const optionPortal = 114
 
 func (d *DHCPFile) lease() time.Duration {
 	if d == nil || d.LeaseSeconds == 0 {
-		return leaseTime
+		return gatewayLease
 	}
 	return time.Duration(d.LeaseSeconds) * time.Second
 }

@@ -26,6 +26,14 @@ import (
 // to walk to it and switch it on.
 const LeasePatience = 2 * time.Minute
 
+const (
+	// gatewayLease is short, so that a device that was not switched off between two runs asks again soon.
+	gatewayLease = 4 * time.Minute
+	// A device that still holds a lease is looked for from then on, and has so long to answer.
+	holdPatience = 3 * time.Second
+	holdAnswer   = 200 * time.Millisecond
+)
+
 // Gateway builds a bench that is the whole network of a device: it owns the interface that the device is
 // plugged into, leases it its address, answers for names, time and cloud, and captures from the
 // first frame on: the interface is set up last of all. Nothing of the device goes further unless the bench file has
@@ -97,6 +105,10 @@ func (b *Bench) gatewayUp(ctx context.Context, o Options, address netip.Prefix, 
 	if _, err := net.InterfaceByName(f.Interface); err != nil {
 		return nil, nil, noInterface(f.Interface)
 	}
+	out, err := findWay(ctx, f)
+	if err != nil {
+		return nil, nil, err
+	}
 	owned := []netip.Prefix{address}
 	if second := secondServer(f, address); second.IsValid() {
 		owned = append(owned, netip.PrefixFrom(second, address.Bits()))
@@ -110,7 +122,10 @@ func (b *Bench) gatewayUp(ctx context.Context, o Options, address netip.Prefix, 
 	for _, stale := range nic.Found().Stale {
 		b.note("the address %s of an earlier run that was killed was found on %s and taken over", stale, f.Interface)
 	}
-	names := services.DNSOptions{}
+	if err := b.fence(f, nic, address, out); err != nil {
+		return nil, nil, err
+	}
+	names := services.DNSOptions{Pinned: out.pinned}
 	if f.DNS != nil {
 		names.Lie, names.Upstream = f.DNS.Lie, f.DNS.Upstream
 	}
@@ -129,6 +144,7 @@ func (b *Bench) gatewayUp(ctx context.Context, o Options, address netip.Prefix, 
 	if err := b.capture(ctx, capture.Options{Interface: f.Interface, Path: filepath.Join(o.Dir, captureName), MAC: mac}); err != nil {
 		return nil, nil, err
 	}
+	b.cable(f.Interface)
 	if err := nic.Up(); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", err, probes.ErrBench)
 	}
@@ -280,8 +296,12 @@ func (b *Bench) awaitLease(ctx context.Context, leases *services.DHCP, mac, on s
 	b.say("gateway: waiting for %s to ask for an address on %s", mac, on)
 	waiting, cancel := context.WithTimeout(ctx, LeasePatience)
 	defer cancel()
-	for b.Host() == "" {
+	for next := b.Probes.Clock.Now().Add(holdPatience); b.Host() == ""; {
 		if b.Probes.Clock.Wait(waiting, upInterval) == nil {
+			if !b.Probes.Clock.Now().Before(next) {
+				b.adopt(waiting, leases, mac, on)
+				next = b.Probes.Clock.Now().Add(holdPatience)
+			}
 			continue
 		}
 		if ctx.Err() != nil {
@@ -299,6 +319,20 @@ func (b *Bench) awaitLease(ctx context.Context, leases *services.DHCP, mac, on s
 	}
 	b.say("gateway: %s has %s", mac, b.Host())
 	return nil
+}
+
+// adopt finds a device that asks for nothing because it still holds the lease of an earlier run: it has the
+// very address that it would get, and answers for it by its own MAC address.
+func (b *Bench) adopt(ctx context.Context, leases *services.DHCP, mac, on string) {
+	at, ok := leases.Expected(mac)
+	if !ok {
+		return
+	}
+	owners, err := segment.WhoHas(ctx, on, at, holdAnswer)
+	if err == nil && len(owners) == 1 && strings.EqualFold(owners[0].String(), mac) {
+		leases.Adopt(mac)
+		b.note("%s asked for no address: it still holds %s of an earlier run", mac, at)
+	}
 }
 
 // takeHint tells what to do about an interface that cannot be the bench's own.

@@ -173,7 +173,11 @@ func insideGateway(t *testing.T) {
 	has(t, "udhcpc", "busybox", "ip", "nsenter")
 	loopbackUp(t)
 	device := plugIn(t, "eth1", "eth0", deviceMAC)
-	before := said(t, "ip", "-d", "addr", "show", "eth1")
+	// The first queue comes with the first time that an interface is up, and stays.
+	said(t, "ip", "link", "set", "eth1", "up")
+	said(t, "ip", "link", "set", "eth1", "down")
+	before, offloads := said(t, "ip", "-d", "addr", "show", "eth1"), segment.Offloads("eth1")
+	require.NotEmpty(t, offloads)
 	settings := sysctls(t)
 	script, told := leaseScript(t)
 	o := gatewayWorld(t, "dhcp: {lease_seconds: 3600, domain: lab.example, portal: 'https://portal.example/', options: {66: \"7466\"}}\n"+
@@ -204,6 +208,7 @@ func insideGateway(t *testing.T) {
 	require.NoError(t, b.Close())
 	assert.Equal(t, before, said(t, "ip", "-d", "addr", "show", "eth1"), "the interface is as it was found")
 	assert.Equal(t, settings, sysctls(t))
+	assert.Equal(t, offloads, segment.Offloads("eth1"))
 	assert.FileExists(t, filepath.Join(o.Dir, captureName))
 }
 

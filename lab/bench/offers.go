@@ -23,7 +23,8 @@ func Offers(mode string, file *File, d *dossier.Dossier) ([]probes.Instrument, [
 		o.has = append(o.has, probes.InstrumentScanner)
 		o.attached(file, d)
 	case ModeGateway:
-		o.has = append(o.has, probes.InstrumentScanner, probes.InstrumentUpdates)
+		o.has = append(o.has, probes.InstrumentScanner, probes.InstrumentUpdates, probes.InstrumentTime)
+		o.links(segment.LinkFeatures())
 		o.take(probes.InstrumentBroker, d != nil && d.Cloud != nil, noCloud, mendNoCloud)
 		o.around(file)
 	default:
@@ -53,7 +54,15 @@ const (
 )
 
 func (o *offering) reference(mode string, d *dossier.Dossier) {
-	o.has = append(o.has, probes.InstrumentUpdates, probes.InstrumentFlash, probes.InstrumentPower, probes.InstrumentButton)
+	o.has = append(o.has, probes.InstrumentUpdates, probes.InstrumentFlash, probes.InstrumentPower, probes.InstrumentButton, probes.InstrumentTime)
+	switch {
+	case mode != ModeReference:
+		o.take(probes.InstrumentLink, false, "the reduced bench has no cable", mendReduced)
+	case Inside():
+		o.links(segment.LinkFeatures())
+	default:
+		o.links(segment.Features{}) // found out where it is built
+	}
 	o.take(probes.InstrumentBroker, d != nil && d.Cloud != nil, noCloud, mendNoCloud)
 	o.take(probes.InstrumentSniffer, mode == ModeReference,
 		"the reduced bench has no network segment of its own, so nothing is captured",

@@ -32,8 +32,8 @@ const (
 type serving struct {
 	address                   netip.Addr
 	dns, ntp, broker, updates bool
-	anyPort                   bool // take free ports instead of the usual ones
-	nameUpdates               bool // the device resolves the dossier's hosts to us: name them in URLs
+	anyPort                   bool                // take free ports instead of the usual ones
+	nameUpdates               bool                // the device resolves the dossier's hosts to us: name them in URLs
 	names                     services.DNSOptions // what DNS says beside the dossier's hosts
 	log                       func(string)
 }

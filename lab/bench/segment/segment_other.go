@@ -8,6 +8,9 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"time"
+
+	"assay/probes"
 )
 
 // errSystem is the answer of every system but Linux.
@@ -79,3 +82,46 @@ func Overlaps(netip.Prefix, string) (string, error) { return "", refused("list r
 
 // Offloads names none.
 func Offloads(string) []string { return nil }
+
+// Features are what a kernel can do to a link: nothing here.
+type Features struct{ Delay, Loss, Rate error }
+
+// LinkFeatures says so.
+func LinkFeatures() Features { return Features{errSystem, errSystem, errSystem} }
+
+// A Link cannot be changed here.
+type Link struct{ Name string }
+
+// Cut says so.
+func (Link) Cut() error { return refused("cut the link", errSystem) }
+
+// Join says so.
+func (Link) Join() error { return refused("restore the link", errSystem) }
+
+// Degrade says so.
+func (Link) Degrade(probes.LinkConditions) error { return refused("degrade the link", errSystem) }
+
+// A Door is one place outside that the device may reach.
+type Door struct {
+	To  netip.AddrPort
+	UDP bool
+}
+
+// A Fence cannot be put up here.
+type Fence struct{}
+
+// Shut says so.
+func Shut(string, netip.Prefix, string, []Door) (*Fence, error) {
+	return nil, refused("shut the segment in", errSystem)
+}
+
+// Open does nothing.
+func (*Fence) Open() error { return nil }
+
+// Forward says so.
+func (n *NIC) Forward(string) error { return refused("forward", errSystem) }
+
+// WhoHas says so.
+func WhoHas(context.Context, string, netip.Addr, time.Duration) ([]net.HardwareAddr, error) {
+	return nil, refused("arp", errSystem)
+}

@@ -125,6 +125,33 @@ func (d *DHCP) Forget(mac string) {
 	}
 }
 
+// Expected is the address that a declared MAC address will get, or has from an earlier server with the same
+// declarations.
+func (d *DHCP) Expected(mac string) (netip.Addr, bool) {
+	hw, err := net.ParseMAC(mac)
+	if err != nil {
+		return netip.Addr{}, false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s, ok := d.given[hw.String()]
+	return s.at, ok && s.static
+}
+
+// Adopt takes a declared MAC address for a client that still holds its lease of an earlier server.
+func (d *DHCP) Adopt(mac string) {
+	at, ok := d.Expected(mac)
+	hw, err := net.ParseMAC(mac)
+	if !ok || err != nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, leased := d.leases[hw.String()]; !leased {
+		d.leases[hw.String()] = Lease{MAC: hw.String(), Address: at, Server: d.o.Server.Addr(), At: d.o.Now()}
+	}
+}
+
 func (d *DHCP) answer(from net.Addr, in []byte) (net.Addr, []byte) {
 	m, err := dhcpv4.FromBytes(in)
 	if err != nil || m.OpCode != dhcpv4.OpcodeBootRequest || len(m.ClientHWAddr) != 6 {

@@ -31,8 +31,8 @@ type DNSOptions struct {
 	Address  netip.Addr
 	Pinned   map[string][]netip.Addr // names with addresses of their own, such as those that an uplink leads to
 	Upstream string                  // address:port of a name server that is asked for every other name; empty: nobody is
-	Now     func() time.Time
-	Log     func(string)
+	Now      func() time.Time
+	Log      func(string)
 }
 
 // A Query is one question that was asked. Name is the client's own word and is never logged.
