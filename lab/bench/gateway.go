@@ -196,6 +196,17 @@ func GatewayAddress(f *File) (netip.Prefix, error) {
 	return p, nil
 }
 
+// A Port is where one of the bench's servers stands.
+type Port struct {
+	Network string // tcp, udp
+	Port    int
+}
+
+// GatewayPorts lists where a gateway's servers stand.
+func GatewayPorts() []Port {
+	return []Port{{"udp", portDNS}, {"tcp", portDNS}, {"udp", portDHCP}, {"udp", portNTP}, {"tcp", portBroker}, {"tcp", portHTTPS}, {"udp", portCoAP}}
+}
+
 // secondServer is where the failover server stands: the address after the bench's own.
 func secondServer(f *File, address netip.Prefix) netip.Addr {
 	if f.DHCP == nil || !f.DHCP.Failover {

@@ -264,7 +264,7 @@ func insideGatewayRefuses(t *testing.T) {
 
 	said(t, "ip", "addr", "add", "198.51.100.2/24", "dev", "eth1")
 	_, err = Gateway(t.Context(), o)
-	require.ErrorContains(t, err, "it has the address 198.51.100.2/24: it is somebody's already")
+	require.ErrorContains(t, err, "eth1 is somebody's already: it has the address 198.51.100.2/24")
 	assert.Contains(t, said(t, "ip", "addr", "show", "eth1"), "198.51.100.2/24")
 	said(t, "ip", "addr", "flush", "dev", "eth1")
 

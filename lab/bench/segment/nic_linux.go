@@ -59,18 +59,34 @@ func Take(name string, addresses []netip.Prefix) (*NIC, error) {
 	return n, nil
 }
 
-// unusedBy refuses what belongs to somebody: a DHCP server of ours on it would harm them.
+// unusedBy refuses what belongs to somebody, and takes the addresses of a run that was killed off.
 func (n *NIC) unusedBy(ours []netip.Prefix) error {
+	stale, err := n.strangers(ours)
+	if err != nil {
+		return err
+	}
+	for _, addr := range stale {
+		if err := netlink.AddrDel(n.link, &addr); err != nil {
+			return refused("take off the stale address "+addr.IPNet.String(), err)
+		}
+		n.found.Stale = append(n.found.Stale, addr.IPNet.String())
+	}
+	return nil
+}
+
+// strangers refuses an interface that is somebody's: a DHCP server of ours on it would harm them. It lists the
+// addresses that an earlier run of ours left.
+func (n *NIC) strangers(ours []netip.Prefix) (stale []netlink.Addr, err error) {
 	a := n.link.Attrs()
 	if a.Flags&net.FlagLoopback != 0 {
-		return refused("take "+n.name, &InUseError{n.name, "it is the loopback interface"})
+		return nil, refused("take "+n.name, &InUseError{n.name, "it is the loopback interface"})
 	}
 	if a.MasterIndex != 0 {
-		return refused("take "+n.name, &InUseError{n.name, "it is part of a bridge or bond"})
+		return nil, refused("take "+n.name, &InUseError{n.name, "it is part of a bridge or bond"})
 	}
 	all, err := netlink.AddrList(n.link, netlink.FAMILY_ALL)
 	if err != nil {
-		return refused("list addresses of "+n.name, err)
+		return nil, refused("list addresses of "+n.name, err)
 	}
 	for _, addr := range all {
 		p, ok := prefixOf(addr)
@@ -79,15 +95,12 @@ func (n *NIC) unusedBy(ours []netip.Prefix) error {
 		case slices.Contains(ours, p) && addr.Label != Label && p.Addr().Is4():
 			n.found.Kept = append(n.found.Kept, p.String())
 		case addr.Label == Label || slices.Contains(ours, p):
-			n.found.Stale = append(n.found.Stale, p.String())
-			if err := netlink.AddrDel(n.link, &addr); err != nil {
-				return refused("take off the stale address "+p.String(), err)
-			}
+			stale = append(stale, addr)
 		default:
-			return refused("take "+n.name, &InUseError{n.name, "it has the address " + p.String()})
+			return nil, refused("take "+n.name, &InUseError{n.name, "it has the address " + p.String()})
 		}
 	}
-	return nil
+	return stale, nil
 }
 
 func prefixOf(a netlink.Addr) (netip.Prefix, bool) {

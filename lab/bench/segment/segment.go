@@ -60,7 +60,9 @@ func (e *StepError) Unwrap() error {
 type InUseError struct{ Name, Because string }
 
 // Error says so.
-func (e *InUseError) Error() string { return e.Because + ": it is somebody's already" }
+func (e *InUseError) Error() string {
+	return e.Name + " is somebody's already: " + e.Because
+}
 
 // refused wraps what the system answered to a step.
 func refused(step string, err error) error {

@@ -125,3 +125,25 @@ func (n *NIC) Forward(string) error { return refused("forward", errSystem) }
 func WhoHas(context.Context, string, netip.Addr, time.Duration) ([]net.HardwareAddr, error) {
 	return nil, refused("arp", errSystem)
 }
+
+// Looks are what can be seen of an interface without changing it.
+type Looks struct {
+	Up, Carrier     bool
+	Driver          string
+	Mbit            int
+	Duplex          string
+	Errors, Dropped uint64
+	Promiscuous     int
+}
+
+// Look sees the little that every system tells.
+func Look(name string) (Looks, error) {
+	i, err := net.InterfaceByName(name)
+	if err != nil {
+		return Looks{}, refused("find "+name, err)
+	}
+	return Looks{Up: i.Flags&net.FlagUp != 0, Carrier: i.Flags&net.FlagRunning != 0}, nil
+}
+
+// Takeable says so.
+func Takeable(string, []netip.Prefix) error { return refused("take an interface", errSystem) }
