@@ -113,6 +113,10 @@ func (b *Bench) gatewayUp(ctx context.Context, o Options, address netip.Prefix, 
 	if second := secondServer(f, address); second.IsValid() {
 		owned = append(owned, netip.PrefixFrom(second, address.Bits()))
 	}
+	at6 := network6(f)
+	if at6.IsValid() {
+		owned = append(owned, at6)
+	}
 	nic, err := segment.Take(f.Interface, owned)
 	if err != nil {
 		return nil, nil, takeHint(err, f.Interface)
@@ -141,6 +145,9 @@ func (b *Bench) gatewayUp(ctx context.Context, o Options, address netip.Prefix, 
 		return nil, nil, withHint(err, "another DHCP server of this machine has the port: sudo ss -lnup | grep -w :67")
 	}
 	b.provide(s)
+	if err := errors.Join(b.names6(ctx, o, address, names, at6), b.gateway6(ctx, o, at6)); err != nil {
+		return nil, nil, err
+	}
 	if err := b.capture(ctx, capture.Options{Interface: f.Interface, Path: filepath.Join(o.Dir, captureName), MAC: mac}); err != nil {
 		return nil, nil, err
 	}

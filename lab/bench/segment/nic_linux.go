@@ -120,7 +120,7 @@ func (n *NIC) take(addresses []netip.Prefix) error {
 		{"ipv4", "forwarding", "0"}, {"ipv4", "accept_redirects", "0"}, {"ipv4", "send_redirects", "0"},
 		// A device that calls itself a router must not become this machine's.
 		{"ipv6", "accept_ra", "0"}, {"ipv6", "accept_redirects", "0"}, {"ipv6", "forwarding", "0"},
-		{"ipv6", "keep_addr_on_down", "1"},
+		{"ipv6", "keep_addr_on_down", "1"}, {"ipv6", "accept_dad", "0"},
 	} {
 		if err := n.set(s.family, s.key, s.value); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return refused("set "+s.family+" "+s.key+" of "+n.name, err)

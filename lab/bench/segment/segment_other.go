@@ -147,3 +147,13 @@ func Look(name string) (Looks, error) {
 
 // Takeable says so.
 func Takeable(string, []netip.Prefix) error { return refused("take an interface", errSystem) }
+
+// GroupUDP6 says so.
+func GroupUDP6(context.Context, *net.Interface, string, int) (net.PacketConn, error) {
+	return nil, refused("dhcpv6 socket", errSystem)
+}
+
+// FreeUDP6 says so.
+func FreeUDP6(context.Context, netip.Addr, int) (net.PacketConn, error) {
+	return nil, refused("listen", errSystem)
+}
