@@ -196,6 +196,9 @@ func insideGatewayEnds(t *testing.T) {
 	offline := written(t, w.dir, "offline.yaml", "assay: bench/v1\nmode: offline\n")
 	assert.Contains(t, assay(t, exitUnusable, "run", w.dossier, "--bench", offline).told(), "hint: `assay capture analyze`")
 
+	if os.Geteuid() == 0 {
+		byCapabilities(t, w)
+	}
 	// Ctrl-C in the middle of the run: what was seen is sealed, the interface is as it was found.
 	out := filepath.Join(t.TempDir(), "runs")
 	r := launch(t, nil, "run", w.dossier, "--bench", w.bench, "--out", out)
@@ -226,4 +229,31 @@ func insideGatewayEnds(t *testing.T) {
 	left, err = netlink.AddrList(link, netlink.FAMILY_V4)
 	require.NoError(t, err)
 	assert.Empty(t, left)
+}
+
+// byCapabilities examines the gateway as an ordinary user, without and with the capabilities that doctor names.
+func byCapabilities(t *testing.T, w *wired) {
+	t.Helper()
+	program, home := asNobody(t)
+	look := func() (string, error) {
+		cmd := exec.CommandContext(t.Context(), program, "doctor", "--bench", filepath.Join(home, "b.yaml"), "--out", home)
+		cmd.Args[0] = "assay"
+		cmd.Env = append(withoutBench(os.Environ()), "HOME="+home, "TMPDIR="+home)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		said, err := cmd.CombinedOutput()
+		return string(said), err
+	}
+	written(t, home, "b.yaml", "assay: bench/v1\nmode: gateway\ninterface: eth1\n")
+	said, err := look()
+	require.Error(t, err)
+	const grant = "cap_net_admin,cap_net_raw,cap_net_bind_service+ep"
+	assert.Contains(t, said, "✗ privileges: this user may not run a gateway: cap_net_admin, cap_net_raw, cap_net_bind_service is missing")
+	assert.Contains(t, said, "sudo setcap "+grant+" "+program)
+	if out, err := exec.CommandContext(t.Context(), "setcap", grant, program).CombinedOutput(); err != nil {
+		t.Logf("no file capabilities here: %s", out)
+		return
+	}
+	said, err = look()
+	require.NoError(t, err, said)
+	assert.Contains(t, said, "✓ privileges: this user may own an interface")
 }
