@@ -70,6 +70,7 @@ type Bench struct {
 	restore     func(context.Context) error
 	log         func(string)
 	ntp         *services.NTP
+	checks      []func(context.Context) error // of the bench itself
 	counters    map[string]func() services.Counts
 	closers     []func() error // in the order in which they were opened
 }

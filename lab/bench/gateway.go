@@ -130,6 +130,7 @@ func (b *Bench) gatewayUp(ctx context.Context, o Options, address netip.Prefix, 
 		return nil, nil, err
 	}
 	names := services.DNSOptions{Pinned: out.pinned}
+	names.Pinned[selfName] = []netip.Addr{address.Addr()}
 	if f.DNS != nil {
 		names.Lie, names.Upstream = f.DNS.Lie, f.DNS.Upstream
 	}
@@ -152,6 +153,8 @@ func (b *Bench) gatewayUp(ctx context.Context, o Options, address netip.Prefix, 
 		return nil, nil, err
 	}
 	b.cable(f.Interface)
+	b.checkOwned(f.Interface, address)
+	b.checkNames(netip.AddrPortFrom(address.Addr(), portDNS).String())
 	if err := nic.Up(); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", err, probes.ErrBench)
 	}

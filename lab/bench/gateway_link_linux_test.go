@@ -56,7 +56,9 @@ func insideGatewayLink(t *testing.T) {
 	l := b.Probes.Link
 	assert.Zero(t, lost(t, device, 20))
 
+	require.NoError(t, b.Check(t.Context()))
 	require.NoError(t, l.Cut(t.Context()))
+	require.NoError(t, b.Check(t.Context()), "a probe has cut it on purpose")
 	link, err := netlink.LinkByName("eth1")
 	require.NoError(t, err)
 	assert.Zero(t, link.Attrs().Flags&net.FlagUp)
@@ -105,6 +107,14 @@ func insideGatewayLink(t *testing.T) {
 	require.NoError(t, err)
 	assert.InDelta(t, 0, answer.ClockOffset.Seconds(), 1)
 	assert.NotContains(t, said(t, "tc", "qdisc", "show", "dev", "eth1"), "tbf")
+
+	// What somebody else does to the interface makes the bench unsound, and it says so.
+	require.NoError(t, b.Check(t.Context()))
+	require.NoError(t, netlink.LinkSetDown(link))
+	require.ErrorContains(t, b.Check(t.Context()), "somebody has set eth1 down")
+	require.NoError(t, netlink.LinkSetUp(link))
+	said(t, "ip", "addr", "del", "10.77.0.1/24", "dev", "eth1")
+	require.ErrorContains(t, b.Check(t.Context()), "somebody has taken the address 10.77.0.1/24 off eth1")
 }
 
 // download lets the device take 300 kB from the bench.
