@@ -105,17 +105,17 @@ func (r *Run) lookOut() *lookout {
 	if !ok {
 		return nil
 	}
-	if _, captured := t.Dropped(); !captured {
+	before, captured := t.Dropped()
+	if !captured {
 		return nil
 	}
 	l := &lookout{t: t, clock: r.Rig.Instruments().Clock, quit: make(chan struct{}), done: make(chan Drops, 1)}
-	go l.count(time.NewTicker(time.Second))
+	go l.count(time.NewTicker(time.Second), before)
 	return l
 }
 
-func (l *lookout) count(tick *time.Ticker) {
+func (l *lookout) count(tick *time.Ticker, before uint64) {
 	defer tick.Stop()
-	before, _ := l.t.Dropped()
 	d := Drops{About: "drops", From: l.clock.Now().UTC()}
 	look := func() {
 		now, _ := l.t.Dropped()

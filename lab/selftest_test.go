@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,13 +31,13 @@ func (wallClock) Wait(ctx context.Context, d time.Duration) error {
 // sickRig is a bench that goes bad when its third question is asked.
 type sickRig struct {
 	asked   int
-	dropped uint64
+	dropped atomic.Uint64
 }
 
 func (r *sickRig) Instruments() *probes.Bench    { return &probes.Bench{Clock: wallClock{}} }
 func (r *sickRig) Restore(context.Context) error { return nil }
 func (r *sickRig) Healthy(context.Context) bool  { return true }
-func (r *sickRig) Dropped() (uint64, bool)       { return r.dropped, true }
+func (r *sickRig) Dropped() (uint64, bool)       { return r.dropped.Load(), true }
 func (r *sickRig) Check(context.Context) error {
 	if r.asked >= 3 {
 		return errors.New("the cable has been eaten")
@@ -53,7 +54,7 @@ type answer struct {
 func (q *question) Ask(context.Context, *probes.Bench) (probes.Facts, error) {
 	q.rig.asked++
 	if q.rig.asked == 2 {
-		q.rig.dropped += 7
+		q.rig.dropped.Add(7)
 	}
 	return answer{true}, nil
 }
