@@ -62,12 +62,24 @@ func patience(s plan.Step) time.Duration {
 // what a step's bench or device did wrong is in its observation.
 func (r *Run) Do(ctx context.Context) (Outcome, error) {
 	outcome := Finished
+	if err := r.sound(ctx, "before"); err != nil {
+		return Broken, err
+	}
 	for i, step := range r.Plan.Steps {
 		if ctx.Err() != nil {
 			outcome = Cancelled
 		}
 		r.tell(Event{Step: step, Number: i + 1, Of: len(r.Plan.Steps)})
+		drops := r.lookOut()
 		o, err := r.one(ctx, i+1, step)
+		if err == nil {
+			err = r.vouch(ctx, o)
+		}
+		if o == nil || o.NotAsked == "" {
+			err = errors.Join(err, drops.end(r.Journal))
+		} else {
+			drops.drop()
+		}
 		if err != nil {
 			return Broken, err
 		}
@@ -78,6 +90,9 @@ func (r *Run) Do(ctx context.Context) (Outcome, error) {
 	}
 	if ctx.Err() != nil {
 		outcome = Cancelled
+	}
+	if err := r.sound(ctx, "after"); err != nil {
+		return Broken, err
 	}
 	return outcome, nil
 }

@@ -27,6 +27,13 @@ const (
 	// InstrumentInterceptor answers for the device's cloud with a certificate of the bench's choice. What
 	// it can do for one dossier is named below it: interceptor/mqtts, interceptor/mqtts/expired.
 	InstrumentInterceptor Instrument = "interceptor"
+
+	InstrumentTime Instrument = "time" // what a device is told that asks for the time
+
+	InstrumentLink      Instrument = "link"       // the device's cable: it can be cut
+	InstrumentLinkDelay Instrument = "link/delay" // and be slow,
+	InstrumentLinkLoss  Instrument = "link/loss"  // lose frames,
+	InstrumentLinkRate  Instrument = "link/rate"  // or be narrow
 )
 
 // A Bench holds the instruments a probe may use. One that this bench lacks is
@@ -39,6 +46,8 @@ type Bench struct {
 	Sniffer Sniffer
 	Flash   Flash
 	Scanner Scanner
+	Link    Link
+	Time    Time
 	Clock   Clock
 
 	Interceptor Interceptor
@@ -204,4 +213,29 @@ type Clock interface {
 	Now() time.Time
 	// Wait returns after d, or earlier with the context's error.
 	Wait(ctx context.Context, d time.Duration) error
+}
+
+// Link is the device's cable. A condition lasts until another one is set, or until the device is
+// brought back to a known state.
+type Link interface {
+	// Cut pulls the cable out; Restore puts it back in, and makes it sound again.
+	Cut(ctx context.Context) error
+	Restore(ctx context.Context) error
+	// Degrade makes the link as bad as that in both directions, the zero value sound. What this bench cannot
+	// do (see the instruments link/delay, link/loss, link/rate) is an error, and then nothing has changed.
+	Degrade(ctx context.Context, c LinkConditions) error
+}
+
+// LinkConditions are what is wrong with a link.
+type LinkConditions struct {
+	Delay time.Duration // of each frame to the device
+	Loss  float64       // of 100 frames in each direction
+	Rate  int64         // bits per second in each direction; 0: as fast as it goes
+}
+
+// Time is what the bench tells a device that asks for the time.
+type Time interface {
+	// Shift makes it later than the true time by so much from now on, or earlier where negative: certificates
+	// and metadata of the device expire, or are not yet valid. It lasts as a link's condition does.
+	Shift(ctx context.Context, by time.Duration) error
 }

@@ -64,6 +64,7 @@ func command() *cobra.Command {
 	root.AddCommand(
 		captureCommand(),
 		demoCommand(),
+		doctorCommand(),
 		initCommand(),
 		judgeCommand(),
 		keysCommand(),

@@ -29,10 +29,11 @@ func planCommand() *cobra.Command {
 			if err := in.readReviews(cmd.ErrOrStderr(), reviews); err != nil {
 				return err
 			}
-			has, missing := bench.Offers(bench.ModeAttached, in.file, in.dossier)
-			if in.file == nil {
-				has, missing = bench.Offers(bench.ModeReference, nil, in.dossier)
+			mode := bench.ModeReference
+			if in.file != nil {
+				mode = in.file.Mode
 			}
+			has, missing := bench.Offers(mode, in.file, in.dossier)
 			p, err := in.makePlan(has, missing)
 			if err != nil {
 				return err

@@ -64,6 +64,9 @@ func TestReadmeFirstDevice(t *testing.T) {
 	require.NoError(t, err)
 	file, err := bench.ReadFile(filepath.Join(dir, "bench.yaml"))
 	require.NoError(t, err)
+	gateway, err := bench.ReadFile(filepath.Join(dir, "gateway.yaml"))
+	require.NoError(t, err)
+	require.Equal(t, bench.ModeGateway, gateway.Mode)
 	in := &inputs{dossier: d, set: set, kinds: catalog.All(), file: file}
 	has, missing := bench.Offers(bench.ModeAttached, file, d)
 	p, err := in.makePlan(has, missing)

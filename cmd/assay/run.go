@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -52,6 +51,10 @@ func run(cmd *cobra.Command, dossierPath, benchPath, reviews string, f runFlags)
 	if err != nil {
 		return err
 	}
+	if in.file.Mode == bench.ModeOffline {
+		return unusable(fmt.Errorf("%s: mode offline has no device to run", benchPath),
+			"`assay capture analyze` reads a capture that was recorded elsewhere, `assay judge` judges a finished run again")
+	}
 	if err := in.readReviews(cmd.ErrOrStderr(), reviews); err != nil {
 		return err
 	}
@@ -66,16 +69,20 @@ func run(cmd *cobra.Command, dossierPath, benchPath, reviews string, f runFlags)
 		return err
 	}
 	s.in = in
-	has, missing := bench.Offers(bench.ModeAttached, in.file, in.dossier)
+	has, missing := bench.Offers(in.file.Mode, in.file, in.dossier)
 	for _, m := range missing {
 		if strings.Contains(string(m.Instrument), "/") {
 			continue // what an instrument cannot do for this product stands in the plan, at the steps that want it
 		}
 		p.say("without %s: %s. To mend it: %s", m.Instrument, m.Because, m.Mend)
 	}
-	r, err := s.conduct(cmd.Context(), offer{has, missing}, func(ctx context.Context, o bench.Options) (*bench.Bench, error) {
-		return bench.Attached(ctx, o)
-	})
+	put := bench.Attached
+	if in.file.Mode == bench.ModeGateway {
+		put = bench.Gateway
+		p.say("the bench takes %s as its own; unit %s (%s) has %s to ask for an address there: switch it off and on again now",
+			in.file.Interface, in.unit.ID, in.unit.MAC, bench.LeasePatience)
+	}
+	r, err := s.conduct(cmd.Context(), offer{has, missing}, put)
 	p.end()
 	if err != nil {
 		return err

@@ -124,19 +124,23 @@ func storage(f *Storage, dir string) probes.Flash {
 func liveInterface(name string) (*net.Interface, error) {
 	i, err := net.InterfaceByName(name)
 	if err != nil {
-		var names []string
-		if all, lerr := net.Interfaces(); lerr == nil {
-			for _, one := range all {
-				names = append(names, one.Name)
-			}
-		}
-		return nil, withHint(fmt.Errorf("interface %s does not exist: %w", name, probes.ErrBench),
-			"bench.yaml names the interface; this machine has "+strings.Join(names, ", "))
+		return nil, noInterface(name)
 	}
 	if i.Flags&net.FlagUp == 0 {
 		return nil, withHint(fmt.Errorf("interface %s is down: %w", name, probes.ErrBench), "sudo ip link set "+name+" up")
 	}
 	return i, nil
+}
+
+func noInterface(name string) error {
+	var names []string
+	if all, lerr := net.Interfaces(); lerr == nil {
+		for _, one := range all {
+			names = append(names, one.Name)
+		}
+	}
+	return withHint(fmt.Errorf("interface %s does not exist: %w", name, probes.ErrBench),
+		"bench.yaml names the interface; this machine has "+strings.Join(names, ", "))
 }
 
 func addresses(i *net.Interface) string {

@@ -27,6 +27,8 @@ const (
 	ModeReference = "reference" // private namespaces, a reference device, every frame captured
 	ModeReduced   = "reduced"   // loopback, a reference device, nothing captured
 	ModeAttached  = "attached"  // a real device that already has its address
+	ModeGateway   = "gateway"   // a real device on an interface that the bench owns: the bench is its whole network
+	ModeOffline   = "offline"   // no device: captures recorded elsewhere; nothing can be run
 )
 
 // Options say what to build a bench for.
@@ -71,6 +73,8 @@ type Bench struct {
 	restore     func(context.Context) error
 	log         func(string)
 	keys        *intercept.Keys // of every connection to the cloud that was terminated here
+	ntp         *services.NTP
+	checks      []func(context.Context) error // of the bench itself
 	counters    map[string]func() services.Counts
 	closers     []func() error // in the order in which they were opened
 }
@@ -103,6 +107,9 @@ func (b *Bench) Host() string { return b.host() }
 // Restore brings the device back to the state in which it was delivered, as far as this bench can,
 // and waits until it is healthy.
 func (b *Bench) Restore(ctx context.Context) error {
+	if err := b.settle(); err != nil {
+		return fmt.Errorf("restore the device: %w", err)
+	}
 	if err := b.restore(ctx); err != nil {
 		return fmt.Errorf("restore the device: %w", err)
 	}

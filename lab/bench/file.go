@@ -17,15 +17,22 @@ import (
 
 const maxFile = 64 << 10
 
-// A File is bench.yaml: what a lab has around a device that is attached to its own network.
+// A File is bench.yaml: what a lab has around a device.
 type File struct {
 	Assay     string   `yaml:"assay"` // "bench/v1"
-	Mode      string   `yaml:"mode"`  // attached
+	Mode      string   `yaml:"mode"`  // attached, gateway or offline
 	Interface string   `yaml:"interface"`
 	Flash     *Storage `yaml:"flash"`
 	Button    *Program `yaml:"button"`
 	Power     *Program `yaml:"power"`
-	Serve     *Serve   `yaml:"serve"`
+	Serve     *Serve   `yaml:"serve"` // attached only
+
+	// Gateway only.
+	Address string     `yaml:"address"` // of the bench, with the length of its network's prefix
+	DHCP    *DHCPFile  `yaml:"dhcp"`
+	DNS     *NamesFile `yaml:"dns"`
+	IPv6    *IPv6File  `yaml:"ipv6"`
+	Uplink  *Uplink    `yaml:"uplink"`
 
 	Name string `yaml:"-"` // the file's name as given
 	Dir  string `yaml:"-"` // the folder that relative names are meant from
@@ -109,9 +116,16 @@ func (f *File) check(body ast.Node) error {
 	switch {
 	case f.Assay != "bench/v1":
 		return bad("assay", "want bench/v1, have %.32q", f.Assay)
-	case f.Mode != ModeAttached:
-		return bad("mode", "want attached, have %.32q", f.Mode)
-	case f.Interface == "":
+	case f.Mode != ModeAttached && f.Mode != ModeGateway && f.Mode != ModeOffline:
+		return bad("mode", "want attached, gateway or offline, have %.32q", f.Mode)
+	}
+	if err := f.checkMode(bad); err != nil {
+		return err
+	}
+	if f.Mode == ModeOffline {
+		return nil
+	}
+	if f.Interface == "" {
 		return bad("interface", "name the network interface that reaches the device")
 	}
 	if s := f.Flash; s != nil {
@@ -138,7 +152,7 @@ func (f *File) check(body ast.Node) error {
 			return bad("serve", "serve nothing? set updates or broker to true, or leave it out")
 		}
 	}
-	return nil
+	return f.checkGateway(bad)
 }
 
 // fault is a complaint about one place of the file.
@@ -180,6 +194,8 @@ func wanted(t reflect.Type) string {
 		return "a text"
 	case reflect.Slice:
 		return "a list of texts"
+	case reflect.Int, reflect.Int64, reflect.Uint8:
+		return "a whole number"
 	default:
 		return "keys and values"
 	}

@@ -19,27 +19,68 @@ func TestFileIsReadWhole(t *testing.T) {
 	assert.True(t, filepath.IsAbs(f.Dir))
 }
 
+func TestGatewayFileIsReadWhole(t *testing.T) {
+	f, err := ReadFile(filepath.Join("testdata", "gateway.yaml"))
+	require.NoError(t, err)
+	assert.Equal(t, ModeGateway, f.Mode)
+	assert.Equal(t, "10.77.0.1/24", f.Address)
+	assert.Equal(t, DHCPFile{
+		LeaseSeconds: 60, RenewSeconds: 20, RebindSeconds: 40, Failover: true, Router: "10.77.0.1", DNS: []string{"10.77.0.1"},
+		NTP: []string{"10.77.0.1"}, Domain: "lab.example", Portal: "https://portal.example/api", Options: map[uint8]string{66: "746674702e6578616d706c65"},
+	}, *f.DHCP)
+	assert.Equal(t, NamesFile{Lie: []string{"*.vendor.example"}, Upstream: "192.0.2.53:53"}, *f.DNS)
+	assert.Equal(t, IPv6File{Prefix: "fd77:a55a:7700::/64", SLAAC: true, DHCP: true}, *f.IPv6)
+	assert.Equal(t, Uplink{Interface: "eth0", Allow: []string{"192.0.2.7:443", "time.example:123/udp"}}, *f.Uplink)
+	assert.Len(t, f.DHCP.tell(), 6)
+	f, err = ReadFile(filepath.Join("testdata", "offline.yaml"))
+	require.NoError(t, err)
+	assert.Equal(t, ModeOffline, f.Mode)
+}
+
 func TestFileIsReadStrictly(t *testing.T) {
 	want := map[string]string{
-		"invalid-anchor.yaml":            `testdata/invalid-anchor.yaml:3: anchors and aliases are not read here`,
-		"invalid-button-program.yaml":    `testdata/invalid-button-program.yaml:5: key button.command: name the program first`,
-		"invalid-documents.yaml":         `testdata/invalid-documents.yaml:1: want one document with the keys of a bench file`,
-		"invalid-empty.yaml":             `testdata/invalid-empty.yaml:1: want one document with the keys of a bench file`,
-		"invalid-flash-both.yaml":        `testdata/invalid-flash-both.yaml:4: key flash: give either command or file`,
-		"invalid-flash-neither.yaml":     `testdata/invalid-flash-neither.yaml:4: key flash: give either command or file`,
-		"invalid-flash-program.yaml":     `testdata/invalid-flash-program.yaml:5: key flash.command: name the program first`,
-		"invalid-list.yaml":              `testdata/invalid-list.yaml:1: want keys and values`,
-		"invalid-mode.yaml":              `testdata/invalid-mode.yaml:2: key mode: want attached, have "gateway"`,
-		"invalid-no-interface.yaml":      `testdata/invalid-no-interface.yaml:1: key interface: name the network interface that reaches the device`,
-		"invalid-serve-address.yaml":     `testdata/invalid-serve-address.yaml:5: key serve.address: want the bench's own IP address on eth1, have "bench.example"`,
-		"invalid-serve-everywhere.yaml":  `testdata/invalid-serve-everywhere.yaml:4: key serve.address: want the bench's own IP address on eth1, have "0.0.0.0"`,
-		"invalid-serve-nothing.yaml":     `testdata/invalid-serve-nothing.yaml:4: key serve: serve nothing? set updates or broker to true, or leave it out`,
-		"invalid-syntax.yaml":            `testdata/invalid-syntax.yaml:2: key mode: sequence end token ']' not found`,
-		"invalid-twice.yaml":             `testdata/invalid-twice.yaml:4: mapping key "interface" already defined at [3:1]`,
-		"invalid-type.yaml":              `testdata/invalid-type.yaml:6: key broker: want true or false`,
-		"invalid-unknown-key-below.yaml": `testdata/invalid-unknown-key-below.yaml:6: key upates: unknown key`,
-		"invalid-unknown-key.yaml":       `testdata/invalid-unknown-key.yaml:4: key flahs: unknown key`,
-		"invalid-version.yaml":           `testdata/invalid-version.yaml:1: key assay: want bench/v1, have "bench/v2"`,
+		"invalid-anchor.yaml":                 `testdata/invalid-anchor.yaml:3: anchors and aliases are not read here`,
+		"invalid-button-program.yaml":         `testdata/invalid-button-program.yaml:5: key button.command: name the program first`,
+		"invalid-documents.yaml":              `testdata/invalid-documents.yaml:1: want one document with the keys of a bench file`,
+		"invalid-empty.yaml":                  `testdata/invalid-empty.yaml:1: want one document with the keys of a bench file`,
+		"invalid-flash-both.yaml":             `testdata/invalid-flash-both.yaml:4: key flash: give either command or file`,
+		"invalid-flash-neither.yaml":          `testdata/invalid-flash-neither.yaml:4: key flash: give either command or file`,
+		"invalid-flash-program.yaml":          `testdata/invalid-flash-program.yaml:5: key flash.command: name the program first`,
+		"invalid-list.yaml":                   `testdata/invalid-list.yaml:1: want keys and values`,
+		"invalid-mode.yaml":                   `testdata/invalid-mode.yaml:2: key mode: want attached, gateway or offline, have "router"`,
+		"invalid-attached-address.yaml":       `testdata/invalid-attached-address.yaml:4: key address: belongs to mode gateway, this is mode attached: leave it out, or set mode: gateway`,
+		"invalid-attached-uplink.yaml":        `testdata/invalid-attached-uplink.yaml:4: key uplink: belongs to mode gateway, this is mode attached: leave it out, or set mode: gateway`,
+		"invalid-gateway-address.yaml":        `testdata/invalid-gateway-address.yaml:4: key address: want the bench's own IPv4 address with its prefix (/16 to /28), for example 10.77.0.1/24, have "10.77.0.0/24"`,
+		"invalid-gateway-ipv6.yaml":           `testdata/invalid-gateway-ipv6.yaml:4: key ipv6: set slaac or dhcp to true, or leave it out`,
+		"invalid-gateway-lease.yaml":          `testdata/invalid-gateway-lease.yaml:5: key dhcp.lease_seconds: want 2 to 604800`,
+		"invalid-gateway-lie.yaml":            `testdata/invalid-gateway-lie.yaml:4: key dns.lie: want names, "*.example" or "*", have "a.*.example"`,
+		"invalid-gateway-no-interface.yaml":   `testdata/invalid-gateway-no-interface.yaml:1: key interface: name the network interface that reaches the device`,
+		"invalid-gateway-option-code.yaml":    `testdata/invalid-gateway-option-code.yaml:5: key options: want a whole number`,
+		"invalid-gateway-option-hex.yaml":     `testdata/invalid-gateway-option-hex.yaml:5: key dhcp.options: option 66: want 1 to 255 bytes in hexadecimal digits and in quotes, for example "0102ff", have "tftp"`,
+		"invalid-gateway-option-own.yaml":     `testdata/invalid-gateway-option-own.yaml:5: key dhcp.options: option 53 is set by the protocol`,
+		"invalid-gateway-portal.yaml":         `testdata/invalid-gateway-portal.yaml:5: key dhcp.portal: want a URL, have "nowhere"`,
+		"invalid-gateway-prefix.yaml":         `testdata/invalid-gateway-prefix.yaml:4: key ipv6.prefix: want a network of length 64, for example fd77:a55a:7700::/64, have "fd77::/48"`,
+		"invalid-gateway-rebind.yaml":         `testdata/invalid-gateway-rebind.yaml:7: key dhcp.rebind_seconds: want more than renew_seconds and less than lease_seconds (60)`,
+		"invalid-gateway-renew.yaml":          `testdata/invalid-gateway-renew.yaml:6: key dhcp.renew_seconds: want less than lease_seconds (60)`,
+		"invalid-gateway-router.yaml":         `testdata/invalid-gateway-router.yaml:5: key dhcp.router: want IPv4 addresses, have "gate.example"`,
+		"invalid-gateway-serve.yaml":          `testdata/invalid-gateway-serve.yaml:4: key serve: belongs to mode attached: in mode gateway the bench serves everything at its own address; leave it out`,
+		"invalid-gateway-unknown-key.yaml":    `testdata/invalid-gateway-unknown-key.yaml:5: key lease: unknown key`,
+		"invalid-gateway-uplink-allow.yaml":   `testdata/invalid-gateway-uplink-allow.yaml:4: key uplink.allow: want host:port or host:port/udp, have "*:443"`,
+		"invalid-gateway-uplink-none.yaml":    `testdata/invalid-gateway-uplink-none.yaml:4: key uplink.allow: name what the device may reach as host:port, or leave the uplink out`,
+		"invalid-gateway-uplink-same.yaml":    `testdata/invalid-gateway-uplink-same.yaml:4: key uplink.interface: the device is on eth1: the way out must be another interface`,
+		"invalid-gateway-upstream-alone.yaml": `testdata/invalid-gateway-upstream-alone.yaml:4: key dns.upstream: names are asked for outside only where there is an uplink: give uplink, or leave this out`,
+		"invalid-gateway-upstream.yaml":       `testdata/invalid-gateway-upstream.yaml:4: key dns.upstream: want address:port of a name server, for example 192.0.2.53:53, have "resolver.example"`,
+		"invalid-offline-interface.yaml":      `testdata/invalid-offline-interface.yaml:3: key interface: in mode offline there is no device: leave it out`,
+		"invalid-no-interface.yaml":           `testdata/invalid-no-interface.yaml:1: key interface: name the network interface that reaches the device`,
+		"invalid-serve-address.yaml":          `testdata/invalid-serve-address.yaml:5: key serve.address: want the bench's own IP address on eth1, have "bench.example"`,
+		"invalid-serve-everywhere.yaml":       `testdata/invalid-serve-everywhere.yaml:4: key serve.address: want the bench's own IP address on eth1, have "0.0.0.0"`,
+		"invalid-serve-nothing.yaml":          `testdata/invalid-serve-nothing.yaml:4: key serve: serve nothing? set updates or broker to true, or leave it out`,
+		"invalid-syntax.yaml":                 `testdata/invalid-syntax.yaml:2: key mode: sequence end token ']' not found`,
+		"invalid-twice.yaml":                  `testdata/invalid-twice.yaml:4: mapping key "interface" already defined at [3:1]`,
+		"invalid-type.yaml":                   `testdata/invalid-type.yaml:6: key broker: want true or false`,
+		"invalid-unknown-key-below.yaml":      `testdata/invalid-unknown-key-below.yaml:6: key upates: unknown key`,
+		"invalid-unknown-key.yaml":            `testdata/invalid-unknown-key.yaml:4: key flahs: unknown key`,
+		"invalid-version.yaml":                `testdata/invalid-version.yaml:1: key assay: want bench/v1, have "bench/v2"`,
 	}
 	found, err := filepath.Glob(filepath.Join("testdata", "invalid-*.yaml"))
 	require.NoError(t, err)
@@ -66,7 +107,10 @@ func FuzzFile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if file, err := ParseFile("bench.yaml", b, "."); err == nil {
 			require.Equal(t, "bench/v1", file.Assay)
-			require.NotEmpty(t, file.Interface)
+			require.True(t, file.Interface != "" || file.Mode == ModeOffline)
+			if file.Mode == ModeGateway {
+				_ = file.DHCP.tell()
+			}
 		} else {
 			require.ErrorIs(t, err, ErrInput)
 		}

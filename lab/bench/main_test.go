@@ -4,6 +4,8 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -23,6 +25,21 @@ func TestMain(m *testing.M) {
 	}
 	if len(os.Args) == 4 && os.Args[1] == "__refdevice" {
 		os.Exit(deviceProcess(ctx, os.Args[3]))
+	}
+	if len(os.Args) == 2 && os.Args[1] == "__hold" {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}
+	if len(os.Args) == 2 && (os.Args[1] == "__flood-dhcp" || os.Args[1] == "__flood-dns") {
+		if err := flood(os.Args[1]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	if len(os.Args) == 3 && os.Args[1] == "__web" {
+		fmt.Fprintln(os.Stderr, http.ListenAndServe(os.Args[2], http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the world") })))
+		os.Exit(1)
 	}
 	flag.Parse()
 	os.Exit(m.Run())

@@ -9,16 +9,30 @@ import (
 )
 
 // Offers tells which instruments a bench of this mode will have for a dossier, and why not the
-// others, before anything is built. file is bench.yaml, for the attached bench. Whether a person
+// others, before anything is built. file is bench.yaml, for a bench that has one. Whether a person
 // sits at the bench is not the bench's to know.
 func Offers(mode string, file *File, d *dossier.Dossier) ([]probes.Instrument, []Missing) {
+	if mode == ModeOffline {
+		return nil, []Missing{{probes.InstrumentDevice, "bench.yaml says offline: there is no device", "set mode: gateway or attached"}}
+	}
 	o := offering{has: []probes.Instrument{probes.InstrumentDevice, probes.InstrumentClock}}
 	o.take(probes.InstrumentImages, d != nil && len(d.Images) > 0,
 		"the dossier names no firmware images", "list them under `images`, and the key that signs them under `trust` with `for: firmware`")
-	if mode == ModeAttached {
+	switch mode {
+	case ModeAttached:
 		o.has = append(o.has, probes.InstrumentScanner)
 		o.attached(file, d)
-	} else {
+	case ModeGateway:
+		o.has = append(o.has, probes.InstrumentScanner, probes.InstrumentUpdates, probes.InstrumentTime)
+		o.links(segment.LinkFeatures())
+		o.take(probes.InstrumentBroker, d != nil && d.Cloud != nil, noCloud, mendNoCloud)
+		if d != nil && d.Cloud != nil {
+			o.interception(d, ways(d, true))
+		} else {
+			o.take(probes.InstrumentInterceptor, false, noCloud, mendNoCloud)
+		}
+		o.around(file)
+	default:
 		o.reference(mode, d)
 	}
 	return o.has, o.missing
@@ -47,7 +61,15 @@ const (
 )
 
 func (o *offering) reference(mode string, d *dossier.Dossier) {
-	o.has = append(o.has, probes.InstrumentUpdates, probes.InstrumentFlash, probes.InstrumentPower, probes.InstrumentButton)
+	o.has = append(o.has, probes.InstrumentUpdates, probes.InstrumentFlash, probes.InstrumentPower, probes.InstrumentButton, probes.InstrumentTime)
+	switch {
+	case mode != ModeReference:
+		o.take(probes.InstrumentLink, false, "the reduced bench has no cable", mendReduced)
+	case Inside():
+		o.links(segment.LinkFeatures())
+	default:
+		o.links(segment.Features{}) // found out where it is built
+	}
 	o.take(probes.InstrumentBroker, d != nil && d.Cloud != nil, noCloud, mendNoCloud)
 	o.take(probes.InstrumentSniffer, mode == ModeReference,
 		"the reduced bench has no network segment of its own, so nothing is captured",
@@ -79,6 +101,14 @@ func (o *offering) attached(file *File, d *dossier.Dossier) {
 	default:
 		o.has = append(o.has, probes.InstrumentBroker)
 		o.interception(d, ways(d, f.Serve.Updates))
+	}
+	o.around(f)
+}
+
+// around is what bench.yaml says about the lab's own programs, and whether this user may capture.
+func (o *offering) around(f *File) {
+	if f == nil {
+		f = &File{}
 	}
 	o.take(probes.InstrumentFlash, f.Flash != nil, "bench.yaml does not say how to read the device's storage", "flash: {command: [PROGRAM, ARGUMENT]}")
 	o.take(probes.InstrumentPower, f.Power != nil, "bench.yaml does not say how to switch the device's supply", "power: {command: [PROGRAM, '{{state}}']}")

@@ -98,6 +98,7 @@ func (b *Bench) reference(ctx context.Context, o Options) error {
 	if err := seg.Hand(p.pid()); err != nil {
 		return fmt.Errorf("%w: %w", err, probes.ErrBench)
 	}
+	b.cable(segment.BenchEnd)
 	b.description.Device = "a process in a network namespace of its own, at the other end of " + segment.BenchEnd
 	return b.power(ctx, o, m, p, s, address.Addr().String(), func() { leases.Forget(mac.String()) })
 }
@@ -129,6 +130,7 @@ func (b *Bench) provide(s *servers) {
 	}
 	if s.ntp != nil {
 		b.counters["ntp"] = s.ntp.Counts
+		b.ntp, b.Probes.Time = s.ntp, timeTeller{s.ntp, b.say}
 	}
 	if s.updates != nil {
 		b.Probes.Updates = s.updates

@@ -30,7 +30,7 @@ type scanner struct {
 // for what to ask. Those that are declared disabled are asked too.
 func newScanner(mode string, host func() string, d *dossier.Dossier) *scanner {
 	s := &scanner{host: host, rate: rateReference}
-	if mode == ModeAttached {
+	if mode == ModeAttached || mode == ModeGateway {
 		s.rate = rateAttached
 	}
 	for _, l := range d.Listens() {

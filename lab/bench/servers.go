@@ -32,8 +32,9 @@ const (
 type serving struct {
 	address                   netip.Addr
 	dns, ntp, broker, updates bool
-	anyPort                   bool // take free ports instead of the usual ones
-	nameUpdates               bool // the device resolves the dossier's hosts to us: name them in URLs
+	anyPort                   bool                // take free ports instead of the usual ones
+	nameUpdates               bool                // the device resolves the dossier's hosts to us: name them in URLs
+	names                     services.DNSOptions // what DNS says beside the dossier's hosts
 	log                       func(string)
 	keys                      *intercept.Keys     // where the keys of terminated connections go
 	from                      func(net.Addr) bool // whether a caller is the device
@@ -97,7 +98,8 @@ func (v *servers) serveNames(ctx context.Context, d *dossier.Dossier, s serving)
 				return errors.Join(err, udp.Close())
 			}
 		}
-		o := services.DNSOptions{Hosts: cloudHosts(d), Address: s.address, Now: Clock{}.Now, Log: s.log}
+		o := s.names
+		o.Hosts, o.Address, o.Now, o.Log = cloudHosts(d), s.address, Clock{}.Now, s.log
 		if v.dns, err = services.StartDNS(ctx, udp, tcp, o); err != nil {
 			return fmt.Errorf("%w: %w", err, probes.ErrBench)
 		}

@@ -45,25 +45,77 @@ type ethtoolRequest struct {
 
 // offloadsOff switches off what the interface has, and names it.
 func offloadsOff(name string) ([]string, error) {
+	var off []string
+	err := withEthtool(name, func(ask ethtool) error {
+		for _, o := range offloads() {
+			switch _, err := ask(o.command, 0); {
+			case err == nil:
+				off = append(off, o.name)
+			case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EINVAL):
+				// This kind of interface does not have it, or cannot be without it.
+			default:
+				return err
+			}
+		}
+		return nil
+	})
+	return off, err
+}
+
+// offloadsOn lists what is on. In linux/ethtool.h each command that asks is one less than the one that sets.
+func offloadsOn(name string) []offload {
+	var on []offload
+	_ = withEthtool(name, func(ask ethtool) error {
+		for _, o := range offloads() {
+			if value, err := ask(o.command-1, 0); err == nil && value != 0 {
+				on = append(on, o)
+			}
+		}
+		return nil
+	})
+	return on
+}
+
+// Offloads names what hides true frames from a capture on an interface.
+func Offloads(name string) []string {
+	var out []string
+	for _, o := range offloadsOn(name) {
+		out = append(out, o.name)
+	}
+	return out
+}
+
+// offloadsSet switches on.
+func offloadsSet(name string, on []offload) error {
+	if len(on) == 0 {
+		return nil
+	}
+	return withEthtool(name, func(ask ethtool) error {
+		for _, o := range on {
+			if _, err := ask(o.command, 1); err != nil && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EINVAL) {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// An ethtool puts one command with a value to an interface and returns the value that comes back.
+type ethtool func(command, value uint32) (uint32, error)
+
+func withEthtool(name string, f func(ethtool) error) error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { _ = unix.Close(fd) }()
-	var off []string
-	for _, o := range offloads() {
-		value := ethtoolValue{command: o.command}
+	return f(func(command, data uint32) (uint32, error) {
+		value := ethtoolValue{command: command, data: data}
 		request := ethtoolRequest{data: unsafe.Pointer(&value)}
 		copy(request.name[:unix.IFNAMSIZ-1], name)
-		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&request)))
-		switch {
-		case errno == 0:
-			off = append(off, o.name)
-		case errors.Is(errno, unix.EOPNOTSUPP), errors.Is(errno, unix.EINVAL):
-			// This kind of interface does not have it, or cannot be without it.
-		default:
-			return off, errno
+		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&request))); errno != 0 {
+			return 0, errno
 		}
-	}
-	return off, nil
+		return value.data, nil
+	})
 }

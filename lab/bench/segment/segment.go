@@ -38,17 +38,30 @@ type StepError struct {
 	Step  string        `json:"step"`
 	Errno syscall.Errno `json:"errno"`
 	Text  string        `json:"text"`
+
+	cause error
 }
 
 // Error names step and cause.
 func (e *StepError) Error() string { return e.Step + ": " + e.Text }
 
-// Unwrap gives the system's error.
+// Unwrap gives the cause, or what is left of it: the system's error.
 func (e *StepError) Unwrap() error {
+	if e.cause != nil {
+		return e.cause
+	}
 	if e.Errno == 0 {
 		return nil
 	}
 	return e.Errno
+}
+
+// An InUseError says that an interface is somebody's already.
+type InUseError struct{ Name, Because string }
+
+// Error says so.
+func (e *InUseError) Error() string {
+	return e.Name + " is somebody's already: " + e.Because
 }
 
 // refused wraps what the system answered to a step.
@@ -56,7 +69,7 @@ func refused(step string, err error) error {
 	if err == nil {
 		return nil
 	}
-	e := &StepError{Step: step, Text: err.Error()}
+	e := &StepError{Step: step, Text: err.Error(), cause: err}
 	errors.As(err, &e.Errno)
 	return fmt.Errorf("segment: %w", e)
 }

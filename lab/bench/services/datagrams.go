@@ -52,10 +52,21 @@ func (d *datagrams) loop(a answer) {
 			d.dropped.Add(1)
 			continue
 		}
-		if _, err := d.conn.WriteTo(reply, to); err == nil {
+		if d.write(reply, to) == nil {
 			d.answered.Add(1)
 		}
 	}
+}
+
+// write knows that an ordinary socket takes ordinary addresses only.
+func (d *datagrams) write(reply []byte, to net.Addr) error {
+	if leaving, ok := to.(departure); ok {
+		if _, can := d.conn.(aware); !can {
+			to = leaving.UDPAddr
+		}
+	}
+	_, err := d.conn.WriteTo(reply, to)
+	return err
 }
 
 func (d *datagrams) counts() Counts {

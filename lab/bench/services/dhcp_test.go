@@ -87,6 +87,68 @@ func TestDHCPRefusesAndIgnores(t *testing.T) {
 	assert.Nil(t, exchange(t, d, m), "no spare address is left")
 }
 
+func TestDHCPFloodCostsTheFlooderOnly(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	d := dhcpForTest()
+	d.o.Now = func() time.Time { return now }
+	for i := range 10_000 {
+		m, err := dhcpv4.NewDiscovery(net.HardwareAddr{2, 9, 9, 9, byte(i >> 8), byte(i)})
+		require.NoError(t, err)
+		exchange(t, d, m)
+	}
+	assert.Len(t, d.given, 4, "two declared, two spare")
+	m, err := dhcpv4.NewDiscovery(mac(2))
+	require.NoError(t, err)
+	offer := exchange(t, d, m)
+	require.NotNil(t, offer, "a declared one has its address")
+	assert.Equal(t, "192.0.2.101", offer.YourIPAddr.String())
+	other, err := dhcpv4.NewDiscovery(mac(77))
+	require.NoError(t, err)
+	assert.Nil(t, exchange(t, d, other))
+	now = now.Add(time.Minute)
+	assert.NotNil(t, exchange(t, d, other), "offers that nobody took are given to the next")
+	assert.Len(t, d.given, 4)
+}
+
+func TestDHCPFirstServerFallsSilentAndTheSecondAnswers(t *testing.T) {
+	d := dhcpForTest()
+	first, second := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	everybody := netip.MustParseAddr("255.255.255.255")
+	d.o.Second = second
+	ask := func(m *dhcpv4.DHCPv4, at netip.Addr) *dhcpv4.DHCPv4 {
+		_, out := d.answer(arrival{&net.UDPAddr{}, at}, m.ToBytes())
+		if out == nil {
+			return nil
+		}
+		r, err := dhcpv4.FromBytes(out)
+		require.NoError(t, err)
+		return r
+	}
+	discover, err := dhcpv4.NewDiscovery(mac(1))
+	require.NoError(t, err)
+	offer := ask(discover, everybody)
+	require.Equal(t, "192.0.2.1", offer.ServerIdentifier().String())
+	request, err := dhcpv4.NewRequestFromOffer(offer)
+	require.NoError(t, err)
+	ack := ask(request, everybody)
+	require.Equal(t, dhcpv4.MessageTypeAck, ack.MessageType())
+	assert.NotNil(t, ask(request, everybody), "its answer may have been lost")
+	renew, err := dhcpv4.NewRenewFromAck(ack)
+	require.NoError(t, err)
+	assert.Nil(t, ask(renew, first), "T1: silence")
+	rebound := ask(renew, everybody)
+	require.NotNil(t, rebound, "T2: the second answers")
+	assert.Equal(t, "192.0.2.2", rebound.ServerIdentifier().String())
+	assert.Equal(t, "192.0.2.100", rebound.YourIPAddr.String())
+	assert.Equal(t, "192.0.2.1", rebound.Router()[0].String(), "the router is still the bench")
+	again, err := dhcpv4.NewRenewFromAck(rebound)
+	require.NoError(t, err)
+	require.NotNil(t, ask(again, second))
+	l, ok := d.Lease(mac(1).String())
+	require.True(t, ok)
+	assert.Equal(t, second, l.Server)
+}
+
 func FuzzDHCP(f *testing.F) {
 	m, err := dhcpv4.NewDiscovery(mac(1))
 	require.NoError(f, err)

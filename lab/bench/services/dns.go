@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,14 +19,20 @@ const (
 	maxQueries = 4096 // kept for the record; older ones make room
 	dnsTTL     = 5    // seconds: short, so that what a device remembers does not outlive a restart
 	dnsConns   = 32
+
+	dnsForwards = 16
+	dnsPatience = 3 * time.Second
 )
 
 // DNSOptions says which names exist.
 type DNSOptions struct {
-	Hosts   []string // answered with Address; every other name does not exist
-	Address netip.Addr
-	Now     func() time.Time
-	Log     func(string)
+	Hosts    []string // answered with Address; every other name does not exist
+	Lie      []string // answered with Address as well; "*.example" is every name below example, "*" every name
+	Address  netip.Addr
+	Pinned   map[string][]netip.Addr // names with addresses of their own, such as those that an uplink leads to
+	Upstream string                  // address:port of a name server that is asked for every other name; empty: nobody is
+	Now      func() time.Time
+	Log      func(string)
 }
 
 // A Query is one question that was asked. Name is the client's own word and is never logged.
@@ -41,6 +48,9 @@ type Query struct {
 type DNS struct {
 	o       DNSOptions
 	hosts   map[string]bool
+	pinned  map[string][]netip.Addr
+	lies    []string // suffixes
+	forward chan struct{}
 	servers []*dns.Server
 	ended   sync.WaitGroup
 
@@ -53,9 +63,17 @@ type DNS struct {
 
 // StartDNS answers on conn and, where l is not nil, over TCP. Both are closed by Close.
 func StartDNS(ctx context.Context, conn net.PacketConn, l net.Listener, o DNSOptions) (*DNS, error) {
-	d := &DNS{o: o, hosts: map[string]bool{}, asked: map[string]bool{}}
-	for _, h := range o.Hosts {
-		d.hosts[strings.ToLower(dns.Fqdn(h))] = true
+	d := &DNS{o: o, hosts: map[string]bool{}, asked: map[string]bool{}, pinned: map[string][]netip.Addr{}, forward: make(chan struct{}, dnsForwards)}
+	for _, h := range slices.Concat(o.Hosts, o.Lie) {
+		name := strings.ToLower(dns.Fqdn(h))
+		if suffix, is := strings.CutPrefix(name, "*"); is {
+			d.lies = append(d.lies, suffix)
+			continue
+		}
+		d.hosts[name] = true
+	}
+	for h, at := range o.Pinned {
+		d.pinned[strings.ToLower(dns.Fqdn(h))] = at
 	}
 	d.servers = append(d.servers, d.server(&dns.Server{PacketConn: conn}))
 	if l != nil {
@@ -101,22 +119,65 @@ func (d *DNS) handle(w dns.ResponseWriter, q *dns.Msg) {
 		return
 	}
 	question := q.Question[0]
-	known := d.hosts[strings.ToLower(question.Name)]
+	at, known := d.find(strings.ToLower(question.Name))
 	d.record(w.RemoteAddr(), question, known)
 	reply.SetReply(q)
 	reply.Authoritative, reply.RecursionAvailable = true, true
 	switch {
+	case !known && d.o.Upstream != "":
+		reply = d.ask(q, reply)
 	case !known:
 		reply.Rcode = dns.RcodeNameError
-	case question.Qclass == dns.ClassINET && question.Qtype == dns.TypeA:
-		reply.Answer = append(reply.Answer, &dns.A{
-			Hdr: dns.RR_Header{Name: question.Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: dnsTTL},
-			A:   d.o.Address.AsSlice(),
-		})
+	case question.Qclass == dns.ClassINET:
+		reply.Answer = addresses(question, at)
 	}
 	if err := w.WriteMsg(reply); err == nil {
 		d.answered.Add(1)
 	}
+}
+
+// find tells whether this server knows a name itself, and its addresses.
+func (d *DNS) find(name string) ([]netip.Addr, bool) {
+	if at, is := d.pinned[name]; is {
+		return at, true
+	}
+	lied := slices.ContainsFunc(d.lies, func(suffix string) bool { return strings.HasSuffix(name, suffix) })
+	return []netip.Addr{d.o.Address}, lied || d.hosts[name]
+}
+
+// addresses answers a question for the kind of addresses that it asks for.
+func addresses(q dns.Question, at []netip.Addr) []dns.RR {
+	var out []dns.RR
+	for _, a := range at {
+		switch {
+		case q.Qtype == dns.TypeA && a.Is4():
+			out = append(out, &dns.A{Hdr: dns.RR_Header{Name: q.Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: dnsTTL}, A: a.AsSlice()})
+		case q.Qtype == dns.TypeAAAA && a.Is6():
+			out = append(out, &dns.AAAA{Hdr: dns.RR_Header{Name: q.Name, Rrtype: dns.TypeAAAA, Class: dns.ClassINET, Ttl: dnsTTL}, AAAA: a.AsSlice()})
+		}
+	}
+	return out
+}
+
+// ask passes a question on. Only so many are on their way at once: one more is told to try again.
+func (d *DNS) ask(q, reply *dns.Msg) *dns.Msg {
+	reply.Rcode = dns.RcodeServerFailure
+	select {
+	case d.forward <- struct{}{}:
+	default:
+		return reply
+	}
+	defer func() { <-d.forward }()
+	// A question of our own making: nothing else of the device's datagram leaves the segment.
+	own := new(dns.Msg)
+	own.SetQuestion(q.Question[0].Name, q.Question[0].Qtype)
+	c := dns.Client{Timeout: dnsPatience}
+	got, _, err := c.Exchange(own, d.o.Upstream)
+	if err != nil {
+		return reply
+	}
+	reply.Rcode, reply.Answer, reply.Authoritative, reply.Truncated = got.Rcode, got.Answer, false, got.Truncated
+	return reply
 }
 
 func (d *DNS) record(from net.Addr, q dns.Question, known bool) {

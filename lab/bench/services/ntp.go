@@ -3,6 +3,7 @@ package services
 import (
 	"encoding/binary"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,14 +19,21 @@ const (
 // NTP is the bench's time server.
 type NTP struct {
 	*datagrams
+	shift atomic.Int64 // nanoseconds
 }
 
 // StartNTP answers NTP clients (versions 1 to 4) on conn with the bench's time. The socket is closed by Close.
 func StartNTP(conn net.PacketConn, now func() time.Time) *NTP {
-	return &NTP{serveDatagrams(conn, func(from net.Addr, in []byte) (net.Addr, []byte) {
-		return from, answerNTP(in, now)
-	})}
+	n := &NTP{}
+	told := func() time.Time { return now().Add(time.Duration(n.shift.Load())) }
+	n.datagrams = serveDatagrams(conn, func(from net.Addr, in []byte) (net.Addr, []byte) {
+		return from, answerNTP(in, told)
+	})
+	return n
 }
+
+// Shift makes it tell a time that is later than the bench's by so much, or earlier where negative.
+func (n *NTP) Shift(by time.Duration) { n.shift.Store(int64(by)) }
 
 // Counts tells what it met.
 func (n *NTP) Counts() Counts { return n.counts() }

@@ -82,6 +82,10 @@ func TestNTPTellsTheBenchsTime(t *testing.T) {
 	require.NoError(t, answer.Validate())
 	assert.InDelta(t, shift.Seconds(), answer.ClockOffset.Seconds(), 1)
 	assert.EqualValues(t, 1, s.Counts().Answered)
+	s.Shift(-shift)
+	answer, err = ntp.Query(conn.LocalAddr().String())
+	require.NoError(t, err)
+	assert.InDelta(t, 0, answer.ClockOffset.Seconds(), 1)
 }
 
 func TestNTPDropsWhatIsNoRequest(t *testing.T) {
@@ -150,6 +154,87 @@ func TestDNSKnowsTheDossiersHostsAndNoOther(t *testing.T) {
 	assert.Equal(t, "cloud.thermostat.example", asked[0].Name)
 	assert.True(t, asked[0].Known)
 	assert.False(t, asked[9].Known)
+}
+
+func TestDNSLiesPinsAndAsksUpstream(t *testing.T) {
+	noLeaks(t)
+	up, upAt := startDNS(t)
+	defer up.Close()
+	conn := udp(t)
+	d, err := StartDNS(t.Context(), conn, nil, DNSOptions{
+		Hosts: []string{"own.example"}, Lie: []string{"*.vendor.example", "exact.example"}, Address: netip.MustParseAddr("10.77.0.1"),
+		Pinned:   map[string][]netip.Addr{"Pinned.example": {netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("2001:db8::7")}},
+		Upstream: upAt, Now: time.Now,
+	})
+	require.NoError(t, err)
+	defer d.Close()
+	for _, c := range []struct {
+		name  string
+		kind  uint16
+		rcode int
+		want  string
+	}{
+		{"own.example.", dns.TypeA, dns.RcodeSuccess, "10.77.0.1"},
+		{"a.b.VENDOR.example.", dns.TypeA, dns.RcodeSuccess, "10.77.0.1"},
+		{"exact.example.", dns.TypeA, dns.RcodeSuccess, "10.77.0.1"},
+		{"pinned.example.", dns.TypeA, dns.RcodeSuccess, "203.0.113.7"},
+		{"pinned.example.", dns.TypeAAAA, dns.RcodeSuccess, "2001:db8::7"},
+		{"cloud.thermostat.example.", dns.TypeA, dns.RcodeSuccess, "192.0.2.1"}, // by way of the upstream
+		{"vendor.example.", dns.TypeA, dns.RcodeNameError, ""},
+		{"notexact.example.", dns.TypeA, dns.RcodeNameError, ""},
+	} {
+		q := new(dns.Msg)
+		q.SetQuestion(c.name, c.kind)
+		r, err := dns.ExchangeContext(t.Context(), q, conn.LocalAddr().String())
+		require.NoError(t, err)
+		assert.Equal(t, c.rcode, r.Rcode, c.name)
+		if c.want == "" {
+			assert.Empty(t, r.Answer, c.name)
+			continue
+		}
+		require.Len(t, r.Answer, 1, c.name)
+		assert.Contains(t, r.Answer[0].String(), c.want)
+	}
+	require.Len(t, up.Queries(), 3, "only what nobody here knows leaves")
+	// "*" is every name.
+	conn = udp(t)
+	all, err := StartDNS(t.Context(), conn, nil, DNSOptions{Lie: []string{"*"}, Address: netip.MustParseAddr("10.77.0.1"), Now: time.Now})
+	require.NoError(t, err)
+	defer all.Close()
+	q := new(dns.Msg)
+	q.SetQuestion("whatever.example.", dns.TypeA)
+	r, err := dns.ExchangeContext(t.Context(), q, conn.LocalAddr().String())
+	require.NoError(t, err)
+	require.Len(t, r.Answer, 1)
+}
+
+func TestDNSIsNotHeldUpByItsUpstream(t *testing.T) {
+	noLeaks(t)
+	silent := udp(t)
+	defer silent.Close()
+	conn := udp(t)
+	d, err := StartDNS(t.Context(), conn, nil, DNSOptions{Hosts: []string{"own.example"}, Address: netip.MustParseAddr("10.77.0.1"), Upstream: silent.LocalAddr().String(), Now: time.Now})
+	require.NoError(t, err)
+	defer d.Close()
+	c, err := net.Dial("udp", conn.LocalAddr().String())
+	require.NoError(t, err)
+	defer c.Close()
+	for range 500 {
+		q := new(dns.Msg)
+		q.SetQuestion("elsewhere.example.", dns.TypeA)
+		b, err := q.Pack()
+		require.NoError(t, err)
+		_, err = c.Write(b)
+		require.NoError(t, err)
+	}
+	q := new(dns.Msg)
+	q.SetQuestion("own.example.", dns.TypeA)
+	began := time.Now()
+	r, err := dns.ExchangeContext(t.Context(), q, conn.LocalAddr().String())
+	require.NoError(t, err)
+	assert.Len(t, r.Answer, 1)
+	assert.Less(t, time.Since(began), 2*time.Second)
+	assert.LessOrEqual(t, len(d.forward), dnsForwards)
 }
 
 func TestDNSCountsMalformedDatagrams(t *testing.T) {

@@ -1,0 +1,379 @@
+package bench
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"assay/lab/bench/segment"
+	"assay/lab/bench/services"
+	"assay/lab/capture"
+	"assay/lab/drive"
+	"assay/probes"
+)
+
+// LeasePatience is how long a gateway waits for its device to ask for an address: somebody may have
+// to walk to it and switch it on.
+const LeasePatience = 2 * time.Minute
+
+const (
+	// gatewayLease is short, so that a device that was not switched off between two runs asks again soon.
+	gatewayLease = 4 * time.Minute
+	// A device that still holds a lease is looked for from then on, and has so long to answer.
+	holdPatience = 3 * time.Second
+	holdAnswer   = 200 * time.Millisecond
+)
+
+// Gateway builds a bench that is the whole network of a device: it owns the interface that the device is
+// plugged into, leases it its address, answers for names, time and cloud, and captures from the
+// first frame on: the interface is set up last of all. Nothing of the device goes further unless the bench file has
+// an uplink. Close leaves the interface as it was found.
+func Gateway(ctx context.Context, o Options) (*Bench, error) {
+	if o.File == nil {
+		return nil, unusable(fmt.Errorf("build the gateway bench: no bench file"))
+	}
+	b, err := newBench(ModeGateway, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.gateway(ctx, o); err != nil {
+		return nil, errors.Join(fmt.Errorf("build the gateway bench: %w", err), b.Close())
+	}
+	return b, nil
+}
+
+func (b *Bench) gateway(ctx context.Context, o Options) error {
+	unit, err := unitOf(o.Dossier, o.Unit)
+	if err != nil {
+		return err
+	}
+	mac, err := net.ParseMAC(unit.MAC)
+	if err != nil || len(mac) != 6 {
+		return withHint(unusable(fmt.Errorf("dossier: unit %s has no mac: a gateway leases an address to it and must know it", unit.ID)),
+			"give the unit the MAC address of its label: `mac: 02:00:5e:00:53:01`")
+	}
+	if err := MayGateway(); err != nil {
+		return err
+	}
+	address, err := GatewayAddress(o.File)
+	if err != nil {
+		return err
+	}
+	leases, s, err := b.gatewayUp(ctx, o, address, mac)
+	if err != nil {
+		return err
+	}
+	b.host = func() string {
+		if l, ok := leases.Lease(mac.String()); ok {
+			return l.Address.String()
+		}
+		return ""
+	}
+	b.description.Device = "plugged into " + o.File.Interface + ", which the bench owns"
+	var button drive.Button
+	if p := o.File.Button; p != nil {
+		button = buttonCommand{command{p.Command, o.File.Dir}}
+	}
+	if f := o.File.Flash; f != nil {
+		b.Probes.Flash = storage(f, o.File.Dir)
+	}
+	if err := b.drive(o, address.Addr().String(), s, button); err != nil {
+		return err
+	}
+	b.restore = b.restoreAttached
+	if err := b.awaitLease(ctx, leases, mac.String(), o.File.Interface); err != nil {
+		return err
+	}
+	return b.reachable(ctx, b.Host())
+}
+
+// gatewayUp takes the interface, starts everything that the device will find there, arms the capture, and
+// only then sets the interface up.
+func (b *Bench) gatewayUp(ctx context.Context, o Options, address netip.Prefix, mac net.HardwareAddr) (*services.DHCP, *servers, error) {
+	began := b.Probes.Clock.Now()
+	f := o.File
+	if _, err := net.InterfaceByName(f.Interface); err != nil {
+		return nil, nil, noInterface(f.Interface)
+	}
+	out, err := findWay(ctx, f)
+	if err != nil {
+		return nil, nil, err
+	}
+	owned := []netip.Prefix{address}
+	if second := secondServer(f, address); second.IsValid() {
+		owned = append(owned, netip.PrefixFrom(second, address.Bits()))
+	}
+	at6 := network6(f)
+	if at6.IsValid() {
+		owned = append(owned, at6)
+	}
+	nic, err := segment.Take(f.Interface, owned)
+	if err != nil {
+		return nil, nil, takeHint(err, f.Interface)
+	}
+	b.onClose(nic.Close)
+	b.description.Interfaces = []segment.Interface{nic.Interface()}
+	for _, stale := range nic.Found().Stale {
+		b.note("the address %s of an earlier run that was killed was found on %s and taken over", stale, f.Interface)
+	}
+	if err := b.fence(f, nic, address, out); err != nil {
+		return nil, nil, err
+	}
+	names := services.DNSOptions{Pinned: out.pinned}
+	names.Pinned[selfName] = []netip.Addr{address.Addr()}
+	if f.DNS != nil {
+		names.Lie, names.Upstream = f.DNS.Lie, f.DNS.Upstream
+	}
+	s, err := serve(ctx, o.Dossier, serving{
+		address: address.Addr(), dns: true, ntp: true, broker: true, updates: true, nameUpdates: true, names: names, log: o.Log,
+		keys: b.keys, from: callsFrom(ctx, b.Host),
+	})
+	if err != nil {
+		return nil, nil, withHint(err, "another server of this machine has the port: sudo ss -lntup | grep -w "+portOf(err))
+	}
+	b.onClose(s.close)
+	leases, err := b.gatewayLeases(ctx, o, address)
+	if err != nil {
+		return nil, nil, withHint(err, "another DHCP server of this machine has the port: sudo ss -lnup | grep -w :67")
+	}
+	b.provide(s)
+	if err := errors.Join(b.names6(ctx, o, address, names, at6), b.gateway6(ctx, o, at6)); err != nil {
+		return nil, nil, err
+	}
+	if err := b.capture(ctx, capture.Options{Interface: f.Interface, Path: filepath.Join(o.Dir, captureName), MAC: mac}); err != nil {
+		return nil, nil, err
+	}
+	b.cable(f.Interface)
+	b.checkOwned(f.Interface, address)
+	b.checkNames(netip.AddrPortFrom(address.Addr(), portDNS).String())
+	if err := nic.Up(); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", err, probes.ErrBench)
+	}
+	b.say("gateway: %s is up at %s after %d ms", f.Interface, address, b.Probes.Clock.Now().Sub(began).Milliseconds())
+	return leases, s, nil
+}
+
+func (b *Bench) note(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	b.description.Notes = append(b.description.Notes, text)
+	b.say("%s", text)
+}
+
+// MayGateway tells whether this user may run a gateway; the error's hint is the command that allows it.
+func MayGateway() error {
+	lacks := segment.Capabilities()
+	if len(lacks) == 0 {
+		return nil
+	}
+	program, err := os.Executable()
+	if err != nil {
+		program = "/path/to/assay"
+	}
+	return withHint(fmt.Errorf("this user may not run a gateway: %s is missing: %w", strings.Join(lacks, ", "), probes.ErrBench),
+		"sudo setcap cap_net_admin,cap_net_raw,cap_net_bind_service+ep "+program+", or run it with sudo")
+}
+
+// GatewayAddress is the address of bench.yaml, or one that collides with no route of this machine.
+func GatewayAddress(f *File) (netip.Prefix, error) {
+	if f.Address == "" {
+		p, err := segment.FreePrefix(f.Interface)
+		if err != nil {
+			return p, withHint(fmt.Errorf("%w: %w", err, probes.ErrBench), "choose one yourself: `address: 10.200.0.1/24` in "+f.Name)
+		}
+		return p, nil
+	}
+	p, err := netip.ParsePrefix(f.Address)
+	if err != nil {
+		return p, unusable(fmt.Errorf("%s: address: %w", f.Name, err))
+	}
+	other, err := segment.Overlaps(p.Masked(), f.Interface)
+	if err != nil {
+		return p, fmt.Errorf("%w: %w", err, probes.ErrBench)
+	}
+	if other != "" {
+		return p, withHint(fmt.Errorf("the address %s lies in %s, which this machine reaches by another interface: %w", p, other, probes.ErrBench),
+			"choose another `address` in "+f.Name+", or leave it out: then one is found that is free")
+	}
+	return p, nil
+}
+
+// A Port is where one of the bench's servers stands.
+type Port struct {
+	Network string // tcp, udp
+	Port    int
+}
+
+// GatewayPorts lists where a gateway's servers stand.
+func GatewayPorts() []Port {
+	return []Port{{"udp", portDNS}, {"tcp", portDNS}, {"udp", portDHCP}, {"udp", portNTP}, {"tcp", portBroker}, {"tcp", portHTTPS}, {"udp", portCoAP}}
+}
+
+// secondServer is where the failover server stands: the address after the bench's own.
+func secondServer(f *File, address netip.Prefix) netip.Addr {
+	if f.DHCP == nil || !f.DHCP.Failover {
+		return netip.Addr{}
+	}
+	return address.Addr().Next()
+}
+
+// leased is where a gateway's leases begin: the hundredth address of the network, or the one in
+// its middle where it has no hundred.
+func leased(p netip.Prefix) (first netip.Addr, spare int) {
+	size := 1 << (32 - p.Bits())
+	offset, spare := 100, spareAddresses
+	if size < 256 {
+		offset, spare = size/2, size/2-2
+	}
+	a := p.Masked().Addr().As4()
+	for i, n := 3, offset; n > 0; i, n = i-1, n>>8 {
+		a[i] += byte(n)
+	}
+	first = netip.AddrFrom4(a)
+	if own := p.Addr(); own.Compare(first) >= 0 && own.Compare(netip.AddrFrom4([4]byte{a[0], a[1], a[2], a[3] + byte(spare)})) <= 0 {
+		first = p.Masked().Addr().Next().Next().Next() // the bench itself stands there
+		spare = min(spare, size/2-4)
+	}
+	return first, spare
+}
+
+// gatewayLeases starts the DHCP server, or both of them.
+func (b *Bench) gatewayLeases(ctx context.Context, o Options, address netip.Prefix) (*services.DHCP, error) {
+	conn, err := segment.BroadcastUDP(ctx, o.File.Interface, portDHCP)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", err, probes.ErrBench)
+	}
+	var known []string
+	for _, u := range o.Dossier.Units {
+		known = append(known, u.MAC)
+	}
+	first, spare := leased(address)
+	d := o.File.DHCP
+	options := services.DHCPOptions{
+		Server: address, Second: secondServer(o.File, address), Static: known, First: first, Spare: max(spare-len(known), 1),
+		Lease: d.lease(), Now: b.Probes.Clock.Now, Log: o.Log,
+	}
+	if d != nil {
+		options.Renew, options.Rebind = time.Duration(d.RenewSeconds)*time.Second, time.Duration(d.RebindSeconds)*time.Second
+		options.Tell = d.tell()
+	}
+	server := services.StartDHCP(conn, options)
+	b.onClose(server.Close)
+	b.counters["dhcp"] = server.Counts
+	b.description.Services = append(b.description.Services, Service{Name: "dhcp", Address: address.Addr().String() + ":67 on " + o.File.Interface})
+	if options.Second.IsValid() {
+		b.description.Services = append(b.description.Services, Service{Name: "dhcp, second server", Address: options.Second.String() + ":67 on " + o.File.Interface})
+	}
+	return server, nil
+}
+
+// tell is what bench.yaml wants told beside the address; it was checked when the file was read.
+func (d *DHCPFile) tell() []dhcpv4.Modifier {
+	var out []dhcpv4.Modifier
+	if d == nil {
+		return nil
+	}
+	list := func(all []string, option func(...net.IP) dhcpv4.Option) {
+		var ips []net.IP
+		for _, a := range all {
+			ips = append(ips, net.ParseIP(a).To4())
+		}
+		if len(ips) > 0 {
+			out = append(out, dhcpv4.WithOption(option(ips...)))
+		}
+	}
+	list(some(d.Router), dhcpv4.OptRouter)
+	list(d.DNS, dhcpv4.OptDNS)
+	list(d.NTP, dhcpv4.OptNTPServers)
+	if d.Domain != "" {
+		out = append(out, dhcpv4.WithOption(dhcpv4.OptDomainName(d.Domain)))
+	}
+	if d.Portal != "" {
+		out = append(out, dhcpv4.WithGeneric(dhcpv4.GenericOptionCode(optionPortal), []byte(d.Portal)))
+	}
+	codes := make([]uint8, 0, len(d.Options))
+	for code := range d.Options {
+		codes = append(codes, code)
+	}
+	slices.Sort(codes)
+	for _, code := range codes {
+		value, _ := hex.DecodeString(d.Options[code])
+		out = append(out, dhcpv4.WithGeneric(dhcpv4.GenericOptionCode(code), value))
+	}
+	return out
+}
+
+// awaitLease waits until the device has its address. Who else asked is told where it never did: the wrong
+// label, or the wrong plug.
+func (b *Bench) awaitLease(ctx context.Context, leases *services.DHCP, mac, on string) error {
+	b.say("gateway: waiting for %s to ask for an address on %s", mac, on)
+	waiting, cancel := context.WithTimeout(ctx, LeasePatience)
+	defer cancel()
+	for next := b.Probes.Clock.Now().Add(holdPatience); b.Host() == ""; {
+		if b.Probes.Clock.Wait(waiting, upInterval) == nil {
+			if !b.Probes.Clock.Now().Before(next) {
+				b.adopt(waiting, leases, mac, on)
+				next = b.Probes.Clock.Now().Add(holdPatience)
+			}
+			continue
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		var others []string
+		for _, l := range leases.Leases() {
+			others = append(others, l.MAC)
+		}
+		hint := "is it plugged into " + on + " and switched on? does it use DHCP?"
+		if len(others) > 0 {
+			hint = "those that did: " + strings.Join(others, ", ") + ". Is one of them the unit? then its label and the dossier's `mac` differ"
+		}
+		return withHint(fmt.Errorf("the unit %s asked for no address on %s within %s: %w", mac, on, LeasePatience, probes.ErrBench), hint)
+	}
+	b.say("gateway: %s has %s", mac, b.Host())
+	return nil
+}
+
+// adopt finds a device that asks for nothing because it still holds the lease of an earlier run: it has the
+// very address that it would get, and answers for it by its own MAC address.
+func (b *Bench) adopt(ctx context.Context, leases *services.DHCP, mac, on string) {
+	at, ok := leases.Expected(mac)
+	if !ok {
+		return
+	}
+	owners, err := segment.WhoHas(ctx, on, at, holdAnswer)
+	if err == nil && len(owners) == 1 && strings.EqualFold(owners[0].String(), mac) {
+		leases.Adopt(mac)
+		b.note("%s asked for no address: it still holds %s of an earlier run", mac, at)
+	}
+}
+
+// takeHint tells what to do about an interface that cannot be the bench's own.
+func takeHint(err error, name string) error {
+	err = fmt.Errorf("%w: %w", err, probes.ErrBench)
+	var used *segment.InUseError
+	if errors.As(err, &used) {
+		return withHint(err, "a gateway runs a DHCP server, which would harm others on that network: name an interface that is for the device alone, or free it first: sudo ip addr flush dev "+name)
+	}
+	return withHint(err, "`assay doctor --bench` tells what is wrong with "+name)
+}
+
+// portOf is the port in an error about a listener, for the hint.
+func portOf(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Addr != nil {
+		if a, perr := netip.ParseAddrPort(op.Addr.String()); perr == nil {
+			return fmt.Sprintf(":%d", a.Port())
+		}
+	}
+	return ":53"
+}
