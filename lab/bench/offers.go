@@ -26,11 +26,7 @@ func Offers(mode string, file *File, d *dossier.Dossier) ([]probes.Instrument, [
 		o.has = append(o.has, probes.InstrumentScanner, probes.InstrumentUpdates, probes.InstrumentTime)
 		o.links(segment.LinkFeatures())
 		o.take(probes.InstrumentBroker, d != nil && d.Cloud != nil, noCloud, mendNoCloud)
-		if d != nil && d.Cloud != nil {
-			o.interception(d, ways(d, true))
-		} else {
-			o.take(probes.InstrumentInterceptor, false, noCloud, mendNoCloud)
-		}
+		o.interception(d, ways(d, true))
 		o.around(file)
 	default:
 		o.reference(mode, d)
