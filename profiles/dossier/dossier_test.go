@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +24,19 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/ssh"
 )
+
+// lockedKey is a key under a passphrase, made once: deriving its cipher key is slow on purpose.
+var lockedKey = sync.OnceValue(func() []byte {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	block, err := ssh.MarshalPrivateKeyWithPassphrase(key, "", []byte("open"))
+	if err != nil {
+		panic(err)
+	}
+	return pem.EncodeToMemory(block)
+})
 
 // folder makes the files that the valid dossier names.
 func folder(t testing.TB) string {
@@ -50,9 +64,7 @@ func folder(t testing.TB) string {
 	put("client.pem", block("CERTIFICATE", cert))
 	put("client.key", block("PRIVATE KEY", private))
 	put("ssh.key", block("PRIVATE KEY", private))
-	locked, err := ssh.MarshalPrivateKeyWithPassphrase(key, "", []byte("open"))
-	require.NoError(t, err)
-	put("locked.key", pem.EncodeToMemory(locked))
+	put("locked.key", lockedKey())
 	put("one.img", []byte("image one"))
 	put("two.img", []byte("image two"))
 	put("mqtt.secret", []byte("owner-secret-of-mqtt\r\n"))
