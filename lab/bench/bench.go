@@ -202,6 +202,14 @@ func (b *Bench) capture(ctx context.Context, o capture.Options) error {
 	b.Capture, b.CaptureFile, b.Probes.Sniffer = c, o.Path, c
 	b.description.Capture = o.Interface
 	b.onClose(c.Close)
+	// The keys of the connections to the cloud that were terminated here go into the capture before it is
+	// closed, so that whoever holds the evidence can read what the device said; a copy may withhold them.
+	b.onClose(func() error {
+		if keys := b.KeyLog(); len(keys) > 0 {
+			return c.Secrets(keys)
+		}
+		return nil
+	})
 	return nil
 }
 
