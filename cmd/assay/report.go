@@ -28,10 +28,15 @@ func reportCommand() *cobra.Command {
 			"side; it makes many statements, so its exit code is 0.",
 		Args: oneArg("sealed file or run folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if out == "" {
+				if err := printable(cmd.OutOrStdout(), format, "choose a file with --out, or a pipe"); err != nil {
+					return err
+				}
+			}
 			return report(cmd.OutOrStdout(), args[0], reviews, format, out)
 		},
 	}
-	formatFlag(cmd, &format, "text", "json", "html", "crosswalk", "crosswalk-html", "crosswalk-json")
+	formatFlag(cmd, &format, append(formats(), "crosswalk", "crosswalk-html", "crosswalk-json")...)
 	cmd.Flags().StringVar(&reviews, "reviews", "", "with a crosswalk: what named persons answered since")
 	cmd.Flags().StringVar(&out, "out", "", "write to this file instead of stdout")
 	return cmd
