@@ -11,7 +11,9 @@ import (
 
 	"assay/reports"
 	"assay/reports/html"
+	"assay/reports/junit"
 	"assay/reports/pdf"
+	"assay/reports/sarif"
 	"assay/reports/text"
 	"assay/reports/verdict"
 )
@@ -28,6 +30,8 @@ var faces = []faceWriter{
 	{format: "json", write: func(w io.Writer, r *reports.Report) error { return writeJSON(w, r) }},
 	{format: "html", write: html.Write},
 	{format: "pdf", write: pdf.Write, binary: true},
+	{format: "junit", write: junit.Write},
+	{format: "sarif", write: sarif.Write},
 }
 
 // formats lists the names of all forms; text is the first and the default.

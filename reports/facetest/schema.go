@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -26,22 +27,39 @@ func Valid(t *testing.T, document []byte, schema, module string, helpers ...stri
 		t.Logf("%s is not at hand: only the structure was looked at (set %s to a folder that holds it)", schema, Schemas)
 		return
 	}
+	compiled := compile(t, path, module, helpers)
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
+	require.NoError(t, err)
+	require.NoError(t, compiled.Validate(value), path)
+}
+
+var (
+	compiling sync.Mutex
+	kept      = map[string]*jsonschema.Schema{}
+)
+
+func compile(t *testing.T, path, module string, helpers []string) *jsonschema.Schema {
+	t.Helper()
+	compiling.Lock()
+	defer compiling.Unlock()
+	if kept[path] != nil {
+		return kept[path]
+	}
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
 	main := load(t, path)
 	for _, h := range helpers {
 		id, file, _ := strings.Cut(h, "=")
 		helper := find(file, module)
-		require.NotEmpty(t, helper, "%s is at hand and %s is not", schema, file)
+		require.NotEmpty(t, helper, "%s is at hand and %s is not", path, file)
 		require.NoError(t, c.AddResource(id, load(t, helper)))
 	}
 	const at = "https://schema.example/main.json"
 	require.NoError(t, c.AddResource(at, main))
 	compiled, err := c.Compile(at)
 	require.NoError(t, err, path)
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
-	require.NoError(t, err)
-	require.NoError(t, compiled.Validate(value), path)
+	kept[path] = compiled
+	return compiled
 }
 
 func load(t *testing.T, path string) any {

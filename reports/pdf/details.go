@@ -184,7 +184,10 @@ func (d *document) cases(q verdict.Requirement) {
 // answeredBy names who or what answered a unit.
 func answeredBy(q verdict.Requirement, u verdict.Unit) string {
 	var parts []string
-	if len(u.Checks) > 0 {
+	switch n := len(u.Checks); {
+	case n > 4:
+		parts = append(parts, fmt.Sprintf("%d checks, below", n))
+	case n > 0:
 		parts = append(parts, strings.Join(u.Checks, ", "))
 	}
 	switch {

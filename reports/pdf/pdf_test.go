@@ -100,6 +100,6 @@ func TestLettersThatNoFontHasLeaveATrace(t *testing.T) {
 	assert.Contains(t, all, "base letters")
 }
 
-func TestManners(t *testing.T) { facetest.Manners(t, pdf.Write, 5*time.Second) }
+func TestManners(t *testing.T) { facetest.Manners(t, pdf.Write, 5*time.Second, time.Now) }
 
 func BenchmarkTheLargestProfile(b *testing.B) { facetest.Bench(b, pdf.Write, 5*time.Second) }
