@@ -12,6 +12,7 @@ import (
 	"assay/reports"
 	"assay/reports/html"
 	"assay/reports/junit"
+	"assay/reports/oscal"
 	"assay/reports/pdf"
 	"assay/reports/sarif"
 	"assay/reports/text"
@@ -32,6 +33,7 @@ var faces = []faceWriter{
 	{format: "pdf", write: pdf.Write, binary: true},
 	{format: "junit", write: junit.Write},
 	{format: "sarif", write: sarif.Write},
+	{format: "oscal", write: oscal.Write},
 }
 
 // formats lists the names of all forms; text is the first and the default.
