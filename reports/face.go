@@ -131,6 +131,9 @@ func (r *Report) Names() (Names, error) {
 	return Names{fmt.Sprintf("%s\x00%s\x00%x", r.Head, r.Run, sha256.Sum256(b))}, nil
 }
 
+// Digest is the hex SHA-256 of what the names are made from.
+func (n Names) Digest() string { return fmt.Sprintf("%x", sha256.Sum256([]byte(n.seed))) }
+
 // UUID is a version 5 UUID (RFC 9562 section 5.5) of something in the report.
 func (n Names) UUID(parts ...string) string {
 	h := sha1.New()

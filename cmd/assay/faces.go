@@ -10,7 +10,9 @@ import (
 	"golang.org/x/term"
 
 	"assay/reports"
+	"assay/reports/cyclonedx"
 	"assay/reports/html"
+	"assay/reports/intoto"
 	"assay/reports/junit"
 	"assay/reports/oscal"
 	"assay/reports/pdf"
@@ -34,6 +36,8 @@ var faces = []faceWriter{
 	{format: "junit", write: junit.Write},
 	{format: "sarif", write: sarif.Write},
 	{format: "oscal", write: oscal.Write},
+	{format: "cyclonedx", write: cyclonedx.Write},
+	{format: "intoto", write: intoto.Write},
 }
 
 // formats lists the names of all forms; text is the first and the default.

@@ -18,7 +18,7 @@ import (
 // schemas are their publishers': this repository holds none.
 const Schemas = "ASSAY_SCHEMAS"
 
-// Valid holds a document against an official schema. Where that is not at hand it says so: the face's own
+// Valid holds a document against an official schema, or the first one at hand of several editions, parted by |. Where that is not at hand it says so: the face's own
 // test has then looked at the structure only.
 func Valid(t *testing.T, document []byte, schema, module string, helpers ...string) {
 	t.Helper()
@@ -76,8 +76,17 @@ func load(t *testing.T, path string) any {
 	return value
 }
 
-// find looks for a schema in the named folder, then among the files of a Go module.
-func find(name, module string) string {
+// find looks for a schema, or for the next best of a list, in the named folder, then among the files of a Go module.
+func find(names, module string) string {
+	for name := range strings.SplitSeq(names, "|") {
+		if path := findOne(name, module); path != "" {
+			return path
+		}
+	}
+	return ""
+}
+
+func findOne(name, module string) string {
 	var roots []string
 	if dir := os.Getenv(Schemas); dir != "" {
 		roots = append(roots, dir)
