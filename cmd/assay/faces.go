@@ -10,10 +10,13 @@ import (
 	"golang.org/x/term"
 
 	"assay/reports"
+	"assay/reports/annexvii"
 	"assay/reports/cyclonedx"
 	"assay/reports/html"
+	"assay/reports/ics"
 	"assay/reports/intoto"
 	"assay/reports/junit"
+	"assay/reports/markdown"
 	"assay/reports/oscal"
 	"assay/reports/pdf"
 	"assay/reports/sarif"
@@ -33,11 +36,15 @@ var faces = []faceWriter{
 	{format: "json", write: func(w io.Writer, r *reports.Report) error { return writeJSON(w, r) }},
 	{format: "html", write: html.Write},
 	{format: "pdf", write: pdf.Write, binary: true},
+	{format: "markdown", write: markdown.Write},
 	{format: "junit", write: junit.Write},
 	{format: "sarif", write: sarif.Write},
 	{format: "oscal", write: oscal.Write},
 	{format: "cyclonedx", write: cyclonedx.Write},
 	{format: "intoto", write: intoto.Write},
+	{format: "ics", write: ics.Write},
+	{format: "ics-json", write: ics.WriteJSON},
+	{format: "annexvii", write: annexvii.Write},
 }
 
 // formats lists the names of all forms; text is the first and the default.
