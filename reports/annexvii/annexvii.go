@@ -22,7 +22,7 @@ import (
 const CRA = "eu-cra"
 
 // todo is said of what only the manufacturer can write.
-const todo = "_To be written by the manufacturer: %s\\._\n\n"
+const todo = "_To be written by the manufacturer: %s._\n\n"
 
 type writer struct {
 	bytes.Buffer
@@ -36,7 +36,7 @@ func Write(w io.Writer, r *reports.Report) error {
 	if x.d == nil {
 		x.d = &dossier.Dossier{}
 	}
-	x.printf("# DRAFT: technical documentation, Annex VII of Regulation \\(EU\\) 2024/2847\n\nFilled from test report %s as far as its record goes. Nothing here is a statement of the manufacturer.\n\n", r.Run)
+	x.printf("# DRAFT: technical documentation, Annex VII of Regulation (EU) 2024/2847\n\nFilled from test report %s as far as its record goes. Nothing here is a statement of the manufacturer.\n\n", r.Run)
 	x.general()
 	x.design()
 	x.section("3. Cybersecurity risk assessment")
@@ -84,6 +84,9 @@ func (x *writer) general() {
 		rows = append(rows, []string{"Operating system, as declared", s})
 	}
 	for _, i := range x.d.Images {
+		if i.Version != x.r.Device.Firmware { // the others are for attacks and updates
+			continue
+		}
 		rows = append(rows, []string{"Image of version " + i.Version, "SHA-256 " + cmp.Or(i.SHA256, "not recorded")})
 	}
 	markdown.Table(&x.Buffer, []string{"What", "Version"}, rows)
@@ -99,9 +102,9 @@ func (x *writer) design() {
 	x.subsection("a) Design and development, system architecture")
 	x.todo("the description, with drawings and schemes where applicable")
 	x.subsection("b) Handling of vulnerabilities")
-	x.printf("Software components, as the dossier declares them \\(IXIT table 6\\):\n\n")
+	x.printf("Software components, as the dossier declares them (IXIT table 6):\n\n")
 	x.table("6-SoftComp", "the software bill of materials")
-	x.printf("Secure distribution of updates, as the dossier declares it \\(IXIT table 7\\):\n\n")
+	x.printf("Secure distribution of updates, as the dossier declares it (IXIT table 7):\n\n")
 	x.table("7-UpdMech", "the technical solution for the secure distribution of updates")
 	x.printf("What the run saw of updates:\n\n")
 	x.updates()
@@ -218,13 +221,13 @@ func (x *writer) declaration() {
 		missing = append(missing, what)
 		return "to be written by the manufacturer"
 	}
-	x.printf("# DRAFT: EU declaration of conformity, Annex V of Regulation \\(EU\\) 2024/2847\n\n**DRAFT. Not a declaration: nobody has made or signed it.**\n\n")
+	x.printf("# DRAFT: EU declaration of conformity, Annex V of Regulation (EU) 2024/2847\n\n**DRAFT. Not a declaration: nobody has made or signed it.**\n\n")
 	x.printf("1. Name, type and identification of the product: %s %s, firmware %s; unit tested: %s\n", given("the manufacturer's name", x.r.Device.Manufacturer), given("the product's type", x.r.Device.Model), given("the firmware's version", x.r.Device.Firmware), cmp.Or(x.r.Unit.Serial, x.r.Unit.ID))
 	x.printf("2. Name and address of the manufacturer or its authorised representative: %s, %s\n", cmp.Or(x.r.Device.Manufacturer, "to be written by the manufacturer"), given("the manufacturer's address", p.Address))
 	x.printf("3. Under whose sole responsibility it is issued: to be stated by the manufacturer\n")
 	x.printf("4. Object of the declaration: %s\n", given("a description of the object that lets it be traced", p.Description))
 	x.printf("5. Conformity with Union harmonisation legislation: to be stated by the manufacturer. %s\n", x.support())
-	x.printf("6. Harmonised standards, common specifications or certification on which it rests: to be written by the manufacturer \\(see item 5 above\\)\n")
+	x.printf("6. Harmonised standards, common specifications or certification on which it rests: to be written by the manufacturer (see item 5 above)\n")
 	x.printf("7. Notified body, procedure and certificate, where applicable: to be written by the manufacturer\n")
 	x.printf("8. Further information; place and date; name, function, signature: to be written by the manufacturer\n\n")
 	missing = append(missing, "the statement of sole responsibility", "the statement of conformity", "the standards that it rests on", "the procedure, and the notified body where there is one", "place, date, name, function and signature")

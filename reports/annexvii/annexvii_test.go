@@ -24,7 +24,7 @@ func TestOnlyWhatTheRecordHoldsIsFilledIn(t *testing.T) {
 	for _, want := range []string{
 		"# DRAFT: technical documentation", "# DRAFT: EU declaration of conformity", "**DRAFT. Not a declaration: nobody has made or signed it.**",
 		"Acme Gate 7, firmware 2.3.1", "6-SoftComp/SoftComp-1", "mbedtls", "| update/tampered | ✗ fail |", "| run-1 | 2026-11-25 |", "non-conformant: 7 requirements", "Main Street 1",
-		"To be written by the manufacturer: the intended purpose", "To be written by the manufacturer: the risk assessment", "Missing before this is a declaration", "none: it gives none \\(as of 2026-10-02\\)",
+		"To be written by the manufacturer: the intended purpose", "To be written by the manufacturer: the risk assessment", "Missing before this is a declaration", "none: it gives none (as of 2026-10-02)",
 		"This record does not bear such a statement",
 	} {
 		assert.Contains(t, b, want)

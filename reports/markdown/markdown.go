@@ -59,9 +59,9 @@ func statement(b *bytes.Buffer, p verdict.Result) {
 	case verdict.NonConformant:
 		sign = "✗"
 	}
-	fmt.Fprintf(b, "**%s %s** by %s \\(profile %s, version %s\\): %s. %s\n\n", sign, Escape(cmp.Or(string(p.Conformity), string(verdict.Incomplete))), Escape(p.Title), Escape(p.ID), Escape(p.Version), reports.Count(p), Escape(p.Reason))
+	fmt.Fprintf(b, "**%s %s** by %s (profile %s, version %s): %s. %s\n\n", sign, Escape(cmp.Or(string(p.Conformity), string(verdict.Incomplete))), Escape(p.Title), Escape(p.ID), Escape(p.Version), reports.Count(p), Escape(p.Reason))
 	if left := p.Omitted.String(); left != "" {
-		fmt.Fprintf(b, "_%s; %s\\._\n\n", Escape(left), reports.PartOnly)
+		fmt.Fprintf(b, "_%s; %s._\n\n", Escape(left), reports.PartOnly)
 	}
 	for _, w := range p.Waivers {
 		fmt.Fprintf(b, "- Waiver of %s: %s\n", Escape(w.Requirement), Escape(map[bool]string{true: "counts", false: "does not count"}[w.Counts]+", "+w.Reason))
@@ -161,7 +161,7 @@ func Escape(s string) string {
 			b.WriteString("&gt;")
 		case c == '&':
 			b.WriteString("&amp;")
-		case strings.ContainsRune("\\`*_{}[]()#!|~$@", c), c == ':' && strings.HasPrefix(s[i:], "://"), c == '.' && i >= 3 && strings.EqualFold(s[i-3:i], "www"),
+		case strings.ContainsRune("\\`*_[]#!|~$@", c), c == ':' && strings.HasPrefix(s[i:], "://"), c == '.' && i >= 3 && strings.EqualFold(s[i-3:i], "www"),
 			i == 0 && strings.ContainsRune("-+=", c):
 			b.WriteByte('\\')
 			b.WriteRune(c)
