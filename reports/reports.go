@@ -13,6 +13,7 @@ import (
 	"assay/lab/evidence"
 	"assay/probes"
 	"assay/profiles"
+	"assay/profiles/dossier"
 	"assay/profiles/review"
 	"assay/reports/verdict"
 )
@@ -36,6 +37,10 @@ type Report struct {
 	Dropped  uint64           `json:"dropped"`
 
 	Observations []probes.Observation `json:"observations"`
+
+	Dossier   *dossier.Dossier    `json:"-"` // what the maker declares, secrets withheld; nil: not at hand
+	Head      string              `json:"-"` // hex SHA-256 of the journal's last line, which the chain of lines makes stand for all of them
+	Artefacts []evidence.Artefact `json:"-"` // files of the record, by digest
 
 	set *profiles.Set
 	ev  *evidence.Evidence
@@ -103,12 +108,20 @@ func build(ev *evidence.Evidence, change func(*lab.Inputs)) (*Report, error) {
 		Profiles: []verdict.Result{*result},
 		Unit:     b.Unit, Tool: b.Tool, Operator: b.Operator, Key: b.Key, Note: b.Note,
 		Started: in.Started, Sealed: ev.Sealed, Bench: in.Bench, Observations: in.Observations,
+		Dossier: in.Dossier, Head: head(ev), Artefacts: ev.Artefacts,
 		set: in.Set, ev: ev,
 	}
 	if in.End != nil {
 		r.Ended, r.Outcome, r.Frames, r.Dropped = &in.Ended, in.End.Outcome, in.End.Frames, in.End.Dropped
 	}
 	return r, nil
+}
+
+func head(ev *evidence.Evidence) string {
+	if len(ev.Records) == 0 {
+		return ""
+	}
+	return ev.Records[len(ev.Records)-1].Digest
 }
 
 // judge is Judge over a record, on the day the run began, or the day of the latest review where

@@ -19,7 +19,7 @@ import (
 func Count(v verdict.Result) string {
 	n := map[verdict.Verdict]int{}
 	for _, r := range v.Requirements {
-		n[r.Verdict]++
+		n[Closed(r.Verdict)]++
 	}
 	parts := []string{fmt.Sprintf("%d requirements", len(v.Requirements))}
 	for _, word := range []verdict.Verdict{verdict.Pass, verdict.Fail, verdict.Inconclusive, verdict.NotApplicable} {

@@ -22,12 +22,15 @@ func judgeCommand() *cobra.Command {
 			"and its own verdicts stay what they are. The exit code is the verdict.",
 		Args: oneArg("sealed file or run folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := printable(cmd.OutOrStdout(), format, "lead the output into a file with > or a pipe"); err != nil {
+				return err
+			}
 			return rejudge(cmd.OutOrStdout(), args[0], profile, reviews, format)
 		},
 	}
 	cmd.Flags().StringVar(&profile, "profile", "baseline", "embedded profile, or a file")
 	cmd.Flags().StringVar(&reviews, "reviews", "", "what named persons answered since; `assay review` writes it")
-	formatFlag(cmd, &format, "text", "json", "html")
+	formatFlag(cmd, &format, formats()...)
 	return cmd
 }
 

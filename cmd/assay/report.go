@@ -23,15 +23,22 @@ func reportCommand() *cobra.Command {
 		Use:   "report EVIDENCE",
 		Short: "Print a run: verdicts, what was seen, how to mend it",
 		Long: "report judges the observations of a sealed file or a run's folder again and prints them. It does not check the seal:\n" +
-			"that is `assay verify`. The exit code is the verdict.\n\n" +
+			"that is `assay verify`. The exit code is the verdict, whatever the form.\n\n" +
+			"--format chooses who reads it: pdf to file and to sign (with --out or a pipe), markdown, junit and sarif for code hosts, oscal,\n" +
+			"cyclonedx and intoto for other tools, ics and ics-json for the tables of TS 103 701, annexvii for the CRA's technical documentation.\n\n" +
 			"--format crosswalk (or crosswalk-html, crosswalk-json) judges the same record by every embedded standard and lays them side by\n" +
 			"side; it makes many statements, so its exit code is 0.",
 		Args: oneArg("sealed file or run folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if out == "" {
+				if err := printable(cmd.OutOrStdout(), format, "choose a file with --out, or a pipe"); err != nil {
+					return err
+				}
+			}
 			return report(cmd.OutOrStdout(), args[0], reviews, format, out)
 		},
 	}
-	formatFlag(cmd, &format, "text", "json", "html", "crosswalk", "crosswalk-html", "crosswalk-json")
+	formatFlag(cmd, &format, append(formats(), "crosswalk", "crosswalk-html", "crosswalk-json")...)
 	cmd.Flags().StringVar(&reviews, "reviews", "", "with a crosswalk: what named persons answered since")
 	cmd.Flags().StringVar(&out, "out", "", "write to this file instead of stdout")
 	return cmd

@@ -1,7 +1,6 @@
 package html
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -75,21 +74,9 @@ func packets(r *reports.Report, o probes.Observation) ([]packet, string) {
 
 // facts lists a flat JSON object in its own order.
 func facts(raw json.RawMessage) []pair {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return nil
-	}
 	var out []pair
-	for dec.More() {
-		name, err := dec.Token()
-		if err != nil {
-			break
-		}
-		var value json.RawMessage
-		if dec.Decode(&value) != nil {
-			break
-		}
-		out = append(out, pair{fmt.Sprint(name), strings.Trim(string(value), `"`)})
+	for _, f := range reports.Fields(raw) {
+		out = append(out, pair(f))
 	}
 	return out
 }

@@ -53,7 +53,7 @@ type place struct{ anchor, under, name string }
 const reasonMost = 240
 
 func view(r *reports.Report) pageView {
-	v := pageView{Run: r.Run, Device: r.Device, Style: template.CSS(style), Warnings: warnings(r), Timeline: timeline(r), Record: record(r)}
+	v := pageView{Run: r.Run, Device: r.Device, Style: template.CSS(style), Warnings: r.Warnings(), Timeline: timeline(r), Record: record(r)}
 	seen := map[string]probes.Observation{}
 	for _, o := range r.Observations {
 		seen[o.ID] = o
@@ -126,29 +126,6 @@ func sentence(s string) string {
 		return s
 	}
 	return s + "."
-}
-
-// warnings are what a reader must know before the verdicts.
-func warnings(r *reports.Report) []string {
-	var out []string
-	if r.Note != "" {
-		out = append(out, r.Note)
-	}
-	if r.Outcome == "" {
-		out = append(out, "This run never came to its end: what was observed until then is judged, the rest is inconclusive.")
-	} else if r.Outcome != "finished" {
-		out = append(out, "This run was "+string(r.Outcome)+" before its end.")
-	}
-	if !r.Sealed {
-		out = append(out, "This evidence is not sealed.")
-	}
-	if r.Key == "ephemeral" {
-		out = append(out, "The evidence is signed with a key that was made for this run and kept nowhere: it shows that nothing was changed since, not who made it.")
-	}
-	if r.Dropped > 0 {
-		out = append(out, fmt.Sprintf("The capture lost %d frames; nothing that rests on an absence in that time passes.", r.Dropped))
-	}
-	return append(out, r.Missing()...)
 }
 
 // record is the fine print: who, with what, when.
