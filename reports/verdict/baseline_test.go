@@ -45,10 +45,17 @@ func thermostat() *dossier.Dossier {
 }
 
 func planned(t testing.TB, d *dossier.Dossier, set *profiles.Set) []plan.Step {
-	p, err := plan.Make(d, set, catalog.All(), []probes.Instrument{
+	has := []probes.Instrument{
 		probes.InstrumentDevice, probes.InstrumentUpdates, probes.InstrumentImages, probes.InstrumentBroker, probes.InstrumentSniffer,
-		probes.InstrumentFlash, probes.InstrumentClock, probes.InstrumentScanner,
-	}, nil)
+		probes.InstrumentFlash, probes.InstrumentClock, probes.InstrumentScanner, probes.InstrumentInterceptor,
+	}
+	for _, via := range probes.Vias {
+		has = append(has, probes.InstrumentInterceptor+"/"+probes.Instrument(via))
+		for _, scenario := range probes.Scenarios {
+			has = append(has, probes.InstrumentInterceptor+"/"+probes.Instrument(via)+"/"+probes.Instrument(scenario))
+		}
+	}
+	p, err := plan.Make(d, set, catalog.All(), has, nil)
 	require.NoError(t, err)
 	return p.Steps
 }
@@ -91,6 +98,8 @@ var fine = map[string]change{
 		"api_searched": true, "retained_searched": true, "broker_seen_before": true, "flash_searched": true, "flash_seen_before": true,
 		"traffic_complete": true, "traffic_frames": 200,
 	},
+	"tls/impostor": {"genuine_before": true, "called": true, "calls": 2, "genuine_after": true, "alert": "bad certificate", "genuine_version": "TLS 1.3"},
+	"tls/client":   {"called": true, "calls": 1, "lowest_known": true, "lowest": "TLS 1.2", "highest": "TLS 1.3", "names_host": true},
 }
 
 // observe makes an observation of a step: a good device with changes.

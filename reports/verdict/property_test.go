@@ -27,6 +27,8 @@ var flaws = map[string][]change{
 	"exposure/services":      {telnet(), {"services": []string{"udp/161 snmp"}}, {"tcp_open": []string{"tcp/8443"}, "tcp_open_count": 1}, {"udp_answering": []string{}, "udp_closed": []string{"udp/5684"}}},
 	"update/genuine":         {{"accepted": false}, {"healthy_after": false}},
 	"update/refusal":         {{"accepted": true}, {"genuine_after": false}, {"healthy_after": false}, {"version_after": "9.9.9"}},
+	"tls/client":             {{"weak_ciphers": []string{"TLS_RSA_WITH_RC4_128_SHA"}}, {"offers_old": true}},
+	"tls/impostor":           {{"data_received": true, "handshake_finished": true}},
 	"wipe/residue":           {{"api_found": true}, {"flash_found": true}, {"traffic_found": true}, {"retained_found": true}, {"account_after": true}},
 }
 
@@ -37,6 +39,8 @@ var bends = map[string][]change{
 	"exposure/services":      {{"alive_before": false}, {"complete": false}, {"ports_tried": 9}, {"udp_answering": []string{}}},
 	"update/genuine":         {{"fetched": false}},
 	"update/refusal":         {{"ours_refuses": false}, {"fetched": false}},
+	"tls/client":             {{"called": false}, {"lowest_known": false}},
+	"tls/impostor":           {{"genuine_before": false}, {"genuine_after": false}, {"called": false}},
 	"wipe/residue":           {{"back": false}, {"flash_searched": false}, {"traffic_complete": false}, {"planted": 0}},
 }
 

@@ -109,7 +109,7 @@ func (s wholeStory) judge(t *testing.T, set *profiles.Set, obs []probes.Observat
 // Over whole standards, with reviews beside observations: whatever is taken out of the record, nothing
 // becomes a pass and no device conformant that was not before; neither order nor repetition matters.
 func TestWholeStandards(t *testing.T) {
-	cases := 40
+	cases := 20
 	if testing.Short() {
 		cases = 6
 	}
