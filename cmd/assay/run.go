@@ -14,6 +14,7 @@ import (
 type runFlags struct {
 	profile, out, key, format, unit string
 	quiet, verbose                  bool
+	stamp                           stampFlags
 }
 
 func (f *runFlags) add(cmd *cobra.Command) {
@@ -22,6 +23,7 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.key, "key", "", "the lab's private key (PEM); without it, one for this run only")
 	cmd.Flags().BoolVar(&f.quiet, "quiet", false, "no story on stderr")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "tell what the bench's servers see, too")
+	f.stamp.add(cmd)
 	formatFlag(cmd, &f.format, "text", "json")
 }
 
@@ -54,6 +56,9 @@ func run(cmd *cobra.Command, dossierPath, benchPath, reviews string, f runFlags)
 	if err := in.readReviews(cmd.ErrOrStderr(), reviews); err != nil {
 		return err
 	}
+	if err := f.stamp.check(); err != nil {
+		return err
+	}
 	key, err := newSigner(f.key)
 	if err != nil {
 		return err
@@ -64,7 +69,7 @@ func run(cmd *cobra.Command, dossierPath, benchPath, reviews string, f runFlags)
 	if err != nil {
 		return err
 	}
-	s.in = in
+	s.in, s.stamps = in, f.stamp
 	has, missing := bench.Offers(bench.ModeAttached, in.file, in.dossier)
 	for _, m := range missing {
 		p.say("without %s: %s. To mend it: %s", m.Instrument, m.Because, m.Mend)

@@ -90,7 +90,7 @@ func readLocal(r io.ReaderAt, at, size uint64) (entry, error) {
 	if !bytes.Equal(e.local(), header) {
 		return entry{}, broken(layerContainer, where, "not the only form of a header for %s", printable(e.name))
 	}
-	if !e.allowed() {
+	if e.rank() == 0 {
 		return entry{}, broken(layerContainer, where, "%s is no name that a bundle has", printable(e.name))
 	}
 	if e.size > size || e.next() > size {
@@ -160,6 +160,14 @@ func (c *container) small(name string, bound uint64) ([]byte, entry, error) {
 	}
 	b := make([]byte, e.size)
 	return b, e, readAt(c.r, b, e.data())
+}
+
+// optional is small for an entry that need not be there: nil where it is not.
+func (c *container) optional(name string, bound uint64) ([]byte, entry, error) {
+	if _, ok := c.find(name); !ok {
+		return nil, entry{}, nil
+	}
+	return c.small(name, bound)
 }
 
 // checkSum compares an entry's CRC-32 with the bytes that were read of it.

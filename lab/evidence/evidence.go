@@ -91,6 +91,8 @@ type Evidence struct {
 	Statement *Statement // what was signed; nil for a directory
 	Hint      string     // names the key that signed: base64 SHA-256 of its SPKI; empty for a directory
 
+	Stamp *Stamp // of an authority, over the seal; nil: none, or a directory
+
 	byName map[string]int
 	source source
 }
@@ -140,7 +142,7 @@ var ErrBroken = errors.New("evidence does not verify")
 
 // Broken names the first thing that does not verify.
 type Broken struct {
-	What  string // the layer: container, chain, tree, seal, artefact or completeness
+	What  string // the layer: container, chain, tree, seal, time-stamp, artefact, completeness, amendment
 	Where string // e.g. "journal line 17", "files/ab12…", "seal/statement.sigstore.json"
 	Why   string
 
@@ -161,6 +163,8 @@ const (
 	layerArtefact  = "artefact"
 	layerTree      = "tree"
 	layerSeal      = "seal"
+	layerStamp     = "time-stamp"
+	layerAmend     = "amendment"
 	layerComplete  = "completeness"
 )
 

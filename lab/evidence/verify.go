@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/sigstore/sigstore/pkg/signature"
 )
@@ -22,6 +24,19 @@ import (
 // means that it is incomplete. What could be read comes back together with a *Broken,
 // for saying what it would have been, and for nothing else.
 func Verify(ctx context.Context, path string, keys []signature.Verifier) (*Evidence, error) {
+	return VerifyBy(ctx, path, Trust{Keys: keys})
+}
+
+// Trust is what a verifier brings along. Nothing of it is ever taken from the evidence.
+type Trust struct {
+	Keys        []signature.Verifier            // of whoever may have sealed
+	Roles       map[string][]signature.Verifier // of whoever may have amended, by role
+	Authorities *x509.CertPool                  // roots for the time-stamp; nil: it is told, and not checked
+	Now         time.Time                       // zero: nothing is in the future
+}
+
+// VerifyBy is Verify with all that a verifier may bring along.
+func VerifyBy(ctx context.Context, path string, t Trust) (*Evidence, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("verify evidence: %w", err)
@@ -34,7 +49,7 @@ func Verify(ctx context.Context, path string, keys []signature.Verifier) (*Evide
 		return nil, fmt.Errorf("verify evidence: %w", err)
 	}
 	defer f.Close()
-	return verifyBundle(ctx, f, info.Size(), path, keys)
+	return verifyBundle(ctx, f, info.Size(), path, t)
 }
 
 func verifyDir(ctx context.Context, dir string) (*Evidence, error) {
@@ -57,8 +72,8 @@ func verifyDir(ctx context.Context, dir string) (*Evidence, error) {
 }
 
 // verifyBundle goes through the layers from the outside to the inside.
-func verifyBundle(ctx context.Context, r io.ReaderAt, size int64, path string, keys []signature.Verifier) (*Evidence, error) {
-	if len(keys) == 0 {
+func verifyBundle(ctx context.Context, r io.ReaderAt, size int64, path string, t Trust) (*Evidence, error) {
+	if len(t.Keys) == 0 {
 		return nil, fmt.Errorf("verify %s: %w", path, ErrNoKey)
 	}
 	e, box, c, err := openBundle(r, size, path)
@@ -84,7 +99,7 @@ func verifyBundle(ctx context.Context, r io.ReaderAt, size int64, path string, k
 	if err != nil {
 		return e, err
 	}
-	if err := box.verifySeal(e, treeJSON, keys); err != nil {
+	if err := box.verifySeal(e, treeJSON, t); err != nil {
 		return e, err
 	}
 	// Whatever is left was found to be right by better means; a wrong CRC-32 is the archive's own.
@@ -102,7 +117,12 @@ func verifyBundle(ctx context.Context, r io.ReaderAt, size int64, path string, k
 
 // checkFiles compares the files in the archive with those that the journal names, in its order.
 func (c *container) checkFiles(files []Artefact) error {
-	have := c.entries[2 : len(c.entries)-2]
+	var have []entry
+	for _, e := range c.entries {
+		if e.isFile() {
+			have = append(have, e)
+		}
+	}
 	for i, a := range files {
 		if i >= len(have) || have[i].name != a.entry() {
 			return broken(layerContainer, a.entry(), "is not where the journal wants it (%s)", a.Name)
@@ -174,7 +194,7 @@ func (c *container) verifyTree(e *Evidence, want *tree) ([]byte, error) {
 }
 
 // verifySeal checks the signature before a word of what was signed is believed.
-func (c *container) verifySeal(e *Evidence, treeJSON []byte, keys []signature.Verifier) error {
+func (c *container) verifySeal(e *Evidence, treeJSON []byte, t Trust) error {
 	b, _, err := c.small(sealName, maxSeal)
 	if err != nil {
 		return err
@@ -184,7 +204,7 @@ func (c *container) verifySeal(e *Evidence, treeJSON []byte, keys []signature.Ve
 		return broken(layerSeal, sealName, "%v", err)
 	}
 	e.Hint = env.Verification.PublicKey.Hint
-	key, err := choose(keys, e.Hint)
+	key, err := choose(t.Keys, e.Hint)
 	if err != nil {
 		return err
 	}
@@ -211,7 +231,11 @@ func (c *container) verifySeal(e *Evidence, treeJSON []byte, keys []signature.Ve
 		return broken(layerSeal, sealName, "its predicate does not follow from this journal")
 	}
 	e.Statement = s
-	return nil
+	if begun := s.Predicate.Begun; !t.Now.IsZero() && begun.After(t.Now.Add(ClockTolerance)) {
+		return broken(layerChain, lineName(1), "the run begins in the future, at %s, and it is %s now: one of the two clocks is wrong",
+			begun.Format(time.RFC3339), t.Now.UTC().Format(time.RFC3339))
+	}
+	return c.verifyStamp(e, env.DSSE.Signatures[0].Sig, t)
 }
 
 // choose returns the given key that the hint names. The hint is not signed: it only chooses.

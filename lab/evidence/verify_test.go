@@ -84,12 +84,12 @@ func TestEveryBitCounts(t *testing.T) {
 	for i := range b {
 		bit := byte(1) << (i % 8)
 		b[i] ^= bit
-		_, err := verifyBundle(t.Context(), bytes.NewReader(b), int64(len(b)), path, p.keys())
+		_, err := verifyBundle(t.Context(), bytes.NewReader(b), int64(len(b)), path, Trust{Keys: p.keys()})
 		broken := requireBroken(t, err)
 		where[broken.Where]++
 		b[i] ^= bit
 	}
-	_, err := verifyBundle(t.Context(), bytes.NewReader(b), int64(len(b)), path, p.keys())
+	_, err := verifyBundle(t.Context(), bytes.NewReader(b), int64(len(b)), path, Trust{Keys: p.keys()})
 	require.NoError(t, err)
 	for w, n := range where {
 		t.Logf("%5d %s", n, w)
@@ -134,7 +134,7 @@ func TestTruncatedBundle(t *testing.T) {
 	_, path := sealRun(t, p)
 	b := read(t, path)
 	for n := range b {
-		_, err := verifyBundle(t.Context(), bytes.NewReader(b[:n]), int64(n), path, p.keys())
+		_, err := verifyBundle(t.Context(), bytes.NewReader(b[:n]), int64(n), path, Trust{Keys: p.keys()})
 		require.Equal(t, layerContainer, requireBroken(t, err).What)
 	}
 	for _, more := range []string{"\x00", "PK\x05\x06", string(b)} {
