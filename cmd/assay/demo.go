@@ -113,7 +113,7 @@ func demoOn(cmd *cobra.Command, f demoFlags, why error) error {
 	if reduced {
 		sayReduced(p, why)
 	}
-	key, err := newSigner(f.key)
+	key, err := newSigner(cmd.Context(), f.key)
 	if err != nil {
 		return err
 	}

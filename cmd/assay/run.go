@@ -20,7 +20,7 @@ type runFlags struct {
 func (f *runFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.profile, "profile", "baseline", "embedded profile, or a file")
 	cmd.Flags().StringVar(&f.out, "out", "assay-runs", "folder for the run's own folder")
-	cmd.Flags().StringVar(&f.key, "key", "", "the lab's private key (PEM); without it, one for this run only")
+	cmd.Flags().StringVar(&f.key, "key", "", "the lab's private key: a PEM file, or NAME://ID; without it, one for this run only")
 	cmd.Flags().BoolVar(&f.quiet, "quiet", false, "no story on stderr")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "tell what the bench's servers see, too")
 	f.stamp.add(cmd)
@@ -59,7 +59,7 @@ func run(cmd *cobra.Command, dossierPath, benchPath, reviews string, f runFlags)
 	if err := f.stamp.check(); err != nil {
 		return err
 	}
-	key, err := newSigner(f.key)
+	key, err := newSigner(cmd.Context(), f.key)
 	if err != nil {
 		return err
 	}

@@ -114,21 +114,27 @@ func TestStampVerb(t *testing.T) {
 func TestRunsAreStamped(t *testing.T) {
 	t.Parallel()
 	a := stamptest.New(t, time.Now)
-	assay(t, exitUnusable, "demo", "--require-timestamp", "--out", t.TempDir())
-	out := t.TempDir()
-	r := assay(t, exitIncomplete, "demo", "--reduced", "--profile", noScanProfile(t), "--out", out, "--tsa", a.URL)
-	assert.Contains(t, r.told(), "by CN=assay test authority")
-	dir := onlyRun(t, out)
-	assay(t, exitDone, "verify", filepath.Join(dir, filepath.Base(dir)+".assay"), "--key", filepath.Join(dir, "lab.pub"), "--tsa-root", a.Root)
-
+	assert.Contains(t, assay(t, exitUnusable, "demo", "--require-timestamp", "--out", t.TempDir()).told(), "needs an authority")
+	assert.Contains(t, assay(t, exitUnusable, "demo", "--key", "pkcs11:token=lab", "--out", t.TempDir(), "--reduced").told(), "without cgo")
+	t.Run("stamped", func(t *testing.T) {
+		t.Parallel()
+		out := t.TempDir()
+		r := assay(t, exitIncomplete, "demo", "--reduced", "--profile", noScanProfile(t), "--out", out, "--tsa", a.URL)
+		assert.Contains(t, r.told(), "by CN=assay test authority")
+		dir := onlyRun(t, out)
+		assay(t, exitDone, "verify", filepath.Join(dir, filepath.Base(dir)+".assay"), "--key", filepath.Join(dir, "lab.pub"), "--tsa-root", a.Root)
+	})
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
 	for flag, code := range map[string]int{"--quiet": exitIncomplete, "--require-timestamp": exitBench} {
-		out := t.TempDir()
-		r := assay(t, code, "demo", "--reduced", "--profile", noScanProfile(t), "--out", out, "--tsa", gone.URL, flag)
-		assert.Contains(t, r.told(), "ask the authority")
-		assert.Contains(t, r.told(), "assay stamp ")
-		sealedRun(t, out)
+		t.Run(flag[2:], func(t *testing.T) {
+			t.Parallel()
+			out := t.TempDir()
+			r := assay(t, code, "demo", "--reduced", "--profile", noScanProfile(t), "--out", out, "--tsa", gone.URL, flag)
+			assert.Contains(t, r.told(), "ask the authority")
+			assert.Contains(t, r.told(), "assay stamp ")
+			sealedRun(t, out)
+		})
 	}
 }
 
