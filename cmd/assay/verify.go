@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sigstore/sigstore/pkg/signature"
@@ -28,7 +30,7 @@ func verifyCommand() *cobra.Command {
 			return verify(cmd.Context(), cmd.OutOrStdout(), args[0], o)
 		},
 	}
-	cmd.Flags().StringArrayVar(&o.keys, "key", nil, "public key (PEM) that the seal must verify under; may be given several times")
+	cmd.Flags().StringArrayVar(&o.keys, "key", nil, "public key (PEM) that the seal must verify under, or reviewer=FILE, approver=FILE, operator=FILE for amendments; may be given several times")
 	cmd.Flags().StringVar(&o.authority, "tsa-root", "", "root certificates (PEM) that the seal's time-stamp must lead to")
 	formatFlag(cmd, &o.format, "text", "json")
 	return cmd
@@ -43,12 +45,21 @@ type verifyFlags struct {
 // trust reads what the flags name.
 func (o verifyFlags) trust() (evidence.Trust, error) {
 	t := evidence.Trust{Now: time.Now()}
+	t.Roles = map[string][]signature.Verifier{}
 	for _, k := range o.keys {
-		v, err := evidence.LoadVerifier(k)
-		if err != nil {
-			return t, unusable(err, "--key takes the lab's public key as PEM, e.g. lab.pub from `assay keys`")
+		role, path, ok := strings.Cut(k, "=")
+		if !ok || !slices.Contains(evidence.AmendmentRoles, role) {
+			role, path = "", k
 		}
-		t.Keys = append(t.Keys, v)
+		v, err := evidence.LoadVerifier(path)
+		if err != nil {
+			return t, unusable(err, "--key takes the lab's public key as PEM, e.g. lab.pub from `assay keys`, or ROLE=FILE for whoever amended")
+		}
+		if role == "" {
+			t.Keys = append(t.Keys, v)
+			continue
+		}
+		t.Roles[role] = append(t.Roles[role], v)
 	}
 	if o.authority != "" {
 		var err error
@@ -74,6 +85,7 @@ type finding struct {
 	Torn         int64  `json:"torn_bytes,omitempty"`
 
 	Stamp *evidence.Stamp `json:"timestamp,omitempty"`
+	later
 }
 
 func verify(ctx context.Context, w io.Writer, path string, o verifyFlags) error {
@@ -109,6 +121,13 @@ func verify(ctx context.Context, w io.Writer, path string, o verifyFlags) error 
 		if r, err := reports.Build(ev); err == nil {
 			f.Run, f.Conformity = r.Run, string(r.Profiles[0].Conformity)
 		}
+		if f.Verified && ev.Sealed {
+			l, err := since(ev, true)
+			if err != nil {
+				return unverified(err, "the run verifies, its amendments cannot be read")
+			}
+			f.later = *l
+		}
 	}
 	return sayFinding(w, path, f, o.format)
 }
@@ -118,7 +137,7 @@ func sayFinding(w io.Writer, path string, f finding, format string) error {
 	switch {
 	case !f.Verified:
 		code = exitUnverified
-	case !f.Complete:
+	case !f.Complete || f.Unchecked > 0:
 		code = exitIncomplete
 	}
 	if format == "json" {
@@ -127,10 +146,10 @@ func sayFinding(w io.Writer, path string, f finding, format string) error {
 		}
 		return ended(code)
 	}
-	switch code {
-	case exitUnverified:
+	switch {
+	case !f.Verified:
 		fmt.Fprintf(w, "%s does NOT verify: %s: %s: %s\n", path, f.Broken, f.Where, f.Why)
-	case exitIncomplete:
+	case !f.Complete:
 		fmt.Fprintf(w, "%s is incomplete: never sealed. %d records in an unbroken chain, %d observations, %d artefacts", path, f.Records, f.Observations, f.Artefacts)
 		if f.Torn > 0 {
 			fmt.Fprintf(w, "; a last line of %d bytes was never finished and does not count", f.Torn)
@@ -140,6 +159,7 @@ func sayFinding(w io.Writer, path string, f finding, format string) error {
 		fmt.Fprintf(w, "%s verifies: %d records, %d observations, %d artefacts; every hash, the chain, the tree and the signature.\n", path, f.Records, f.Observations, f.Artefacts)
 		fmt.Fprintf(w, "run %s: %s, recomputed from the observations\n", f.Run, f.Conformity)
 		sayStamp(w, f.Stamp)
+		f.say(w, true)
 	}
 	return ended(code)
 }

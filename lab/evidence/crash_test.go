@@ -35,6 +35,9 @@ func TestMain(m *testing.M) {
 // writeForever appends records and artefacts until it is killed or the journal
 // refuses, and acknowledges each on stdout with its seq and digest.
 func writeForever(dir, mode string) int {
+	if mode == "amend" {
+		return amendForever(dir)
+	}
 	if err := limitSpace(dir, mode); err != nil {
 		fmt.Println("unable:", err)
 		return 0

@@ -93,6 +93,8 @@ type Evidence struct {
 
 	Stamp *Stamp // of an authority, over the seal; nil: none, or a directory
 
+	Amendments []Amendment // what was said later, in order
+
 	byName map[string]int
 	source source
 }

@@ -30,8 +30,28 @@ func Open(path string) (*Evidence, error) {
 		return nil, fmt.Errorf("open evidence: %w", err)
 	}
 	defer f.Close()
-	e, _, _, err := openBundle(f, info.Size(), path)
+	e, box, _, err := openBundle(f, info.Size(), path)
+	if err != nil {
+		return e, err
+	}
+	if e.Hint, err = box.hint(); err != nil {
+		return e, err
+	}
+	_, err = box.readAmendments(e)
 	return e, err
+}
+
+// hint is whose seal it is said to be.
+func (c *container) hint() (string, error) {
+	b, _, err := c.small(sealName, maxSeal)
+	if err != nil {
+		return "", err
+	}
+	env, err := openSeal(b)
+	if err != nil {
+		return "", broken(layerSeal, sealName, "%v", err)
+	}
+	return env.Verification.PublicKey.Hint, nil
 }
 
 // openDir reads a run directory's journal.
