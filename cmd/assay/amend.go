@@ -152,6 +152,9 @@ func since(ev *evidence.Evidence, checked bool) (*later, error) {
 		}
 	}
 	r, err := reports.Amended(ev, standing)
+	if errors.Is(err, evidence.ErrWithheld) {
+		return l, nil // nobody can judge this copy; what was said is told all the same
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -159,6 +162,9 @@ func since(ev *evidence.Evidence, checked bool) (*later, error) {
 		l.Amended = r.Profiles[0].Conformity
 	}
 	l.Approval, err = reports.Approve(ev, standing)
+	if errors.Is(err, evidence.ErrWithheld) {
+		err = nil
+	}
 	return l, err
 }
 

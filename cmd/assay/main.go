@@ -63,7 +63,7 @@ func command() *cobra.Command {
 	})
 	root.AddCommand(demoCommand(), runCommand(), planCommand(), verifyCommand(), judgeCommand(), reportCommand(), keysCommand(),
 		selftestCommand(), profilesCommand(), probesCommand(), refdeviceCommand())
-	root.AddCommand(initCommand(), reviewCommand(), stampCommand(), amendCommand())
+	root.AddCommand(initCommand(), reviewCommand(), stampCommand(), amendCommand(), redactCommand())
 	return root
 }
 

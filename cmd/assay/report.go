@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -48,6 +49,9 @@ func report(w io.Writer, path, reviews, format, out string, amended bool) error 
 		return sideBySide(w, ev, reviews, strings.TrimPrefix(format, "-"), out)
 	}
 	r, err := reports.Build(ev)
+	if errors.Is(err, evidence.ErrWithheld) {
+		return &complaint{exitIncomplete, err, "this redacted copy cannot be judged; `assay verify` tells what its seal says"}
+	}
 	if err != nil {
 		return unverified(err, "`assay verify` tells what is broken")
 	}

@@ -84,6 +84,10 @@ type finding struct {
 	Artefacts    int    `json:"artefacts"`
 	Torn         int64  `json:"torn_bytes,omitempty"`
 
+	Redacted bool     `json:"redacted,omitempty"`
+	Withheld []string `json:"withheld,omitempty"`
+	Attested bool     `json:"attested_only,omitempty"` // the conformity is the lab's word: what it is made of is withheld
+
 	Stamp *evidence.Stamp `json:"timestamp,omitempty"`
 	later
 }
@@ -99,6 +103,10 @@ func verify(ctx context.Context, w io.Writer, path string, o verifyFlags) error 
 	ev, err := verifiedBy(ctx, path, trust)
 	if errors.Is(err, evidence.ErrNoKey) {
 		return unusable(err, "name the lab's public key with --key; it is never taken from the file it should vouch for")
+	}
+	attested := errors.Is(err, reports.ErrAttested)
+	if attested {
+		err = nil
 	}
 	var broken *evidence.Broken
 	if err != nil && !errors.As(err, &broken) {
@@ -121,6 +129,7 @@ func verify(ctx context.Context, w io.Writer, path string, o verifyFlags) error 
 		if r, err := reports.Build(ev); err == nil {
 			f.Run, f.Conformity = r.Run, string(r.Profiles[0].Conformity)
 		}
+		f.redacted(ev, attested)
 		if f.Verified && ev.Sealed {
 			l, err := since(ev, true)
 			if err != nil {
@@ -157,7 +166,7 @@ func sayFinding(w io.Writer, path string, f finding, format string) error {
 		fmt.Fprintln(w)
 	default:
 		fmt.Fprintf(w, "%s verifies: %d records, %d observations, %d artefacts; every hash, the chain, the tree and the signature.\n", path, f.Records, f.Observations, f.Artefacts)
-		fmt.Fprintf(w, "run %s: %s, recomputed from the observations\n", f.Run, f.Conformity)
+		f.sayRun(w)
 		sayStamp(w, f.Stamp)
 		f.say(w, true)
 	}

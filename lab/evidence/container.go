@@ -199,6 +199,22 @@ func (w *writer) bytes(name string, b []byte) error {
 	return nil
 }
 
+// copy adds an entry of another bundle.
+func (w *writer) copy(e entry, r io.Reader) error {
+	e.offset = w.at
+	if _, err := w.f.Write(e.local()); err != nil {
+		return err
+	}
+	if w.buffer == nil {
+		w.buffer = make([]byte, copyBuffer)
+	}
+	if _, err := io.CopyBuffer(onlyWriter{w.f}, r, w.buffer); err != nil {
+		return err
+	}
+	w.at, w.entries = e.next(), append(w.entries, e)
+	return nil
+}
+
 // file adds an artefact's file in one pass: its header is written again once the
 // CRC-32 is known. It returns the file's leaf.
 func (w *writer) file(ctx context.Context, a Artefact, r io.Reader) (digest, error) {

@@ -47,9 +47,12 @@ type Record struct {
 	Seq  uint64          `json:"seq"`  // from 1, without a gap
 	Time time.Time       `json:"time"` // UTC, never before the record before
 	Kind string          `json:"kind"`
-	Prev string          `json:"prev"` // hex SHA-256 of the line before, without its newline; 64 zeros at first
+	Prev string          `json:"prev"`           // hex SHA-256 of the line before, without its newline; 64 zeros at first
+	Salt string          `json:"salt,omitempty"` // 32 random hex digits where a redacted copy may leave the record out
 	Body json.RawMessage `json:"body"`
 
+	// Leaf is what a redacted copy has of a record that it leaves out: its leaf, in hex.
+	Leaf string `json:"-"`
 	// Digest is the hex SHA-256 of this line, which the next one names as Prev.
 	Digest string `json:"-"`
 }
@@ -94,6 +97,9 @@ type Evidence struct {
 	Stamp *Stamp // of an authority, over the seal; nil: none, or a directory
 
 	Amendments []Amendment // what was said later, in order
+
+	Redacted bool     // a copy that leaves something out
+	Withheld []string // what: artefacts' names, and records as "record 17"
 
 	byName map[string]int
 	source source

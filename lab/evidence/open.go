@@ -72,6 +72,11 @@ func openDir(dir string) (*Evidence, *chain, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	for i, r := range c.records {
+		if r.Kind == KindWithheld {
+			return nil, nil, broken(layerChain, lineName(i+1), "is withheld: a run's own folder holds everything")
+		}
+	}
 	e := &Evidence{Path: dir, Torn: c.torn, Records: c.records, source: directory(dir)}
 	return e, c, e.gather()
 }
@@ -101,7 +106,10 @@ func openBundle(r io.ReaderAt, size int64, path string) (*Evidence, *container, 
 		return nil, nil, nil, broken(layerChain, lineName(len(c.lines)+1), "it was never finished")
 	}
 	e := &Evidence{Path: path, Sealed: true, Records: c.records, source: &bundle{path: path, box: box}}
-	return e, box, c, e.gather()
+	if err := e.gather(); err != nil {
+		return e, box, c, err
+	}
+	return e, box, c, e.checkRedaction(box)
 }
 
 // directory holds files by digest.
@@ -131,6 +139,9 @@ type bundle struct {
 
 func (b *bundle) open(a Artefact) (io.ReadCloser, error) {
 	e, ok := b.box.find(a.entry())
+	if _, redacted := b.box.find(redactionName); !ok && redacted {
+		return nil, ErrWithheld
+	}
 	if !ok {
 		return nil, broken(layerArtefact, a.entry(), "is missing (%s)", a.Name)
 	}

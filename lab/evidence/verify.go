@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -82,20 +83,12 @@ func verifyBundle(ctx context.Context, r io.ReaderAt, size int64, path string, t
 	if err != nil {
 		return nil, err
 	}
-	if err := box.checkFiles(e.files()); err != nil {
+	if err := box.checkFiles(e); err != nil {
 		return e, err
 	}
-	leaves := make([]digest, 0, len(c.lines)+len(e.Artefacts))
-	for _, line := range c.lines {
-		leaves = append(leaves, leafHash(line))
-	}
-	buffer := make([]byte, copyBuffer)
-	for _, a := range e.files() {
-		leaf, err := box.verifyFile(ctx, a, buffer)
-		if err != nil {
-			return e, err
-		}
-		leaves = append(leaves, leaf)
+	leaves, err := box.leaves(ctx, e, c)
+	if err != nil {
+		return e, err
 	}
 	treeJSON, err := box.verifyTree(e, newTree(len(c.lines), leaves))
 	if err != nil {
@@ -120,12 +113,53 @@ func verifyBundle(ctx context.Context, r io.ReaderAt, size int64, path string, t
 	return e, box.verifyAmendments(e, t)
 }
 
+// leaves recomputes the leaves of the tree. Of what a redacted copy leaves out it takes the leaf that is
+// there: the root, which is signed, proves it.
+func (c *container) leaves(ctx context.Context, e *Evidence, lines *chain) ([]digest, error) {
+	var given tree
+	if e.Redacted {
+		b, _, err := c.small(treeName, maxTree)
+		if err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(b, &given); err != nil || len(given.Leaves) != len(lines.lines)+len(e.files()) {
+			return nil, broken(layerTree, treeName, "does not have a leaf for each record and file")
+		}
+	}
+	leaves := make([]digest, 0, len(lines.lines)+len(e.Artefacts))
+	for i, line := range lines.lines {
+		leaf := leafHash(line)
+		if r := e.Records[i]; r.Leaf != "" {
+			_, _ = hex.Decode(leaf[:], []byte(r.Leaf)) // it was read as a digest
+		}
+		leaves = append(leaves, leaf)
+	}
+	buffer := make([]byte, copyBuffer)
+	for _, a := range e.files() {
+		if e.withheldFile(c, a) {
+			var leaf digest
+			if s := given.Leaves[len(leaves)]; isDigest(s) {
+				_, _ = hex.Decode(leaf[:], []byte(s))
+			}
+			leaves = append(leaves, leaf)
+			continue
+		}
+		leaf, err := c.verifyFile(ctx, a, buffer)
+		if err != nil {
+			return nil, err
+		}
+		leaves = append(leaves, leaf)
+	}
+	return leaves, nil
+}
+
 // checkFiles compares the files in the archive with those that the journal names, in its order.
-func (c *container) checkFiles(files []Artefact) error {
+func (c *container) checkFiles(e *Evidence) error {
+	files := slices.DeleteFunc(e.files(), func(a Artefact) bool { return e.withheldFile(c, a) })
 	var have []entry
-	for _, e := range c.entries {
-		if e.isFile() {
-			have = append(have, e)
+	for _, entry := range c.entries {
+		if entry.isFile() {
+			have = append(have, entry)
 		}
 	}
 	for i, a := range files {
