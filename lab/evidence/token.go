@@ -130,7 +130,7 @@ func parseToken(response, message []byte) (*token, error) {
 	if err := unmarshal(response, &r, ""); err != nil {
 		return nil, fmt.Errorf("not a time-stamp response: %w", err)
 	}
-	if r.Status.Status != 0 && r.Status.Status != 1 {
+	if r.Status.Status != 0 { // 1 would be granted with changes, and nothing was asked for that could be changed
 		return nil, fmt.Errorf("the authority refused it: status %d%s", r.Status.Status, refusal(r.Status.Words))
 	}
 	var c signedContent
@@ -140,6 +140,8 @@ func parseToken(response, message []byte) (*token, error) {
 	switch {
 	case !c.Type.Equal(oidSignedData) || !c.Data.Inner.Type.Equal(oidTSTInfo):
 		return nil, errors.New("not a time-stamp token: it holds something else")
+	case len(c.Data.Signers) == 1 && c.Data.Signers[0].Version != 1:
+		return nil, fmt.Errorf("its signer's version is %d, want 1", c.Data.Signers[0].Version)
 	case c.Data.Version != 3 || len(c.Data.Signers) != 1:
 		return nil, fmt.Errorf("a token of version %d with %d signers, want version 3 with 1", c.Data.Version, len(c.Data.Signers))
 	}
