@@ -134,6 +134,10 @@ func (c *container) leaves(ctx context.Context, e *Evidence, lines *chain) ([]di
 		}
 		leaves = append(leaves, leaf)
 	}
+	counts, err := e.frameCounts()
+	if err != nil {
+		return nil, err
+	}
 	buffer := make([]byte, copyBuffer)
 	for _, a := range e.files() {
 		if e.withheldFile(c, a) {
@@ -144,7 +148,7 @@ func (c *container) leaves(ctx context.Context, e *Evidence, lines *chain) ([]di
 			leaves = append(leaves, leaf)
 			continue
 		}
-		leaf, err := c.verifyFile(ctx, a, buffer)
+		leaf, err := c.verifyFile(ctx, a, e.frameCheck(a, counts), buffer)
 		if err != nil {
 			return nil, err
 		}
@@ -177,11 +181,11 @@ func (c *container) checkFiles(e *Evidence) error {
 }
 
 // verifyFile streams one file and returns its leaf.
-func (c *container) verifyFile(ctx context.Context, a Artefact, buffer []byte) (digest, error) {
+func (c *container) verifyFile(ctx context.Context, a Artefact, frames *frameCheck, buffer []byte) (digest, error) {
 	e, _ := c.find(a.entry())
 	m := newMeter()
 	r := io.NewSectionReader(c.r, int64(e.data()), int64(e.size))
-	if _, err := io.CopyBuffer(m, &stoppable{ctx, r}, buffer); err != nil {
+	if _, err := io.CopyBuffer(frames.beside(m), &stoppable{ctx, r}, buffer); err != nil {
 		return digest{}, fmt.Errorf("read %s: %w", e.name, err)
 	}
 	if m.size != a.Size || m.sha256() != a.SHA256 {
@@ -190,7 +194,7 @@ func (c *container) verifyFile(ctx context.Context, a Artefact, buffer []byte) (
 	if m.crc != e.crc {
 		return digest{}, broken(layerContainer, e.name, "its CRC-32 is another one")
 	}
-	return m.leafDigest(), nil
+	return m.leafDigest(), frames.result()
 }
 
 // verifyTree compares the tree in the archive with the recomputed one, leaf by leaf
