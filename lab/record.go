@@ -2,6 +2,7 @@ package lab
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -135,6 +136,18 @@ type Inputs struct {
 	End          *End // nil: the run never came to its end
 	Ended        time.Time
 	Bench        json.RawMessage
+}
+
+// Begun reads the first record alone.
+func Begun(ev *evidence.Evidence) (Begin, error) {
+	var b Begin
+	if len(ev.Records) == 0 {
+		return b, errors.New("read the first record: there is none")
+	}
+	if err := json.Unmarshal(ev.Records[0].Body, &b); err != nil {
+		return b, fmt.Errorf("read record 1: %w", err)
+	}
+	return b, nil
 }
 
 // Read gets the judge's inputs back from a record.

@@ -65,6 +65,20 @@ func (ld *loader) layers(src origin, id string) ([]*layer, error) {
 	}
 }
 
+// approvals are those that any of the layers wants: who extends a profile cannot want fewer eyes.
+func approvals(layers []*layer) *Approvals {
+	var all *Approvals
+	for _, l := range layers {
+		if a := l.profile.Approvals; a != nil {
+			if all == nil {
+				all = &Approvals{}
+			}
+			all.Reviewer, all.Approver = max(all.Reviewer, a.Reviewer), max(all.Approver, a.Approver)
+		}
+	}
+	return all
+}
+
 // base reads a profile that another extends: one of the library by its id, or a file beside the other.
 func (ld *loader) base(name string, from origin) (origin, error) {
 	kept := "bases/" + path.Base(strings.TrimSuffix(filepath.ToSlash(name), ".yaml")) + ".yaml"

@@ -200,3 +200,16 @@ func TestExtendsFiles(t *testing.T) {
 	path = write("lost.yaml", "lost", "extends: basline\n")
 	refused(path, path+`:5:10: extends: load profile "basline": no such profile: did you mean "baseline"?`)
 }
+
+// TestExtendsKeepsApprovals shows that who extends a profile cannot want fewer eyes, and that a record keeps it.
+func TestExtendsKeepsApprovals(t *testing.T) {
+	set, err := profiles.Load(with(t, map[string]string{
+		"base": base + "approvals: {reviewer: 1, approver: 2}\n",
+		"p":    "extends: base\napprovals: {reviewer: 2}\n",
+	}), "p", schemas(t))
+	require.NoError(t, err)
+	require.Equal(t, &profiles.Approvals{Reviewer: 2, Approver: 2}, set.Profile.Approvals)
+	again, err := profiles.LoadPackage(set.Files())
+	require.NoError(t, err)
+	require.Equal(t, set.Profile.Approvals, again.Profile.Approvals)
+}

@@ -6,6 +6,7 @@ type rule struct{ rule, place, want string }
 func invalid() []rule {
 	return []rule{
 		{"alias", "profile", `profiles/p.yaml:2:5: anchors, aliases and merge keys are not read: write the value out`},
+		{"approvals", "profile", `profiles/p.yaml:5:1: approvals: wants how many sign-offs of a reviewer and of an approver, 0 to 4 each and 1 in all`},
 		{"case-certainty", "standard", `standards/s.yaml:26:20: requirements[1].cases[0].certainty: is "likely", wants verified or recalled`},
 		{"case-ixit", "standard", `standards/s.yaml:36:16: requirements[1].cases[1].ixit[0]: "UpdMech" is not an IXIT table: write e.g. 7-UpdMech`},
 		{"case-kind", "standard", `standards/s.yaml:35:15: requirements[1].cases[1].kind: is "practical", wants conceptual, functional, completeness or sufficiency`},

@@ -142,6 +142,7 @@ func (l *library) load(src origin, id string) (*Set, error) {
 	}
 	top := layers[len(layers)-1]
 	ld.set.Profile = *top.profile
+	ld.set.Profile.Approvals = approvals(layers)
 	ld.set.files["profiles/"+top.profile.ID+".yaml"] = src.bytes
 	for _, step := range []func(*layer) error{ld.choose, ld.exclude} {
 		for _, layer := range layers {

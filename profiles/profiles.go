@@ -18,7 +18,18 @@ type Profile struct {
 	Without   []Exclusion `yaml:"without,omitempty" json:"without,omitempty"`
 	With      []Override  `yaml:"with,omitempty" json:"with,omitempty"`
 	Waivers   []Waiver    `yaml:"waivers,omitempty" json:"waivers,omitempty"`
+	Approvals *Approvals  `yaml:"approvals,omitempty" json:"approvals,omitempty"` // who must sign off what a run says
 }
+
+// Approvals are the sign-offs that a run needs, by distinct persons with distinct keys, none of them its
+// operator. They are told beside the conformity statement and never change a verdict.
+type Approvals struct {
+	Reviewer int `yaml:"reviewer,omitempty" json:"reviewer,omitempty"`
+	Approver int `yaml:"approver,omitempty" json:"approver,omitempty"`
+}
+
+// mostApprovals bounds how many sign-offs of one role a profile may want.
+const mostApprovals = 4
 
 // What Reviews may be.
 const (

@@ -78,6 +78,9 @@ func checkProfile(doc *strict.Doc, p *Profile, id string) {
 	if len(p.Standards) == 0 && p.Extends == "" {
 		doc.Complain("standards", "is empty: a profile that selects nothing would call every device conformant")
 	}
+	if a := p.Approvals; a != nil && (a.Reviewer < 0 || a.Approver < 0 || a.Reviewer > mostApprovals || a.Approver > mostApprovals || a.Reviewer+a.Approver == 0) {
+		doc.Complain("approvals", "wants how many sign-offs of a reviewer and of an approver, 0 to %d each and 1 in all", mostApprovals)
+	}
 	seen := map[string]bool{}
 	for i, s := range p.Standards {
 		key := at("standards", i)

@@ -6,7 +6,9 @@ package reports
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"assay/lab"
@@ -155,10 +157,30 @@ func Verdicts(ev *evidence.Evidence) ([]byte, error) {
 	return append(b, '\n'), nil
 }
 
+// ErrAttested says that a redacted copy withholds what verdicts are made of: they are the lab's word, under
+// its seal, and nobody can recompute them from this copy.
+var ErrAttested = errors.New("the verdicts cannot be recomputed from what this copy holds")
+
+// Attested reads the statement of conformity as it was recorded, without recomputing it.
+func Attested(ev *evidence.Evidence) (verdict.Conformity, error) {
+	b, err := lab.Artefact(ev, lab.FileVerdicts)
+	if err != nil {
+		return "", err
+	}
+	var r verdict.Result
+	if err := json.Unmarshal(b, &r); err != nil {
+		return "", fmt.Errorf("read the recorded verdicts: %w", err)
+	}
+	return r.Conformity, nil
+}
+
 // Recheck recomputes every verdict from the observations and compares the bytes with
 // the recorded ones. A record that never came to its end has none to compare.
 func Recheck(ev *evidence.Evidence) error {
 	recorded, err := lab.Artefact(ev, lab.FileVerdicts)
+	if errors.Is(err, evidence.ErrWithheld) {
+		return fmt.Errorf("%w: %w", ErrAttested, err)
+	}
 	if err != nil {
 		if !ev.Sealed {
 			return nil
@@ -166,6 +188,9 @@ func Recheck(ev *evidence.Evidence) error {
 		return &evidence.Broken{What: "verdicts", Where: lab.FileVerdicts, Why: "the sealed record holds no verdicts"}
 	}
 	again, err := Verdicts(ev)
+	if errors.Is(err, evidence.ErrWithheld) || ev.Redacted && err == nil && !bytes.Equal(recorded, again) {
+		return fmt.Errorf("%w: %s withheld", ErrAttested, strings.Join(ev.Withheld, ", "))
+	}
 	if err != nil {
 		return &evidence.Broken{What: "verdicts", Where: lab.FileVerdicts, Why: err.Error()}
 	}

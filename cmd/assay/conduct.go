@@ -33,6 +33,7 @@ type session struct {
 	operator string
 	note     string
 	progress *progress
+	stamps   stampFlags
 }
 
 // build puts up the bench of a session; it is called when the run's folder exists.
@@ -192,7 +193,7 @@ func (s *session) seal(ctx context.Context) (*reports.Report, error) {
 	if err := s.unrecord(); err != nil {
 		return nil, s.cannotWrite(err)
 	}
-	return r, nil
+	return r, s.stamps.stamp(ctx, s.progress, file)
 }
 
 func (s *session) begin() lab.Begin {

@@ -76,12 +76,16 @@ func demo(cmd *cobra.Command, f demoFlags) error {
 	if err := checkFlaws(f.flaws); err != nil {
 		return err
 	}
+	if err := f.stamp.check(); err != nil {
+		return err
+	}
 	if bench.Inside() {
 		return demoOn(cmd, f, nil)
 	}
 	var why error
 	if !f.reduced {
 		if why = bench.Preflight(cmd.Context()); why == nil {
+			before := sealedBelow(f.out)
 			code, err := bench.Enter(cmd.Context(), os.Args[1:], nil)
 			if err != nil {
 				return benchFailed(fmt.Errorf("enter the bench's namespaces: %w", err), "")
@@ -89,6 +93,11 @@ func demo(cmd *cobra.Command, f demoFlags) error {
 			if code >= 128 {
 				return benchFailed(fmt.Errorf("the bench's process was ended by signal %d", code-128),
 					"what was observed so far is in the newest folder in "+f.out+", and `assay verify` reads it")
+			}
+			p := newProgress(os.Stderr, f.quiet, f.verbose)
+			defer p.end()
+			if err := f.stamp.stampNew(context.WithoutCancel(cmd.Context()), p, f.out, before); err != nil {
+				return err
 			}
 			return ended(code)
 		}
@@ -104,7 +113,7 @@ func demoOn(cmd *cobra.Command, f demoFlags, why error) error {
 	if reduced {
 		sayReduced(p, why)
 	}
-	key, err := newSigner(f.key)
+	key, err := newSigner(cmd.Context(), f.key)
 	if err != nil {
 		return err
 	}
@@ -129,6 +138,7 @@ func demoOn(cmd *cobra.Command, f demoFlags, why error) error {
 		s.discard()
 		return benchFailed(err, "is the disk full?")
 	}
+	s.stamps = f.stamp
 	s.note = deviceNote(f.flaws)
 	mode, put := bench.ModeReference, bench.Reference
 	if reduced {

@@ -18,7 +18,7 @@ func judgeCommand() *cobra.Command {
 		Use:   "judge EVIDENCE --profile PROFILE",
 		Short: "Judge old evidence by another profile, offline",
 		Long: "judge takes the dossier and the observations of a sealed file or a run's folder and judges them by the profile you name:\n" +
-			"a corrected one, or one that did not exist on the day. What nobody asked then is inconclusive. The evidence is not changed,\n" +
+			"a corrected one, or one that did not exist on the day, with the reviews that amendments brought. What nobody asked then is inconclusive. The evidence is not changed,\n" +
 			"and its own verdicts stay what they are. The exit code is the verdict.",
 		Args: oneArg("sealed file or run folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -51,12 +51,25 @@ func rejudge(w io.Writer, path, profile, reviews, format string) error {
 	if err := since.readReviews(os.Stderr, reviews); err != nil {
 		return err
 	}
-	r, err := reports.Rejudge(ev, set, since.reviews)
+	more, err := reports.Reviewed(ev.Standing(false))
+	if err != nil {
+		return unverified(err, "`assay verify` tells what is broken")
+	}
+	if more != nil && since.reviews != nil {
+		more.Reviews = append(more.Reviews, since.reviews.Reviews...)
+	} else if more == nil {
+		more = since.reviews
+	}
+	said, err := tellSince(ev)
+	if err != nil {
+		return err
+	}
+	r, err := reports.Rejudge(ev, set, more)
 	if err != nil {
 		return unverified(err, "`assay verify` tells what is broken")
 	}
 	if err := face(w, r, format); err != nil {
 		return benchFailed(fmt.Errorf("print the report: %w", err), "is the disk full?")
 	}
-	return ended(codeOf(r))
+	return said.ended(codeOf(r))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -69,16 +70,19 @@ type signer struct {
 }
 
 // newSigner loads the lab's key, or makes one for this run only.
-func newSigner(path string) (*signer, error) {
+func newSigner(ctx context.Context, ref string) (*signer, error) {
 	s := &signer{kind: "lab"}
 	var err error
-	if path == "" {
+	if ref == "" {
 		s.kind = "ephemeral"
 		s.signer, err = evidence.Ephemeral()
 	} else {
-		s.signer, err = evidence.LoadSigner(path, []byte(os.Getenv(passwordVariable)))
+		s.signer, err = evidence.OpenSigner(ctx, ref, []byte(os.Getenv(passwordVariable)))
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, evidence.ErrKeyReference):
+		return nil, unusable(err, "--key takes a key file, or NAME://ID with a program sigstore-kms-NAME in PATH; `assay keys` makes a key file")
+	case err != nil:
 		return nil, unusable(err, "`assay keys` makes a key pair; the password of an encrypted key comes in "+passwordVariable)
 	}
 	if s.public, s.verifier, err = evidence.Public(s.signer); err != nil {

@@ -62,6 +62,7 @@ func command() *cobra.Command {
 		return unusable(err, "`"+cmd.CommandPath()+" --help` lists the flags")
 	})
 	root.AddCommand(
+		amendCommand(),
 		captureCommand(),
 		demoCommand(),
 		doctorCommand(),
@@ -71,11 +72,13 @@ func command() *cobra.Command {
 		planCommand(),
 		probesCommand(),
 		profilesCommand(),
+		redactCommand(),
 		refdeviceCommand(),
 		reportCommand(),
 		reviewCommand(),
 		runCommand(),
 		selftestCommand(),
+		stampCommand(),
 		verifyCommand(),
 	)
 	return root

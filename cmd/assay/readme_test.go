@@ -33,7 +33,7 @@ func TestReadmeCommandsExist(t *testing.T) {
 	for _, block := range blocks(t, "sh") {
 		for _, line := range strings.Split(block, "\n") {
 			line, _, _ = strings.Cut(line, "#")
-			words := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "go run ./cmd/"))
+			words := shellWords(strings.TrimPrefix(strings.TrimSpace(line), "go run ./cmd/"))
 			if len(words) == 0 || words[0] != "assay" && words[0] != "./assay" {
 				continue
 			}
@@ -45,6 +45,21 @@ func TestReadmeCommandsExist(t *testing.T) {
 		}
 	}
 	require.Greater(t, tried, 6)
+}
+
+// shellWords splits a line where a shell would: at spaces that stand in no quotes.
+func shellWords(line string) []string {
+	quoted := false
+	words := strings.FieldsFunc(line, func(r rune) bool {
+		if r == '"' {
+			quoted = !quoted
+		}
+		return r == ' ' && !quoted
+	})
+	for i, w := range words {
+		words[i] = strings.ReplaceAll(w, `"`, "")
+	}
+	return words
 }
 
 // TestReadmeFirstDevice loads the three files of the README's first real device.

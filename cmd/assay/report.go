@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,6 +20,7 @@ import (
 
 func reportCommand() *cobra.Command {
 	var format, out, reviews string
+	var amended bool
 	cmd := &cobra.Command{
 		Use:   "report EVIDENCE",
 		Short: "Print a run: verdicts, what was seen, how to mend it",
@@ -35,16 +37,17 @@ func reportCommand() *cobra.Command {
 					return err
 				}
 			}
-			return report(cmd.OutOrStdout(), args[0], reviews, format, out)
+			return report(cmd.OutOrStdout(), args[0], reviews, format, out, amended)
 		},
 	}
 	formatFlag(cmd, &format, append(formats(), "crosswalk", "crosswalk-html", "crosswalk-json")...)
 	cmd.Flags().StringVar(&reviews, "reviews", "", "with a crosswalk: what named persons answered since")
+	cmd.Flags().BoolVar(&amended, "amended", false, "judge with the reviews that amendments brought, in place of the sealed verdicts")
 	cmd.Flags().StringVar(&out, "out", "", "write to this file instead of stdout")
 	return cmd
 }
 
-func report(w io.Writer, path, reviews, format, out string) error {
+func report(w io.Writer, path, reviews, format, out string, amended bool) error {
 	ev, err := recorded(path)
 	if err != nil {
 		return err
@@ -53,13 +56,28 @@ func report(w io.Writer, path, reviews, format, out string) error {
 		return sideBySide(w, ev, reviews, strings.TrimPrefix(format, "-"), out)
 	}
 	r, err := reports.Build(ev)
+	if errors.Is(err, evidence.ErrWithheld) {
+		return &complaint{exitIncomplete, err, "this redacted copy cannot be judged; `assay verify` tells what its seal says"}
+	}
 	if err != nil {
 		return unverified(err, "`assay verify` tells what is broken")
+	}
+	said, err := tellSince(ev)
+	if err != nil {
+		return err
+	}
+	if amended {
+		if r, err = reports.Amended(ev, ev.Standing(false)); err != nil {
+			return unverified(err, "`assay verify` tells what is broken")
+		}
+		if r == nil {
+			return unusable(fmt.Errorf("no amendment of %s brings a review", path), "without --amended the sealed verdicts are printed")
+		}
 	}
 	if err := into(w, out, func(w io.Writer) error { return face(w, r, format) }); err != nil {
 		return err
 	}
-	return ended(codeOf(r))
+	return said.ended(codeOf(r))
 }
 
 // into writes to a file where one is named, or else to w.

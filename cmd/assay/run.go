@@ -14,14 +14,16 @@ import (
 type runFlags struct {
 	profile, out, key, format, unit string
 	quiet, verbose                  bool
+	stamp                           stampFlags
 }
 
 func (f *runFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.profile, "profile", "baseline", "embedded profile, or a file")
 	cmd.Flags().StringVar(&f.out, "out", "assay-runs", "folder for the run's own folder")
-	cmd.Flags().StringVar(&f.key, "key", "", "the lab's private key (PEM); without it, one for this run only")
+	cmd.Flags().StringVar(&f.key, "key", "", "the lab's private key: a PEM file, or NAME://ID; without it, one for this run only")
 	cmd.Flags().BoolVar(&f.quiet, "quiet", false, "no story on stderr")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "tell what the bench's servers see, too")
+	f.stamp.add(cmd)
 	formatFlag(cmd, &f.format, "text", "json")
 }
 
@@ -58,7 +60,10 @@ func run(cmd *cobra.Command, dossierPath, benchPath, reviews string, f runFlags)
 	if err := in.readReviews(cmd.ErrOrStderr(), reviews); err != nil {
 		return err
 	}
-	key, err := newSigner(f.key)
+	if err := f.stamp.check(); err != nil {
+		return err
+	}
+	key, err := newSigner(cmd.Context(), f.key)
 	if err != nil {
 		return err
 	}
@@ -68,7 +73,7 @@ func run(cmd *cobra.Command, dossierPath, benchPath, reviews string, f runFlags)
 	if err != nil {
 		return err
 	}
-	s.in = in
+	s.in, s.stamps = in, f.stamp
 	has, missing := bench.Offers(in.file.Mode, in.file, in.dossier)
 	for _, m := range missing {
 		if strings.Contains(string(m.Instrument), "/") {

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/sigstore/sigstore/pkg/signature"
 	"github.com/spf13/cobra"
@@ -15,8 +18,7 @@ import (
 )
 
 func verifyCommand() *cobra.Command {
-	var keys []string
-	var format string
+	var o verifyFlags
 	cmd := &cobra.Command{
 		Use:   "verify EVIDENCE --key LAB.pub",
 		Short: "Recompute everything a sealed file claims, offline",
@@ -25,12 +27,47 @@ func verifyCommand() *cobra.Command {
 			"A run's folder that was never sealed (power loss, kill) is read as far as it goes and is incomplete (exit 3).",
 		Args: oneArg("sealed file or run folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return verify(cmd.Context(), cmd.OutOrStdout(), args[0], keys, format)
+			return verify(cmd.Context(), cmd.OutOrStdout(), args[0], o)
 		},
 	}
-	cmd.Flags().StringArrayVar(&keys, "key", nil, "public key (PEM) that the seal must verify under; may be given several times")
-	formatFlag(cmd, &format, "text", "json")
+	cmd.Flags().StringArrayVar(&o.keys, "key", nil, "public key (PEM) that the seal must verify under, or reviewer=FILE, approver=FILE, operator=FILE for amendments; may be given several times")
+	cmd.Flags().StringVar(&o.authority, "tsa-root", "", "root certificates (PEM) that the seal's time-stamp must lead to")
+	formatFlag(cmd, &o.format, "text", "json")
 	return cmd
+}
+
+// verifyFlags are what a verifier brings along.
+type verifyFlags struct {
+	keys              []string
+	authority, format string
+}
+
+// trust reads what the flags name.
+func (o verifyFlags) trust() (evidence.Trust, error) {
+	t := evidence.Trust{Now: time.Now()}
+	t.Roles = map[string][]signature.Verifier{}
+	for _, k := range o.keys {
+		role, path, ok := strings.Cut(k, "=")
+		if !ok || !slices.Contains(evidence.AmendmentRoles, role) {
+			role, path = "", k
+		}
+		v, err := evidence.LoadVerifier(path)
+		if err != nil {
+			return t, unusable(err, "--key takes the lab's public key as PEM, e.g. lab.pub from `assay keys`, or ROLE=FILE for whoever amended")
+		}
+		if role == "" {
+			t.Keys = append(t.Keys, v)
+			continue
+		}
+		t.Roles[role] = append(t.Roles[role], v)
+	}
+	if o.authority != "" {
+		var err error
+		if t.Authorities, err = evidence.LoadAuthorities(o.authority); err != nil {
+			return t, unusable(err, "--tsa-root takes the root certificate of the time-stamp authority as PEM; get it from the authority")
+		}
+	}
+	return t, nil
 }
 
 // finding is verify's answer.
@@ -46,23 +83,30 @@ type finding struct {
 	Observations int    `json:"observations"`
 	Artefacts    int    `json:"artefacts"`
 	Torn         int64  `json:"torn_bytes,omitempty"`
+
+	Redacted bool     `json:"redacted,omitempty"`
+	Withheld []string `json:"withheld,omitempty"`
+	Attested bool     `json:"attested_only,omitempty"` // the conformity is the lab's word: what it is made of is withheld
+
+	Stamp *evidence.Stamp `json:"timestamp,omitempty"`
+	later
 }
 
-func verify(ctx context.Context, w io.Writer, path string, keys []string, format string) error {
+func verify(ctx context.Context, w io.Writer, path string, o verifyFlags) error {
 	if err := readable(path, "evidence"); err != nil {
 		return err
 	}
-	var verifiers []signature.Verifier
-	for _, k := range keys {
-		v, err := evidence.LoadVerifier(k)
-		if err != nil {
-			return unusable(err, "--key takes the lab's public key as PEM, e.g. lab.pub from `assay keys`")
-		}
-		verifiers = append(verifiers, v)
+	trust, err := o.trust()
+	if err != nil {
+		return err
 	}
-	ev, err := verified(ctx, path, verifiers...)
+	ev, err := verifiedBy(ctx, path, trust)
 	if errors.Is(err, evidence.ErrNoKey) {
 		return unusable(err, "name the lab's public key with --key; it is never taken from the file it should vouch for")
+	}
+	attested := errors.Is(err, reports.ErrAttested)
+	if attested {
+		err = nil
 	}
 	var broken *evidence.Broken
 	if err != nil && !errors.As(err, &broken) {
@@ -78,15 +122,23 @@ func verify(ctx context.Context, w io.Writer, path string, keys []string, format
 	}
 	if ev != nil {
 		f.Records, f.Artefacts, f.Torn = len(ev.Records), len(ev.Artefacts), ev.Torn
-		f.Complete = ev.Sealed
+		f.Complete, f.Stamp = ev.Sealed, ev.Stamp
 		if seen, err := ev.Observations(); err == nil {
 			f.Observations = len(seen)
 		}
 		if r, err := reports.Build(ev); err == nil {
 			f.Run, f.Conformity = r.Run, string(r.Profiles[0].Conformity)
 		}
+		f.redacted(ev, attested)
+		if f.Verified && ev.Sealed {
+			l, err := since(ev, true)
+			if err != nil {
+				return unverified(err, "the run verifies, its amendments cannot be read")
+			}
+			f.later = *l
+		}
 	}
-	return sayFinding(w, path, f, format)
+	return sayFinding(w, path, f, o.format)
 }
 
 func sayFinding(w io.Writer, path string, f finding, format string) error {
@@ -94,7 +146,7 @@ func sayFinding(w io.Writer, path string, f finding, format string) error {
 	switch {
 	case !f.Verified:
 		code = exitUnverified
-	case !f.Complete:
+	case !f.Complete || f.Unchecked > 0:
 		code = exitIncomplete
 	}
 	if format == "json" {
@@ -103,10 +155,10 @@ func sayFinding(w io.Writer, path string, f finding, format string) error {
 		}
 		return ended(code)
 	}
-	switch code {
-	case exitUnverified:
+	switch {
+	case !f.Verified:
 		fmt.Fprintf(w, "%s does NOT verify: %s: %s: %s\n", path, f.Broken, f.Where, f.Why)
-	case exitIncomplete:
+	case !f.Complete:
 		fmt.Fprintf(w, "%s is incomplete: never sealed. %d records in an unbroken chain, %d observations, %d artefacts", path, f.Records, f.Observations, f.Artefacts)
 		if f.Torn > 0 {
 			fmt.Fprintf(w, "; a last line of %d bytes was never finished and does not count", f.Torn)
@@ -114,7 +166,9 @@ func sayFinding(w io.Writer, path string, f finding, format string) error {
 		fmt.Fprintln(w)
 	default:
 		fmt.Fprintf(w, "%s verifies: %d records, %d observations, %d artefacts; every hash, the chain, the tree and the signature.\n", path, f.Records, f.Observations, f.Artefacts)
-		fmt.Fprintf(w, "run %s: %s, recomputed from the observations\n", f.Run, f.Conformity)
+		f.sayRun(w)
+		sayStamp(w, f.Stamp)
+		f.say(w, true)
 	}
 	return ended(code)
 }
@@ -122,7 +176,22 @@ func sayFinding(w io.Writer, path string, f finding, format string) error {
 // verified checks evidence and recomputes its verdicts. Evidence comes back with a
 // *evidence.Broken as far as it could be read.
 func verified(ctx context.Context, path string, keys ...signature.Verifier) (*evidence.Evidence, error) {
-	ev, err := evidence.Verify(ctx, path, keys)
+	return verifiedBy(ctx, path, evidence.Trust{Keys: keys, Now: time.Now()})
+}
+
+// sayStamp tells when the seal existed, and who says so.
+func sayStamp(w io.Writer, s *evidence.Stamp) {
+	switch {
+	case s == nil:
+	case s.Checked:
+		fmt.Fprintf(w, "%s: the seal is not younger than that\n", stampWords(s))
+	default:
+		fmt.Fprintf(w, "%s, NOT CHECKED: name the authority's root certificate with --tsa-root\n", stampWords(s))
+	}
+}
+
+func verifiedBy(ctx context.Context, path string, t evidence.Trust) (*evidence.Evidence, error) {
+	ev, err := evidence.VerifyBy(ctx, path, t)
 	if err != nil {
 		return ev, err
 	}

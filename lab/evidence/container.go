@@ -90,7 +90,7 @@ func readLocal(r io.ReaderAt, at, size uint64) (entry, error) {
 	if !bytes.Equal(e.local(), header) {
 		return entry{}, broken(layerContainer, where, "not the only form of a header for %s", printable(e.name))
 	}
-	if !e.allowed() {
+	if e.rank() == 0 {
 		return entry{}, broken(layerContainer, where, "%s is no name that a bundle has", printable(e.name))
 	}
 	if e.size > size || e.next() > size {
@@ -162,6 +162,14 @@ func (c *container) small(name string, bound uint64) ([]byte, entry, error) {
 	return b, e, readAt(c.r, b, e.data())
 }
 
+// optional is small for an entry that need not be there: nil where it is not.
+func (c *container) optional(name string, bound uint64) ([]byte, entry, error) {
+	if _, ok := c.find(name); !ok {
+		return nil, entry{}, nil
+	}
+	return c.small(name, bound)
+}
+
 // checkSum compares an entry's CRC-32 with the bytes that were read of it.
 func (e entry) checkSum(b []byte) error {
 	if crc32.ChecksumIEEE(b) != e.crc {
@@ -185,6 +193,22 @@ func (w *writer) bytes(name string, b []byte) error {
 		return err
 	}
 	if _, err := w.f.Write(b); err != nil {
+		return err
+	}
+	w.at, w.entries = e.next(), append(w.entries, e)
+	return nil
+}
+
+// copy adds an entry of another bundle.
+func (w *writer) copy(e entry, r io.Reader) error {
+	e.offset = w.at
+	if _, err := w.f.Write(e.local()); err != nil {
+		return err
+	}
+	if w.buffer == nil {
+		w.buffer = make([]byte, copyBuffer)
+	}
+	if _, err := io.CopyBuffer(onlyWriter{w.f}, r, w.buffer); err != nil {
 		return err
 	}
 	w.at, w.entries = e.next(), append(w.entries, e)

@@ -47,9 +47,12 @@ type Record struct {
 	Seq  uint64          `json:"seq"`  // from 1, without a gap
 	Time time.Time       `json:"time"` // UTC, never before the record before
 	Kind string          `json:"kind"`
-	Prev string          `json:"prev"` // hex SHA-256 of the line before, without its newline; 64 zeros at first
+	Prev string          `json:"prev"`           // hex SHA-256 of the line before, without its newline; 64 zeros at first
+	Salt string          `json:"salt,omitempty"` // 32 random hex digits where a redacted copy may leave the record out
 	Body json.RawMessage `json:"body"`
 
+	// Leaf is what a redacted copy has of a record that it leaves out: its leaf, in hex.
+	Leaf string `json:"-"`
 	// Digest is the hex SHA-256 of this line, which the next one names as Prev.
 	Digest string `json:"-"`
 }
@@ -90,6 +93,13 @@ type Evidence struct {
 	Root      string     // hex Merkle root; empty for a directory
 	Statement *Statement // what was signed; nil for a directory
 	Hint      string     // names the key that signed: base64 SHA-256 of its SPKI; empty for a directory
+
+	Stamp *Stamp // of an authority, over the seal; nil: none, or a directory
+
+	Amendments []Amendment // what was said later, in order
+
+	Redacted bool     // a copy that leaves something out
+	Withheld []string // what: artefacts' names, and records as "record 17"
 
 	byName map[string]int
 	source source
@@ -140,7 +150,7 @@ var ErrBroken = errors.New("evidence does not verify")
 
 // Broken names the first thing that does not verify.
 type Broken struct {
-	What  string // the layer: container, chain, tree, seal, artefact or completeness
+	What  string // the layer: container, chain, tree, seal, time-stamp, artefact, completeness, amendment
 	Where string // e.g. "journal line 17", "files/ab12…", "seal/statement.sigstore.json"
 	Why   string
 
@@ -161,6 +171,8 @@ const (
 	layerArtefact  = "artefact"
 	layerTree      = "tree"
 	layerSeal      = "seal"
+	layerStamp     = "time-stamp"
+	layerAmend     = "amendment"
 	layerComplete  = "completeness"
 )
 

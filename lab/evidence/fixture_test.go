@@ -1,7 +1,10 @@
 package evidence
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -74,11 +77,18 @@ func startRun(t testing.TB, dir string) *Journal {
 	must(t, j, KindStep, Step{Step: "update/refusal{via=coap}"})
 	must(t, j, KindObservation, observation("o-001", "update/refusal{via=coap}", &probes.Frames{File: "capture.pcapng", First: 1, Last: 7}))
 	must(t, j, KindNote, nil)
-	_, err = j.AddBytes("capture.pcapng", "application/x-pcapng", []byte(strings.Repeat("packet ", 60)))
+	_, err = j.AddBytes("capture.pcapng", "application/x-pcapng", capture())
 	require.NoError(t, err)
 	must(t, j, KindCapture, Capture{File: "capture.pcapng", Frames: 7})
 	return j
 }
+
+// capture is the capture of every run here: seven frames.
+func capture() []byte { return pcapng(binary.LittleEndian, 7) }
+
+func digestOf(b []byte) string { return digest(sha256.Sum256(b)).String() }
+
+func sizeOf(b []byte) string { return fmt.Sprintf(`"size":%d}`, len(b)) }
 
 // sealRun seals a finished run and returns the bundle's path.
 func sealRun(t testing.TB, p pair) (dir, path string) {

@@ -20,7 +20,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(entry{name: mimeName, size: max32}.local())
 	f.Add([]byte(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		_, err := verifyBundle(t.Context(), bytes.NewReader(b), int64(len(b)), "", p.keys())
+		_, err := verifyBundle(t.Context(), bytes.NewReader(b), int64(len(b)), "", Trust{Keys: p.keys()})
 		if err != nil {
 			requireBroken(t, err)
 			return

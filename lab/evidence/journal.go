@@ -128,7 +128,7 @@ func (j *Journal) append(kind string, body any) (Record, error) {
 		return Record{}, fmt.Errorf("append %s to journal in %s: %w", kind, j.dir, err)
 	}
 	at := j.stamp()
-	line := encodeLine(Record{Seq: j.seq + 1, Time: at, Kind: kind, Prev: j.prev, Body: raw})
+	line := encodeLine(Record{Seq: j.seq + 1, Time: at, Kind: kind, Prev: j.prev, Salt: newSalt(kind), Body: raw})
 	// Reading the line back with the verifier's own eyes keeps out what would not verify.
 	r, err := parseLine(line)
 	if err == nil {

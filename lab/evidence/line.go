@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -28,6 +29,9 @@ var genesis = strings.Repeat("0", 2*sha256.Size)
 // encodeLine builds a record's line without its newline. The field order is fixed
 // and the body stands as it was encoded once: digests are over these very bytes.
 func encodeLine(r Record) []byte {
+	if r.Leaf != "" {
+		return []byte(`{"withheld":"` + r.Leaf + `"}`)
+	}
 	b := make([]byte, 0, len(r.Body)+192)
 	b = append(b, `{"seq":`...)
 	b = strconv.AppendUint(b, r.Seq, 10)
@@ -37,6 +41,10 @@ func encodeLine(r Record) []byte {
 	b = append(b, r.Kind...) // a known kind and hex digits need no escaping
 	b = append(b, `","prev":"`...)
 	b = append(b, r.Prev...)
+	if r.Salt != "" {
+		b = append(b, `","salt":"`...)
+		b = append(b, r.Salt...)
+	}
 	b = append(b, `","body":`...)
 	b = append(b, r.Body...)
 	return append(b, '}')
@@ -56,6 +64,7 @@ func parseLine(line []byte) (Record, error) {
 		Time time.Time       `json:"time"`
 		Kind string          `json:"kind"`
 		Prev string          `json:"prev"`
+		Salt string          `json:"salt"`
 		Body json.RawMessage `json:"body"`
 	}
 	if err := json.Unmarshal(line, &w); err != nil {
@@ -67,8 +76,11 @@ func parseLine(line []byte) (Record, error) {
 	if _, err := hex.DecodeString(w.Prev); err != nil || len(w.Prev) != 2*sha256.Size {
 		return Record{}, errors.New("prev is not a SHA-256 digest")
 	}
+	if _, err := hex.DecodeString(w.Salt); err != nil || len(w.Salt) != 0 && len(w.Salt) != 2*saltSize {
+		return Record{}, errors.New("salt is not 32 hex digits")
+	}
 	sum := sha256.Sum256(line)
-	r := Record{Seq: w.Seq, Time: w.Time.UTC(), Kind: w.Kind, Prev: w.Prev, Body: w.Body, Digest: hex.EncodeToString(sum[:])}
+	r := Record{Seq: w.Seq, Time: w.Time.UTC(), Kind: w.Kind, Prev: w.Prev, Salt: w.Salt, Body: w.Body, Digest: hex.EncodeToString(sum[:])}
 	if !bytes.Equal(encodeLine(r), line) {
 		return Record{}, errors.New("not in the form a journal is written in")
 	}
@@ -137,6 +149,29 @@ func checkKeys(b []byte) error {
 	}
 }
 
+// saltSize is how many random bytes a salt has.
+const saltSize = 16
+
+// newSalt is the salt of a record of a kind that a redacted copy may leave out; empty for the others.
+func newSalt(kind string) string {
+	if !slices.Contains(Withholdable, kind) {
+		return ""
+	}
+	b := make([]byte, saltSize)
+	_, _ = rand.Read(b) // never fails, says crypto/rand
+	return hex.EncodeToString(b)
+}
+
+// parseWithheld reads the line that stands for a record that was left out.
+func parseWithheld(line []byte) (leaf string, ok bool) {
+	s, ok := strings.CutPrefix(string(line), `{"withheld":"`)
+	if !ok {
+		return "", false
+	}
+	s, ok = strings.CutSuffix(s, `"}`)
+	return s, ok && isDigest(s)
+}
+
 // encodeBody encodes a record's body. Text stays readable: no HTML escaping.
 func encodeBody(body any) (json.RawMessage, error) {
 	if body == nil {
@@ -180,6 +215,12 @@ func parseJournal(b []byte) (*chain, error) {
 			break
 		}
 		b = rest
+		if leaf, ok := parseWithheld(line); ok {
+			// Whatever followed it names its digest; the root holds its leaf.
+			c.records = append(c.records, Record{Seq: uint64(n), Time: last, Kind: KindWithheld, Leaf: leaf})
+			c.lines, prev = append(c.lines, line), ""
+			continue
+		}
 		r, err := parseLine(line)
 		if err != nil {
 			return nil, broken(layerChain, lineName(n), "%v", err)
@@ -187,7 +228,7 @@ func parseJournal(b []byte) (*chain, error) {
 		switch {
 		case r.Seq != uint64(n):
 			return nil, broken(layerChain, lineName(n), "seq is %d where %d belongs", r.Seq, n)
-		case r.Prev != prev:
+		case r.Prev != prev && prev != "":
 			b := broken(layerChain, lineName(n), "prev is not the digest of the line before")
 			b.link = n
 			return c, b

@@ -30,8 +30,28 @@ func Open(path string) (*Evidence, error) {
 		return nil, fmt.Errorf("open evidence: %w", err)
 	}
 	defer f.Close()
-	e, _, _, err := openBundle(f, info.Size(), path)
+	e, box, _, err := openBundle(f, info.Size(), path)
+	if err != nil {
+		return e, err
+	}
+	if e.Hint, err = box.hint(); err != nil {
+		return e, err
+	}
+	_, err = box.readAmendments(e)
 	return e, err
+}
+
+// hint is whose seal it is said to be.
+func (c *container) hint() (string, error) {
+	b, _, err := c.small(sealName, maxSeal)
+	if err != nil {
+		return "", err
+	}
+	env, err := openSeal(b)
+	if err != nil {
+		return "", broken(layerSeal, sealName, "%v", err)
+	}
+	return env.Verification.PublicKey.Hint, nil
 }
 
 // openDir reads a run directory's journal.
@@ -51,6 +71,11 @@ func openDir(dir string) (*Evidence, *chain, error) {
 	c, err := parseJournal(b)
 	if err != nil {
 		return nil, nil, err
+	}
+	for i, r := range c.records {
+		if r.Kind == KindWithheld {
+			return nil, nil, broken(layerChain, lineName(i+1), "is withheld: a run's own folder holds everything")
+		}
 	}
 	e := &Evidence{Path: dir, Torn: c.torn, Records: c.records, source: directory(dir)}
 	return e, c, e.gather()
@@ -81,7 +106,10 @@ func openBundle(r io.ReaderAt, size int64, path string) (*Evidence, *container, 
 		return nil, nil, nil, broken(layerChain, lineName(len(c.lines)+1), "it was never finished")
 	}
 	e := &Evidence{Path: path, Sealed: true, Records: c.records, source: &bundle{path: path, box: box}}
-	return e, box, c, e.gather()
+	if err := e.gather(); err != nil {
+		return e, box, c, err
+	}
+	return e, box, c, e.checkRedaction(box)
 }
 
 // directory holds files by digest.
@@ -111,6 +139,9 @@ type bundle struct {
 
 func (b *bundle) open(a Artefact) (io.ReadCloser, error) {
 	e, ok := b.box.find(a.entry())
+	if _, redacted := b.box.find(redactionName); !ok && redacted {
+		return nil, ErrWithheld
+	}
 	if !ok {
 		return nil, broken(layerArtefact, a.entry(), "is missing (%s)", a.Name)
 	}

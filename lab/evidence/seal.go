@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -78,8 +79,12 @@ func writeBundle(ctx context.Context, f *os.File, e *Evidence, c *chain, signer 
 	if err := w.bytes(journalName, journal.Bytes()); err != nil {
 		return err
 	}
+	counts, err := e.frameCounts()
+	if err != nil {
+		return err
+	}
 	for _, a := range e.files() {
-		leaf, err := writeArtefact(ctx, w, e, a)
+		leaf, err := writeArtefact(ctx, w, e, a, counts)
 		if err != nil {
 			return err
 		}
@@ -107,13 +112,18 @@ func writeBundle(ctx context.Context, f *os.File, e *Evidence, c *chain, signer 
 	return w.finish()
 }
 
-func writeArtefact(ctx context.Context, w *writer, e *Evidence, a Artefact) (digest, error) {
+func writeArtefact(ctx context.Context, w *writer, e *Evidence, a Artefact, counts map[string]uint64) (digest, error) {
 	r, err := e.source.open(a)
 	if err != nil {
 		return digest{}, err
 	}
 	defer r.Close()
-	return w.file(ctx, a, r)
+	frames := e.frameCheck(a, counts)
+	leaf, err := w.file(ctx, a, io.TeeReader(r, frames.beside(io.Discard)))
+	if err == nil {
+		err = frames.result()
+	}
+	return leaf, err
 }
 
 // encodeTotals encodes the sealer's totals. They are compared after decoding, so keys must not occur twice.

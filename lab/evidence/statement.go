@@ -128,7 +128,12 @@ func pae(typ string, body []byte) []byte {
 
 // signStatement makes the content of the seal.
 func signStatement(s *Statement, signer signature.Signer) ([]byte, error) {
-	payload, err := json.Marshal(s)
+	return signPayload(s, signer)
+}
+
+// signPayload signs a statement of any predicate.
+func signPayload(statement any, signer signature.Signer) ([]byte, error) {
+	payload, err := json.Marshal(statement)
 	if err != nil {
 		return nil, fmt.Errorf("encode statement: %w", err)
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +13,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/sigstore/sigstore/pkg/signature"
 )
@@ -22,6 +25,21 @@ import (
 // means that it is incomplete. What could be read comes back together with a *Broken,
 // for saying what it would have been, and for nothing else.
 func Verify(ctx context.Context, path string, keys []signature.Verifier) (*Evidence, error) {
+	return VerifyBy(ctx, path, Trust{Keys: keys})
+}
+
+// Trust is what a verifier brings along. Nothing of it is ever taken from the evidence.
+type Trust struct {
+	Keys        []signature.Verifier            // of whoever may have sealed
+	Roles       map[string][]signature.Verifier // of whoever may have amended, by role
+	Authorities *x509.CertPool                  // roots for the time-stamp; nil: it is told, and not checked
+	Now         time.Time                       // zero: nothing is in the future
+
+	anySealer bool // whoever amends need not know who sealed
+}
+
+// VerifyBy is Verify with all that a verifier may bring along.
+func VerifyBy(ctx context.Context, path string, t Trust) (*Evidence, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("verify evidence: %w", err)
@@ -34,7 +52,7 @@ func Verify(ctx context.Context, path string, keys []signature.Verifier) (*Evide
 		return nil, fmt.Errorf("verify evidence: %w", err)
 	}
 	defer f.Close()
-	return verifyBundle(ctx, f, info.Size(), path, keys)
+	return verifyBundle(ctx, f, info.Size(), path, t)
 }
 
 func verifyDir(ctx context.Context, dir string) (*Evidence, error) {
@@ -57,34 +75,26 @@ func verifyDir(ctx context.Context, dir string) (*Evidence, error) {
 }
 
 // verifyBundle goes through the layers from the outside to the inside.
-func verifyBundle(ctx context.Context, r io.ReaderAt, size int64, path string, keys []signature.Verifier) (*Evidence, error) {
-	if len(keys) == 0 {
+func verifyBundle(ctx context.Context, r io.ReaderAt, size int64, path string, t Trust) (*Evidence, error) {
+	if len(t.Keys) == 0 && !t.anySealer {
 		return nil, fmt.Errorf("verify %s: %w", path, ErrNoKey)
 	}
 	e, box, c, err := openBundle(r, size, path)
 	if err != nil {
 		return nil, err
 	}
-	if err := box.checkFiles(e.files()); err != nil {
+	if err := box.checkFiles(e); err != nil {
 		return e, err
 	}
-	leaves := make([]digest, 0, len(c.lines)+len(e.Artefacts))
-	for _, line := range c.lines {
-		leaves = append(leaves, leafHash(line))
-	}
-	buffer := make([]byte, copyBuffer)
-	for _, a := range e.files() {
-		leaf, err := box.verifyFile(ctx, a, buffer)
-		if err != nil {
-			return e, err
-		}
-		leaves = append(leaves, leaf)
+	leaves, err := box.leaves(ctx, e, c)
+	if err != nil {
+		return e, err
 	}
 	treeJSON, err := box.verifyTree(e, newTree(len(c.lines), leaves))
 	if err != nil {
 		return e, err
 	}
-	if err := box.verifySeal(e, treeJSON, keys); err != nil {
+	if err := box.verifySeal(e, treeJSON, t); err != nil {
 		return e, err
 	}
 	// Whatever is left was found to be right by better means; a wrong CRC-32 is the archive's own.
@@ -97,12 +107,65 @@ func verifyBundle(ctx context.Context, r io.ReaderAt, size int64, path string, k
 			return e, err
 		}
 	}
-	return e, e.checkComplete()
+	if err := e.checkComplete(); err != nil {
+		return e, err
+	}
+	return e, box.verifyAmendments(e, t)
+}
+
+// leaves recomputes the leaves of the tree. Of what a redacted copy leaves out it takes the leaf that is
+// there: the root, which is signed, proves it.
+func (c *container) leaves(ctx context.Context, e *Evidence, lines *chain) ([]digest, error) {
+	var given tree
+	if e.Redacted {
+		b, _, err := c.small(treeName, maxTree)
+		if err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(b, &given); err != nil || len(given.Leaves) != len(lines.lines)+len(e.files()) {
+			return nil, broken(layerTree, treeName, "does not have a leaf for each record and file")
+		}
+	}
+	leaves := make([]digest, 0, len(lines.lines)+len(e.Artefacts))
+	for i, line := range lines.lines {
+		leaf := leafHash(line)
+		if r := e.Records[i]; r.Leaf != "" {
+			_, _ = hex.Decode(leaf[:], []byte(r.Leaf)) // it was read as a digest
+		}
+		leaves = append(leaves, leaf)
+	}
+	counts, err := e.frameCounts()
+	if err != nil {
+		return nil, err
+	}
+	buffer := make([]byte, copyBuffer)
+	for _, a := range e.files() {
+		if e.withheldFile(c, a) {
+			var leaf digest
+			if s := given.Leaves[len(leaves)]; isDigest(s) {
+				_, _ = hex.Decode(leaf[:], []byte(s))
+			}
+			leaves = append(leaves, leaf)
+			continue
+		}
+		leaf, err := c.verifyFile(ctx, a, e.frameCheck(a, counts), buffer)
+		if err != nil {
+			return nil, err
+		}
+		leaves = append(leaves, leaf)
+	}
+	return leaves, nil
 }
 
 // checkFiles compares the files in the archive with those that the journal names, in its order.
-func (c *container) checkFiles(files []Artefact) error {
-	have := c.entries[2 : len(c.entries)-2]
+func (c *container) checkFiles(e *Evidence) error {
+	files := slices.DeleteFunc(e.files(), func(a Artefact) bool { return e.withheldFile(c, a) })
+	var have []entry
+	for _, entry := range c.entries {
+		if entry.isFile() {
+			have = append(have, entry)
+		}
+	}
 	for i, a := range files {
 		if i >= len(have) || have[i].name != a.entry() {
 			return broken(layerContainer, a.entry(), "is not where the journal wants it (%s)", a.Name)
@@ -118,11 +181,11 @@ func (c *container) checkFiles(files []Artefact) error {
 }
 
 // verifyFile streams one file and returns its leaf.
-func (c *container) verifyFile(ctx context.Context, a Artefact, buffer []byte) (digest, error) {
+func (c *container) verifyFile(ctx context.Context, a Artefact, frames *frameCheck, buffer []byte) (digest, error) {
 	e, _ := c.find(a.entry())
 	m := newMeter()
 	r := io.NewSectionReader(c.r, int64(e.data()), int64(e.size))
-	if _, err := io.CopyBuffer(m, &stoppable{ctx, r}, buffer); err != nil {
+	if _, err := io.CopyBuffer(frames.beside(m), &stoppable{ctx, r}, buffer); err != nil {
 		return digest{}, fmt.Errorf("read %s: %w", e.name, err)
 	}
 	if m.size != a.Size || m.sha256() != a.SHA256 {
@@ -131,7 +194,7 @@ func (c *container) verifyFile(ctx context.Context, a Artefact, buffer []byte) (
 	if m.crc != e.crc {
 		return digest{}, broken(layerContainer, e.name, "its CRC-32 is another one")
 	}
-	return m.leafDigest(), nil
+	return m.leafDigest(), frames.result()
 }
 
 // verifyTree compares the tree in the archive with the recomputed one, leaf by leaf
@@ -174,7 +237,7 @@ func (c *container) verifyTree(e *Evidence, want *tree) ([]byte, error) {
 }
 
 // verifySeal checks the signature before a word of what was signed is believed.
-func (c *container) verifySeal(e *Evidence, treeJSON []byte, keys []signature.Verifier) error {
+func (c *container) verifySeal(e *Evidence, treeJSON []byte, t Trust) error {
 	b, _, err := c.small(sealName, maxSeal)
 	if err != nil {
 		return err
@@ -184,13 +247,8 @@ func (c *container) verifySeal(e *Evidence, treeJSON []byte, keys []signature.Ve
 		return broken(layerSeal, sealName, "%v", err)
 	}
 	e.Hint = env.Verification.PublicKey.Hint
-	key, err := choose(keys, e.Hint)
-	if err != nil {
+	if err := env.verifySignature(t, e.Hint); err != nil {
 		return err
-	}
-	message := pae(env.DSSE.PayloadType, env.DSSE.Payload)
-	if err := key.VerifySignature(bytes.NewReader(env.DSSE.Signatures[0].Sig), bytes.NewReader(message)); err != nil {
-		return broken(layerSeal, sealName, "signature: %v", err)
 	}
 	s, err := env.statement()
 	if err != nil {
@@ -211,6 +269,26 @@ func (c *container) verifySeal(e *Evidence, treeJSON []byte, keys []signature.Ve
 		return broken(layerSeal, sealName, "its predicate does not follow from this journal")
 	}
 	e.Statement = s
+	if begun := s.Predicate.Begun; !t.Now.IsZero() && begun.After(t.Now.Add(ClockTolerance)) {
+		return broken(layerChain, lineName(1), "the run begins in the future, at %s, and it is %s now: one of the two clocks is wrong",
+			begun.Format(time.RFC3339), t.Now.UTC().Format(time.RFC3339))
+	}
+	return c.verifyStamp(e, env.DSSE.Signatures[0].Sig, t)
+}
+
+// verifySignature checks the seal's signature under the given key that its hint names.
+func (env *envelope) verifySignature(t Trust, hint string) error {
+	if t.anySealer {
+		return nil
+	}
+	key, err := choose(t.Keys, hint)
+	if err != nil {
+		return err
+	}
+	message := pae(env.DSSE.PayloadType, env.DSSE.Payload)
+	if err := key.VerifySignature(bytes.NewReader(env.DSSE.Signatures[0].Sig), bytes.NewReader(message)); err != nil {
+		return broken(layerSeal, sealName, "signature: %v", err)
+	}
 	return nil
 }
 

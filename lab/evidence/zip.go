@@ -12,11 +12,14 @@ import (
 // archive can be rebuilt from its entries and compared with what is there, and no
 // byte of it is left that could say anything else.
 
-// Names of a bundle's entries, in their order; the files stand between journal and tree.
+// Names of a bundle's entries, in their order; the files stand between journal and tree, the
+// amendments between stamp and redaction.
 const (
-	mimeName = "mimetype"
-	treeName = "tree.json"
-	sealName = "seal/statement.sigstore.json"
+	mimeName      = "mimetype"
+	treeName      = "tree.json"
+	sealName      = "seal/statement.sigstore.json"
+	stampName     = "seal/timestamp.tsr"
+	redactionName = "redaction.json"
 )
 
 // mimeType names the format and its version.
@@ -66,13 +69,29 @@ func (e entry) isFile() bool {
 	return ok && isDigest(d)
 }
 
-// allowed tells whether a bundle has entries of that name.
-func (e entry) allowed() bool {
+// rank is an entry's place in a bundle; 0: a bundle has no entry of that name.
+func (e entry) rank() int {
 	switch e.name {
-	case mimeName, journalName, treeName, sealName:
-		return true
+	case mimeName:
+		return 1
+	case journalName:
+		return 2
+	case treeName:
+		return 4
+	case sealName:
+		return 5
+	case stampName:
+		return 6
+	case redactionName:
+		return 8
 	}
-	return e.isFile()
+	if e.isFile() {
+		return 3
+	}
+	if amendmentNumber(e.name) > 0 {
+		return 7
+	}
+	return 0
 }
 
 // local is the entry's local file header.
@@ -163,22 +182,26 @@ func ending(n, start, size uint64) []byte {
 
 // checkOrder accepts the entries of a bundle, whole, in their order, none twice.
 func checkOrder(entries []entry) error {
-	const head, tail = 2, 2
-	if len(entries) < head+tail {
-		return broken(layerContainer, "central directory", "%d entries, want at least %d", len(entries), head+tail)
-	}
-	want := map[int]string{0: mimeName, 1: journalName, len(entries) - 2: treeName, len(entries) - 1: sealName}
 	seen := map[string]bool{}
-	for i, e := range entries {
-		switch name, fixed := want[i]; {
-		case fixed && e.name != name:
-			return broken(layerContainer, e.name, "stands where %s belongs", name)
-		case !fixed && !e.isFile():
-			return broken(layerContainer, e.name, "stands where files belong")
-		case seen[e.name]:
+	last, amendments := entry{}, 0
+	for _, e := range entries {
+		if seen[e.name] {
 			return broken(layerContainer, e.name, "is there twice")
 		}
-		seen[e.name] = true
+		if e.rank() < last.rank() {
+			return broken(layerContainer, e.name, "stands behind %s, where it does not belong", last.name)
+		}
+		if n := amendmentNumber(e.name); n > 0 {
+			if amendments++; n != amendments {
+				return broken(layerContainer, e.name, "stands where amendment %d belongs", amendments)
+			}
+		}
+		seen[e.name], last = true, e
+	}
+	for _, name := range []string{mimeName, journalName, treeName, sealName} {
+		if !seen[name] {
+			return broken(layerContainer, name, "is missing")
+		}
 	}
 	return nil
 }

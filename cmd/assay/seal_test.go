@@ -1,0 +1,152 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"assay/lab"
+	"assay/lab/evidence"
+	"assay/lab/evidence/stamptest"
+	"assay/profiles"
+	"assay/profiles/plan"
+	"assay/reports"
+)
+
+// A sealed is a run without a device, sealed under a lab's key: a standard of units for reviewers.
+type sealed struct {
+	*desk
+	file, key, pub string
+}
+
+// newSealed seals a run whose profile says more than its standard.
+func newSealed(t *testing.T, more string) *sealed {
+	t.Helper()
+	k := newDesk(t)
+	s := &sealed{desk: k, file: filepath.Join(k.dir, "run.assay")}
+	s.key, s.pub = keyPair(t, "lab")
+	var err error
+	k.set, err = profiles.Load(fstest.MapFS{
+		"standards/s.yaml": {Data: []byte(reviewStandard)},
+		"profiles/p.yaml":  {Data: []byte("assay: profile/v1\nid: p\nversion: \"1\"\ntitle: P\nstandards: [{standard: s}]\n" + more)},
+	}, "p", nil)
+	require.NoError(t, err)
+	dir := filepath.Join(k.dir, "run")
+	j, err := evidence.Create(dir, time.Now)
+	require.NoError(t, err)
+	p, err := plan.Make(k.d, k.set, nil, nil, nil)
+	require.NoError(t, err)
+	require.NoError(t, lab.Open(j, lab.Begin{Run: "run", Operator: "O. Perator", Product: k.d.Product, Profile: "p", Edition: "1", Key: "lab"}, k.d, k.set, nil, map[string]string{"mode": "none"}, p))
+	_, err = j.AddBytes("device.log", "text/plain", []byte("it says: my owner is Jane\n"))
+	require.NoError(t, err)
+	ev, err := evidence.Open(dir)
+	require.NoError(t, err)
+	verdicts, err := reports.Verdicts(ev)
+	require.NoError(t, err)
+	_, err = j.AddBytes(lab.FileVerdicts, "application/json", verdicts)
+	require.NoError(t, err)
+	_, err = j.Append(evidence.KindEnd, lab.End{Outcome: "finished"})
+	require.NoError(t, err)
+	require.NoError(t, j.Close())
+	signer, err := evidence.LoadSigner(s.key, nil)
+	require.NoError(t, err)
+	require.NoError(t, evidence.Seal(t.Context(), dir, s.file, signer, nil))
+	return s
+}
+
+// keyPair makes two files.
+func keyPair(t *testing.T, name string) (private, public string) {
+	t.Helper()
+	dir := t.TempDir()
+	a, b, err := evidence.GenerateKey(nil)
+	require.NoError(t, err)
+	return written(t, dir, name+".key", string(a)), written(t, dir, name+".pub", string(b))
+}
+
+// verifies wants an exit code of verify and returns its finding.
+func (s *sealed) verifies(code int, more ...string) finding {
+	s.t.Helper()
+	r := assay(s.t, code, append([]string{"verify", s.file, "--key", s.pub, "--format", "json"}, more...)...)
+	var f finding
+	require.NoError(s.t, json.Unmarshal([]byte(r.said()), &f))
+	return f
+}
+
+func TestStampVerb(t *testing.T) {
+	t.Parallel()
+	s, a := newSealed(t, ""), stamptest.New(t, time.Now)
+	require.Nil(t, s.verifies(exitDone).Stamp)
+	f := s.verifies(exitUnverified, "--tsa-root", a.Root)
+	assert.Equal(t, "time-stamp", f.Broken)
+	for address, want := range map[string]string{"": "needs an authority", "ftp://x/": "want http or https", "tsa": "want http or https"} {
+		assert.Contains(t, assay(t, exitUnusable, "stamp", s.file, "--tsa", address).told(), want)
+	}
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	assert.Contains(t, assay(t, exitBench, "stamp", s.file, "--tsa", gone.URL).told(), "the file is as it was")
+
+	assert.Contains(t, assay(t, exitDone, "stamp", s.file, "--tsa", a.URL).said(), "by CN=assay test authority")
+	assert.Contains(t, assay(t, exitUnusable, "stamp", s.file, "--tsa", a.URL).told(), "has a time-stamp already")
+	f = s.verifies(exitDone)
+	require.NotNil(t, f.Stamp)
+	assert.False(t, f.Stamp.Checked)
+	assert.Contains(t, assay(t, exitDone, "verify", s.file, "--key", s.pub).said(), "NOT CHECKED: name the authority's root")
+	assert.True(t, s.verifies(exitDone, "--tsa-root", a.Root).Stamp.Checked)
+	assert.Equal(t, "time-stamp", s.verifies(exitUnverified, "--tsa-root", stamptest.New(t, time.Now).Root).Broken)
+	assert.Contains(t, assay(t, exitUnusable, "verify", s.file, "--key", s.pub, "--tsa-root", s.pub).told(), "hint: --tsa-root takes")
+
+	b, err := os.ReadFile(s.file)
+	require.NoError(t, err)
+	b[len(b)/2] ^= 1
+	require.NoError(t, os.WriteFile(s.file, b, 0o600))
+	s.verifies(exitUnverified, "--tsa-root", a.Root)
+}
+
+// TestRunsAreStamped runs a device on the reduced bench, which reaches the authority itself.
+func TestRunsAreStamped(t *testing.T) {
+	t.Parallel()
+	a := stamptest.New(t, time.Now)
+	assert.Contains(t, assay(t, exitUnusable, "demo", "--require-timestamp", "--out", t.TempDir()).told(), "needs an authority")
+	assert.Contains(t, assay(t, exitUnusable, "demo", "--key", "pkcs11:token=lab", "--out", t.TempDir(), "--reduced").told(), "without cgo")
+	t.Run("stamped", func(t *testing.T) {
+		t.Parallel()
+		out := t.TempDir()
+		r := assay(t, exitIncomplete, "demo", "--reduced", "--profile", noScanProfile(t), "--out", out, "--tsa", a.URL)
+		assert.Contains(t, r.told(), "by CN=assay test authority")
+		dir := onlyRun(t, out)
+		assay(t, exitDone, "verify", filepath.Join(dir, filepath.Base(dir)+".assay"), "--key", filepath.Join(dir, "lab.pub"), "--tsa-root", a.Root)
+	})
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	for flag, code := range map[string]int{"--quiet": exitIncomplete, "--require-timestamp": exitBench} {
+		t.Run(flag[2:], func(t *testing.T) {
+			t.Parallel()
+			out := t.TempDir()
+			r := assay(t, code, "demo", "--reduced", "--profile", noScanProfile(t), "--out", out, "--tsa", gone.URL, flag)
+			assert.Contains(t, r.told(), "ask the authority")
+			assert.Contains(t, r.told(), "assay stamp ")
+			sealedRun(t, out)
+		})
+	}
+}
+
+// noScanProfile asks little, and little that takes long.
+func noScanProfile(t *testing.T) string {
+	t.Helper()
+	return written(t, t.TempDir(), "short.yaml", `assay: profile/v1
+id: short
+version: "1"
+title: Short
+reviews: none
+because: no reviewer at hand
+standards: [{standard: etsi-en-303-645, requirements: [5.11-1]}]
+`)
+}

@@ -1,0 +1,122 @@
+package evidence
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Block types and the byte-order magic of pcapng (draft-ietf-opsawg-pcapng sections 4.1, 4.3, 4.4 and A.1).
+const (
+	blockSection  = 0x0a0d0d0a
+	blockPacket   = 2 // obsolete, still read by everybody
+	blockSimple   = 3
+	blockEnhanced = 6
+	pcapngMagic   = 0x1a2b3c4d
+	lenBlock      = 12
+)
+
+// typePcapng is the media type of a capture whose frames are counted.
+const typePcapng = "application/x-pcapng"
+
+// A frameCounter counts the frames of a pcapng file that is written to it. It looks at nothing but the
+// blocks' frames, so that no byte of a device can mislead it, and it never fails a write.
+type frameCounter struct {
+	frames uint64
+	head   [lenBlock]byte
+	have   int
+	skip   uint32
+	order  binary.ByteOrder
+	err    error
+}
+
+func (c *frameCounter) Write(p []byte) (int, error) {
+	n := len(p)
+	for len(p) > 0 && c.err == nil {
+		if c.skip > 0 {
+			k := min(int(c.skip), len(p))
+			c.skip, p = c.skip-uint32(k), p[k:]
+			continue
+		}
+		k := copy(c.head[c.have:], p)
+		c.have, p = c.have+k, p[k:]
+		if c.have == lenBlock {
+			c.have, c.err = 0, c.block()
+		}
+	}
+	return n, nil
+}
+
+// block reads the first twelve bytes of a block.
+func (c *frameCounter) block() error {
+	typ := binary.LittleEndian.Uint32(c.head[:])
+	if typ == blockSection { // the same in both orders
+		switch uint32(pcapngMagic) {
+		case binary.LittleEndian.Uint32(c.head[8:]):
+			c.order = binary.LittleEndian
+		case binary.BigEndian.Uint32(c.head[8:]):
+			c.order = binary.BigEndian
+		default:
+			return errors.New("a section without a byte-order magic")
+		}
+	}
+	if c.order == nil {
+		return errors.New("it does not begin as a pcapng file does")
+	}
+	length := c.order.Uint32(c.head[4:])
+	if length < lenBlock || length%4 != 0 {
+		return fmt.Errorf("a block of %d bytes", length)
+	}
+	c.skip = length - lenBlock
+	switch c.order.Uint32(c.head[:]) {
+	case blockPacket, blockSimple, blockEnhanced:
+		c.frames++
+	}
+	return nil
+}
+
+// check compares the count with what the journal says.
+func (c *frameCounter) check(a Artefact, want uint64) error {
+	switch {
+	case c.err != nil:
+		return broken(layerComplete, a.entry(), "%s is no capture that can be read: %v", a.Name, c.err)
+	case c.skip > 0 || c.have > 0:
+		return broken(layerComplete, a.entry(), "%s ends inside a block", a.Name)
+	case c.frames != want:
+		return broken(layerComplete, a.entry(), "%s has %d frames, the journal says %d", a.Name, c.frames, want)
+	}
+	return nil
+}
+
+// A frameCheck counts an artefact's frames where the journal says how many there are.
+type frameCheck struct {
+	frameCounter
+	a    Artefact
+	want uint64
+}
+
+// frameCheck is nil where nothing is to be counted.
+func (e *Evidence) frameCheck(a Artefact, counts map[string]uint64) *frameCheck {
+	for _, other := range e.Artefacts {
+		if want, ok := counts[other.Name]; ok && other.SHA256 == a.SHA256 && other.MediaType == typePcapng {
+			return &frameCheck{a: other, want: want}
+		}
+	}
+	return nil
+}
+
+// beside lets w see what goes to a counter, too.
+func (f *frameCheck) beside(w io.Writer) io.Writer {
+	if f == nil {
+		return w
+	}
+	return io.MultiWriter(w, f)
+}
+
+func (f *frameCheck) result() error {
+	if f == nil {
+		return nil
+	}
+	return f.check(f.a, f.want)
+}
