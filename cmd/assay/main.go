@@ -64,7 +64,7 @@ func command() *cobra.Command {
 	root.AddCommand(demoCommand(), runCommand(), planCommand(), verifyCommand(), judgeCommand(), reportCommand(), keysCommand(),
 		selftestCommand(), profilesCommand(), probesCommand(), refdeviceCommand())
 	root.AddCommand(initCommand(), reviewCommand())
-	root.AddCommand(resumeCommand(), diffCommand())
+	root.AddCommand(resumeCommand(), diffCommand(), showCommand())
 	return root
 }
 

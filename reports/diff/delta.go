@@ -233,9 +233,11 @@ func (a *assessment) rows(s plan.Step) []string {
 					continue
 				}
 				for _, row := range c.Rows {
-					table, id, _ := strings.Cut(row, "/")
+					// A check may compare one row, or a whole table.
+					table, id, one := strings.Cut(row, "/")
+					at := "ixit." + table
 					if slices.ContainsFunc(a.changed, func(d Difference) bool {
-						return d.At == "ixit."+table || d.within("ixit."+table+"["+id+"]")
+						return d.At == at || !one && d.within(at) || d.within(at+"["+id+"]")
 					}) {
 						why = append(why, "row "+row+" is declared otherwise")
 					}

@@ -116,12 +116,16 @@ func TestDelta(t *testing.T) {
 			"operation store-user-data is described otherwise, and nothing says that this step does not use it"},
 		"a feature that its check depends on": {func(s *Side) { s.In.Dossier.Features["mqtt_login"] = dossier.Feature{Because: "gone"} }, all[1:2], "feature mqtt_login is declared otherwise"},
 		"a row that it compares":              {func(s *Side) { s.In.Dossier.IXIT.AuthMech[0].Description = "other" }, all[:1], "row 1-AuthMech/AuthMech-1 is declared otherwise"},
-		"a row that nothing compares":         {func(s *Side) { s.In.Dossier.IXIT.UpdMech = []dossier.UpdMech{{ID: "UpdMech-1"}} }, nil, ""},
-		"another specimen":                    {func(s *Side) { s.In.Begin.Unit.Serial = "S2" }, all[:2], "another specimen has another label, and this step uses its logins"},
-		"another probe version":               {func(s *Side) { s.In.Plan.Steps[2].Version = "99" }, all[2:], "probe update/genuine was version "},
-		"other parameters":                    {func(s *Side) { s.In.Plan.Steps[2].ID = "update/genuine{via=coap,wait_seconds=99}" }, []string{"update/genuine{via=coap,wait_seconds=99}"}, "its parameters are others than in the older run"},
-		"asked by nobody any more":            {func(s *Side) { s.In.Plan.Steps = s.In.Plan.Steps[:2] }, nil, ""},
-		"not asked any more":                  {func(s *Side) { s.In.Plan.Steps[2].NotAsked = "needs" }, nil, ""},
+		"a table that it compares": {func(s *Side) {
+			s.Result.Requirements[2].Checks[0].Rows = []string{"7-UpdMech"}
+			s.In.Dossier.IXIT.UpdMech = []dossier.UpdMech{{ID: "UpdMech-1"}}
+		}, all[2:], "row 7-UpdMech is declared otherwise"},
+		"a row that nothing compares": {func(s *Side) { s.In.Dossier.IXIT.UpdMech = []dossier.UpdMech{{ID: "UpdMech-1"}} }, nil, ""},
+		"another specimen":            {func(s *Side) { s.In.Begin.Unit.Serial = "S2" }, all[:2], "another specimen has another label, and this step uses its logins"},
+		"another probe version":       {func(s *Side) { s.In.Plan.Steps[2].Version = "99" }, all[2:], "probe update/genuine was version "},
+		"other parameters":            {func(s *Side) { s.In.Plan.Steps[2].ID = "update/genuine{via=coap,wait_seconds=99}" }, []string{"update/genuine{via=coap,wait_seconds=99}"}, "its parameters are others than in the older run"},
+		"asked by nobody any more":    {func(s *Side) { s.In.Plan.Steps = s.In.Plan.Steps[:2] }, nil, ""},
+		"not asked any more":          {func(s *Side) { s.In.Plan.Steps[2].NotAsked = "needs" }, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := compare(t, c.change)
