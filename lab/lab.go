@@ -35,6 +35,14 @@ type Run struct {
 	Unit    string
 	Capture string // name of the capture's artefact; empty where nothing is captured
 	Watch   func(Event)
+
+	// Earlier are the observations that were made before an interruption; empty in a run without any. What they
+	// settle is not asked again.
+	Earlier []probes.Observation
+	// Sync puts the capture on the disk before an observation cites it; nil: there is nothing to put.
+	Sync func() error
+
+	unsure bool // nobody knows in which state an interruption has left the device
 }
 
 // An Event tells a watcher how far the run has come.
@@ -65,13 +73,18 @@ func (r *Run) Do(ctx context.Context) (Outcome, error) {
 	if err := r.sound(ctx, "before"); err != nil {
 		return Broken, err
 	}
+	r.unsure = len(r.Earlier) > 0
 	for i, step := range r.Plan.Steps {
+		attempt, due := Due(step, r.Earlier)
+		if !due {
+			continue
+		}
 		if ctx.Err() != nil {
 			outcome = Cancelled
 		}
 		r.tell(Event{Step: step, Number: i + 1, Of: len(r.Plan.Steps)})
 		drops := r.lookOut()
-		o, err := r.one(ctx, i+1, step)
+		o, err := r.one(ctx, i+1, attempt, step)
 		if err == nil {
 			err = r.vouch(ctx, o)
 		}
@@ -82,6 +95,11 @@ func (r *Run) Do(ctx context.Context) (Outcome, error) {
 		}
 		if err != nil {
 			return Broken, err
+		}
+		if o.Frames != nil && r.Sync != nil {
+			if err := r.Sync(); err != nil {
+				return Broken, fmt.Errorf("record observation %s: %w", o.ID, err)
+			}
 		}
 		if _, err := r.Journal.Append(evidence.KindObservation, o); err != nil {
 			return Broken, fmt.Errorf("record observation %s: %w", o.ID, err)
@@ -104,21 +122,24 @@ func (r *Run) tell(e Event) {
 }
 
 // one puts one step's question, or writes down why it was not put.
-func (r *Run) one(ctx context.Context, number int, step plan.Step) (*probes.Observation, error) {
+func (r *Run) one(ctx context.Context, number, attempt int, step plan.Step) (*probes.Observation, error) {
 	clock := r.Rig.Instruments().Clock
 	o := &probes.Observation{
-		ID: fmt.Sprintf("o-%03d", number), Step: step.ID, Attempt: 1,
+		ID: observationID(number, attempt), Step: step.ID, Attempt: attempt,
 		Probe: step.Probe, Version: step.Version, With: step.With, Unit: r.Unit, Start: clock.Now().UTC(),
 	}
 	switch {
 	case step.NotAsked != "":
 		o.NotAsked = step.NotAsked
 	case ctx.Err() != nil:
-		o.NotAsked = "the run was cancelled before this step"
+		o.NotAsked = Stopped
 	}
 	if o.NotAsked != "" {
 		o.End = o.Start
 		return o, nil
+	}
+	if k, ok := r.kind(step.Probe); ok {
+		o.Version = k.Version // a run may go on with a newer program than the one that planned it
 	}
 	if _, err := r.Journal.Append(evidence.KindStep, map[string]any{"observation": o.ID, "step": step.ID, "attempt": o.Attempt}); err != nil {
 		return nil, fmt.Errorf("record step %s: %w", step.ID, err)
@@ -140,13 +161,14 @@ func (r *Run) one(ctx context.Context, number int, step plan.Step) (*probes.Obse
 }
 
 // prepare brings the device to a known state before a step that changes it, and
-// before any step for which it does not answer.
+// before any step for which it does not answer, and before the first one after an interruption.
 func (r *Run) prepare(ctx context.Context, step plan.Step) error {
 	gentle := step.Touch == probes.Observe || step.Touch == probes.Interact
-	if gentle && r.Rig.Healthy(ctx) {
+	if gentle && !r.unsure && r.Rig.Healthy(ctx) {
 		return nil
 	}
 	err := r.Rig.Restore(ctx)
+	r.unsure = r.unsure && err != nil
 	body := map[string]any{"before": step.ID, "healthy": err == nil}
 	if err != nil {
 		body["error"] = err.Error()

@@ -91,10 +91,14 @@ func Open(j *evidence.Journal, b Begin, d *dossier.Dossier, set *profiles.Set, r
 	if _, err := j.Append(evidence.KindBench, bench); err != nil {
 		return fmt.Errorf("record the bench: %w", err)
 	}
+	if err := addReviews(j, reviews); err != nil {
+		return err
+	}
+	// The plan is last: a record that has it has everything that the questions and the judge need.
 	if _, err := j.Append(evidence.KindPlan, p); err != nil {
 		return fmt.Errorf("record the plan: %w", err)
 	}
-	return addReviews(j, reviews)
+	return nil
 }
 
 // addReviews records what named persons answered before the run, and the files that they cite.
@@ -136,6 +140,8 @@ type Inputs struct {
 	End          *End // nil: the run never came to its end
 	Ended        time.Time
 	Bench        json.RawMessage
+	Gaps         []Gap
+	Captures     []evidence.Capture // that interruptions ended
 }
 
 // Begun reads the first record alone.
@@ -166,6 +172,12 @@ func Read(ev *evidence.Evidence) (*Inputs, error) {
 		case evidence.KindReview:
 			in.Reviews = append(in.Reviews, review.Review{})
 			into = &in.Reviews[len(in.Reviews)-1]
+		case evidence.KindGap:
+			in.Gaps = append(in.Gaps, Gap{})
+			into = &in.Gaps[len(in.Gaps)-1]
+		case evidence.KindCapture:
+			in.Captures = append(in.Captures, evidence.Capture{})
+			into = &in.Captures[len(in.Captures)-1]
 		case evidence.KindEnd:
 			in.End, in.Ended = &End{}, r.Time
 			into = in.End

@@ -38,6 +38,7 @@ type Report struct {
 	Frames   uint64           `json:"frames"`
 	Dropped  uint64           `json:"dropped"`
 
+	Gaps         []lab.Gap            `json:"gaps,omitempty"`
 	Observations []probes.Observation `json:"observations"`
 
 	Dossier   *dossier.Dossier    `json:"-"` // what the maker declares, secrets withheld; nil: not at hand
@@ -109,12 +110,20 @@ func build(ev *evidence.Evidence, change func(*lab.Inputs)) (*Report, error) {
 		Device:   Device{b.Product.Manufacturer, b.Product.Model, b.Product.Firmware},
 		Profiles: []verdict.Result{*result},
 		Unit:     b.Unit, Tool: b.Tool, Operator: b.Operator, Key: b.Key, Note: b.Note,
-		Started: in.Started, Sealed: ev.Sealed, Bench: in.Bench, Observations: in.Observations,
+		Started: in.Started, Sealed: ev.Sealed, Bench: in.Bench, Observations: in.Observations, Gaps: in.Gaps,
 		Dossier: in.Dossier, Head: head(ev), Artefacts: ev.Artefacts,
 		set: in.Set, ev: ev,
 	}
 	if in.End != nil {
 		r.Ended, r.Outcome, r.Frames, r.Dropped = &in.Ended, in.End.Outcome, in.End.Frames, in.End.Dropped
+	}
+	for _, c := range in.Captures {
+		r.Frames, r.Dropped = r.Frames+c.Frames, r.Dropped+c.Dropped
+	}
+	for _, g := range in.Gaps {
+		if g.Key != "" {
+			r.Key = g.Key // whoever goes on seals
+		}
 	}
 	return r, nil
 }

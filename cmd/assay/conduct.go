@@ -110,39 +110,47 @@ func (s *session) conduct(ctx context.Context, has offer, put build) (*reports.R
 	if err := lab.Open(s.journal, s.begin(), s.in.dossier, s.in.set, s.in.reviews, b.Description(), steps); err != nil {
 		return nil, s.cannotWrite(err)
 	}
-	outcome, err := s.ask(ctx, b, steps)
+	outcome, err := s.ask(ctx, b, steps, nil)
 	if err != nil {
 		return nil, s.cannotWrite(err)
 	}
 	// From here on a second Ctrl-C is not obeyed: sealing takes a moment and loses nothing.
 	ctx = context.WithoutCancel(ctx)
-	if err := s.finish(b, outcome, len(steps.Steps)); err != nil {
+	if err := s.finish(b, outcome); err != nil {
 		return nil, s.cannotWrite(err)
 	}
 	return s.seal(ctx)
 }
 
 // ask runs the loop.
-func (s *session) ask(ctx context.Context, b *bench.Bench, steps *plan.Plan) (lab.Outcome, error) {
-	run := lab.Run{Rig: b, Plan: steps, Kinds: s.in.kinds, Journal: s.journal, Unit: s.in.unit.ID, Watch: s.progress.step}
+func (s *session) ask(ctx context.Context, b *bench.Bench, steps *plan.Plan, earlier []probes.Observation) (lab.Outcome, error) {
+	run := lab.Run{Rig: b, Plan: steps, Kinds: s.in.kinds, Journal: s.journal, Unit: s.in.unit.ID, Watch: s.progress.step, Earlier: earlier}
 	if b.Capture != nil {
-		run.Capture = lab.FileCapture
+		run.Capture, run.Sync = filepath.Base(b.CaptureFile), b.Capture.Sync
 	}
 	return run.Do(ctx)
 }
 
 // finish closes the bench, adds what it captured and the verdicts, and ends the record.
-func (s *session) finish(b *bench.Bench, outcome lab.Outcome, steps int) error {
+func (s *session) finish(b *bench.Bench, outcome lab.Outcome) error {
+	end := lab.End{Outcome: outcome}
+	if err := s.closeBench(b, &end); err != nil {
+		return err
+	}
+	return s.end(end)
+}
+
+// closeBench closes the bench and adds what it leaves.
+func (s *session) closeBench(b *bench.Bench, end *lab.End) error {
 	s.progress.doing("closing the bench")
 	j := s.journal
-	end := lab.End{Outcome: outcome, Observations: steps}
 	if err := b.Close(); err != nil {
 		s.progress.say("close the bench: %v", err)
 	}
 	if b.Capture != nil {
 		stats := b.Capture.Stats()
-		end.Capture, end.Frames, end.Dropped = lab.FileCapture, stats.Frames, stats.Dropped
-		if _, err := j.AddFile(lab.FileCapture, "application/x-pcapng", filepath.Join(s.dir, lab.FileCapture)); err != nil {
+		end.Capture, end.Frames, end.Dropped = filepath.Base(b.CaptureFile), stats.Frames, stats.Dropped
+		if _, err := j.AddFile(end.Capture, "application/x-pcapng", b.CaptureFile); err != nil {
 			return err
 		}
 	}
@@ -151,6 +159,11 @@ func (s *session) finish(b *bench.Bench, outcome lab.Outcome, steps int) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// end adds the verdicts and ends the record. The journal stays open, and so nobody else's, until it is sealed.
+func (s *session) end(end lab.End) error {
 	ev, err := evidence.Open(s.dir)
 	if err != nil {
 		return fmt.Errorf("read the journal back: %w", err)
@@ -159,19 +172,31 @@ func (s *session) finish(b *bench.Bench, outcome lab.Outcome, steps int) error {
 	if err != nil {
 		return fmt.Errorf("judge: %w", err)
 	}
-	if _, err := j.AddBytes(lab.FileVerdicts, "application/json", verdicts); err != nil {
+	seen, err := ev.Observations()
+	if err != nil {
+		return fmt.Errorf("read the journal back: %w", err)
+	}
+	end.Observations = len(seen)
+	// An interruption may have come between the two records.
+	if _, there := ev.Find(lab.FileVerdicts); !there {
+		if _, err := s.journal.AddBytes(lab.FileVerdicts, "application/json", verdicts); err != nil {
+			return err
+		}
+	} else if err := reports.Recheck(ev); err != nil {
 		return err
 	}
-	if _, err := j.Append(evidence.KindEnd, end); err != nil {
-		return err
-	}
-	return j.Close()
+	_, err = s.journal.Append(evidence.KindEnd, end)
+	return err
 }
 
 // seal makes the one file, verifies it as a stranger would, and writes the faces beside it.
 func (s *session) seal(ctx context.Context) (*reports.Report, error) {
 	s.progress.doing("sealing the evidence")
-	file := filepath.Join(s.dir, s.id+".assay")
+	file := s.bundle()
+	// The key comes first: a sealed file that is there can be verified, whenever this is interrupted.
+	if err := os.WriteFile(filepath.Join(s.dir, "lab.pub"), s.signer.public, 0o644); err != nil {
+		return nil, s.cannotWrite(err)
+	}
 	if err := evidence.Seal(ctx, s.dir, file, s.signer.signer, nil); err != nil {
 		return nil, benchFailed(fmt.Errorf("seal the evidence: %w", err), "the observations are safe in "+s.dir+"; `assay verify` reads them")
 	}
@@ -179,9 +204,18 @@ func (s *session) seal(ctx context.Context) (*reports.Report, error) {
 	if err != nil {
 		return nil, benchFailed(fmt.Errorf("verify what was just sealed: %w", err), "the disk may be failing; the observations are in "+s.dir)
 	}
-	if err := os.WriteFile(filepath.Join(s.dir, "lab.pub"), s.signer.public, 0o644); err != nil {
-		return nil, s.cannotWrite(err)
+	r, err := s.publish(ev)
+	if err != nil {
+		return nil, err
 	}
+	return r, s.stamps.stamp(ctx, s.progress, file)
+}
+
+// bundle is where the sealed file lies.
+func (s *session) bundle() string { return filepath.Join(s.dir, s.id+".assay") }
+
+// publish writes the faces beside evidence that was sealed and verified, and takes away what it was made of.
+func (s *session) publish(ev *evidence.Evidence) (*reports.Report, error) {
 	r, err := reports.Build(ev)
 	if err != nil {
 		return nil, benchFailed(err, "")
@@ -190,10 +224,13 @@ func (s *session) seal(ctx context.Context) (*reports.Report, error) {
 		return nil, s.cannotWrite(err)
 	}
 	// The sealed file holds the journal and every artefact, and was read back whole.
+	if s.journal != nil {
+		_ = s.journal.Close() // what is open cannot be removed everywhere
+	}
 	if err := s.unrecord(); err != nil {
 		return nil, s.cannotWrite(err)
 	}
-	return r, s.stamps.stamp(ctx, s.progress, file)
+	return r, nil
 }
 
 func (s *session) begin() lab.Begin {

@@ -21,6 +21,9 @@ import (
 // demoUnit is the unit of the batch that is tested; the other one only has a label.
 const demoUnit = "unit-1"
 
+// deviceFolder is where in a run's folder its reference device lives, as long as the run does.
+const deviceFolder = "device"
+
 // demoFlags are demo's own, beside those of every run.
 type demoFlags struct {
 	runFlags
@@ -122,7 +125,7 @@ func demoOn(cmd *cobra.Command, f demoFlags, why error) error {
 		return err
 	}
 	// The device lives below the run's folder, so that a run that is killed leaves nothing elsewhere.
-	place := filepath.Join(s.dir, "device")
+	place := filepath.Join(s.dir, deviceFolder)
 	defer os.RemoveAll(place)
 	p.doing("manufacturing a thermostat")
 	product, err := manufacture(place, f.flaws, reduced)
@@ -144,8 +147,7 @@ func demoOn(cmd *cobra.Command, f demoFlags, why error) error {
 	if reduced {
 		mode, put = bench.ModeReduced, bench.Reduced
 	}
-	device := &bench.Simulated{Config: product.Units[0].Config, Flash: product.Units[0].Flash, MAC: product.Units[0].MAC,
-		Args: []string{refdeviceVerb, "--config", product.Units[0].Config}}
+	device := simulated(product.Units[0].Config, product.Units[0].Flash, product.Units[0].MAC)
 	has, missing := bench.Offers(mode, nil, s.in.dossier)
 	r, err := s.conduct(cmd.Context(), offer{has, missing}, func(ctx context.Context, o bench.Options) (*bench.Bench, error) {
 		o.Device = device
@@ -156,6 +158,11 @@ func demoOn(cmd *cobra.Command, f demoFlags, why error) error {
 		return err
 	}
 	return tell(cmd.OutOrStdout(), p.w, r, s.dir, f.format)
+}
+
+// simulated is the reference device with that configuration and flash.
+func simulated(config, flash, mac string) *bench.Simulated {
+	return &bench.Simulated{Config: config, Flash: flash, MAC: mac, Delivered: flash + ".delivered", Args: []string{refdeviceVerb, "--config", config}}
 }
 
 // manufacture makes the thermostat, its dossier and its images.

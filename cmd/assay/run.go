@@ -10,6 +10,9 @@ import (
 	"assay/lab/bench"
 )
 
+// defaultProfile is what is run where nobody names another.
+const defaultProfile = "baseline"
+
 // runFlags are the flags of every verb that runs a device.
 type runFlags struct {
 	profile, out, key, format, unit string
@@ -18,7 +21,7 @@ type runFlags struct {
 }
 
 func (f *runFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.profile, "profile", "baseline", "embedded profile, or a file")
+	cmd.Flags().StringVar(&f.profile, "profile", defaultProfile, "embedded profile, or a file")
 	cmd.Flags().StringVar(&f.out, "out", "assay-runs", "folder for the run's own folder")
 	cmd.Flags().StringVar(&f.key, "key", "", "the lab's private key: a PEM file, or NAME://ID; without it, one for this run only")
 	cmd.Flags().BoolVar(&f.quiet, "quiet", false, "no story on stderr")

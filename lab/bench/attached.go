@@ -79,7 +79,7 @@ func (b *Bench) watch(ctx context.Context, o Options, unit dossier.Unit) error {
 	if segment.CanCapture() != nil {
 		return nil
 	}
-	c := capture.Options{Interface: o.File.Interface, Path: filepath.Join(o.Dir, captureName)}
+	c := capture.Options{Interface: o.File.Interface, Path: o.file("capture", ".pcapng")}
 	if unit.MAC != "" {
 		var err error
 		if c.MAC, err = net.ParseMAC(unit.MAC); err != nil {

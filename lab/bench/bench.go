@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,15 +40,19 @@ type Options struct {
 	File    *File            // attached: bench.yaml
 	Device  *Simulated       // reference and reduced: the device to start
 	Person  drive.Person     // nil: nobody sits at the bench
+	Leg     int              // 2 and more: the run goes on after an interruption, and its files get this number
 	Log     func(string)     // the story, one line at a time; nil: nobody listens
 }
 
 // Simulated tells how to start a reference device as a process of this program.
 type Simulated struct {
-	Config string   // its configuration file (JSON)
-	Flash  string   // its flash file; empty: the one of the configuration
-	MAC    string   // empty: the one of the configuration
-	Args   []string // arguments of this program; the one that equals Config is replaced by the bench's own copy
+	Config string // its configuration file (JSON)
+	Flash  string // its flash file; empty: the one of the configuration
+	MAC    string // empty: the one of the configuration
+	// Delivered is where its flash as delivered is kept, so that a run which goes on begins with that again
+	// and not with what the interruption left; empty: it is kept in memory only.
+	Delivered string
+	Args      []string // arguments of this program; the one that equals Config is replaced by the bench's own copy
 }
 
 // Missing is something that this bench cannot do.
@@ -155,7 +160,7 @@ func newBench(mode string, o Options) (*Bench, error) {
 		return nil, fmt.Errorf("build the %s bench: dossier and folder are needed: %w", mode, probes.ErrBench)
 	}
 	b := &Bench{Mode: mode, Probes: &probes.Bench{Clock: Clock{}}, log: o.Log, counters: map[string]func() services.Counts{}, host: func() string { return "" }}
-	b.keys = intercept.NewKeys(filepath.Join(o.Dir, keysName))
+	b.keys = intercept.NewKeys(o.file("keys", ".log"))
 	b.onClose(b.keys.Close)
 	_, all := Offers(mode, o.File, o.Dossier)
 	for _, m := range all {
@@ -211,6 +216,14 @@ func (b *Bench) capture(ctx context.Context, o capture.Options) error {
 		return nil
 	})
 	return nil
+}
+
+// file is where in the run's folder a file of this leg lies.
+func (o Options) file(base, ending string) string {
+	if o.Leg > 1 {
+		base += "-" + strconv.Itoa(o.Leg)
+	}
+	return filepath.Join(o.Dir, base+ending)
 }
 
 // awaitUp waits until the device is healthy.

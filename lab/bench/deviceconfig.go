@@ -3,7 +3,9 @@ package bench
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -80,7 +82,7 @@ func prepare(o Options, change func(*refdevice.Config)) (*machine, error) {
 	}
 	change(&c)
 	m := &machine{config: c, args: slices.Clone(o.Device.Args)}
-	if m.pristine, err = readBounded(c.Flash, maxFlash); err != nil {
+	if m.pristine, err = delivered(c.Flash, o.Device.Delivered); err != nil {
 		return nil, unusable(fmt.Errorf("keep the device's flash as delivered: %w", err))
 	}
 	text, err := json.MarshalIndent(c, "", "  ")
@@ -101,6 +103,28 @@ func prepare(o Options, change func(*refdevice.Config)) (*machine, error) {
 		}
 	}
 	return m, nil
+}
+
+// delivered is a flash as it was delivered. Where an earlier leg of the run kept it, the device gets that back.
+func delivered(flash, kept string) ([]byte, error) {
+	if kept == "" {
+		return readBounded(flash, maxFlash)
+	}
+	b, err := readBounded(kept, maxFlash)
+	switch {
+	case err == nil:
+		return b, copyFile(flash, b)
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	if b, err = readBounded(flash, maxFlash); err != nil {
+		return nil, err
+	}
+	// Under its name it must be whole, whenever somebody pulls the plug.
+	if err := copyFile(kept+".part", b); err != nil {
+		return nil, err
+	}
+	return b, os.Rename(kept+".part", kept)
 }
 
 // discard takes the configuration away again: a device reads it once, before it is told to start.

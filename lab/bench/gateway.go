@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -150,7 +149,7 @@ func (b *Bench) gatewayUp(ctx context.Context, o Options, address netip.Prefix, 
 	if err := errors.Join(b.names6(ctx, o, address, names, at6), b.gateway6(ctx, o, at6)); err != nil {
 		return nil, nil, err
 	}
-	if err := b.capture(ctx, capture.Options{Interface: f.Interface, Path: filepath.Join(o.Dir, captureName), MAC: mac}); err != nil {
+	if err := b.capture(ctx, capture.Options{Interface: f.Interface, Path: o.file("capture", ".pcapng"), MAC: mac}); err != nil {
 		return nil, nil, err
 	}
 	b.cable(f.Interface)

@@ -182,7 +182,7 @@ func insideGatewayUplink(t *testing.T) {
 	require.NoError(t, b.Close())
 
 	o.File.Uplink = &Uplink{Interface: "up0", Allow: []string{"203.0.113.7:8080"}}
-	require.NoError(t, os.Remove(filepath.Join(o.Dir, captureName)))
+	require.NoError(t, os.Remove(o.file("capture", ".pcapng")))
 	b, err := Gateway(t.Context(), o)
 	require.NoError(t, err)
 	defer b.Close()

@@ -209,7 +209,7 @@ func insideGateway(t *testing.T) {
 	assert.Equal(t, before, said(t, "ip", "-d", "addr", "show", "eth1"), "the interface is as it was found")
 	assert.Equal(t, settings, sysctls(t))
 	assert.Equal(t, offloads, segment.Offloads("eth1"))
-	assert.FileExists(t, filepath.Join(o.Dir, captureName))
+	assert.FileExists(t, o.file("capture", ".pcapng"))
 }
 
 func said(t *testing.T, program ...string) string {

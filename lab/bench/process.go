@@ -38,7 +38,7 @@ type process struct {
 
 // startProcess starts the device's process and keeps its log.
 func (b *Bench) startProcess(o Options, args []string, private bool) (*process, error) {
-	log := filepath.Join(o.Dir, "device-"+filepath.Base(o.Unit)+".log")
+	log := o.file("device-"+filepath.Base(o.Unit), ".log")
 	p, err := startProcess(log, args, private)
 	if err == nil {
 		b.DeviceLog = log

@@ -23,7 +23,6 @@ const (
 	spareAddresses = 50
 	portDHCP       = 67
 	leaseTime      = time.Hour
-	captureName    = "capture.pcapng"
 )
 
 // Reference builds the reference bench in the namespaces that this process was put into by Enter:
@@ -87,7 +86,7 @@ func (b *Bench) reference(ctx context.Context, o Options) error {
 		}
 		return ""
 	}
-	if err := b.capture(ctx, capture.Options{Interface: segment.BenchEnd, Path: filepath.Join(o.Dir, captureName), MAC: mac}); err != nil {
+	if err := b.capture(ctx, capture.Options{Interface: segment.BenchEnd, Path: o.file("capture", ".pcapng"), MAC: mac}); err != nil {
 		return err
 	}
 	p, err := b.startProcess(o, m.args, true)

@@ -202,7 +202,7 @@ func insideAttached(t *testing.T) {
 	require.ErrorIs(t, err, probes.ErrBench)
 	assert.ErrorContains(t, err, "the device at 192.0.2.250 answers none of health, read-version, login-")
 
-	require.NoError(t, os.Remove(filepath.Join(run, captureName)))
+	require.NoError(t, os.Remove(filepath.Join(run, "capture.pcapng")))
 	d.Units[0].Host = world.Host()
 	b, err := Attached(t.Context(), a)
 	require.NoError(t, err)

@@ -2,7 +2,9 @@ package capture
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"assay/probes"
@@ -46,6 +48,18 @@ func (c *Capture) Mark(ctx context.Context) (probes.Mark, error) {
 				c.name, written, taken, probes.ErrBench, ctx.Err())
 		}
 	}
+}
+
+// Sync puts what was written so far on the disk, so that whatever cites a frame outlives a power loss no
+// longer than the frame does.
+func (c *Capture) Sync() error {
+	if err := c.running(); err != nil {
+		return nil //nolint:nilerr // Close has synced it, or there is nothing more to rely on
+	}
+	if err := c.file.Sync(); err != nil && !errors.Is(err, os.ErrClosed) {
+		return fmt.Errorf("sync the capture on %s: %w", c.name, err)
+	}
+	return nil
 }
 
 // running tells why the capture no longer is.

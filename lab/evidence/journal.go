@@ -1,6 +1,8 @@
 package evidence
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -48,28 +50,44 @@ func Create(dir string, now func() time.Time) (*Journal, error) {
 	if err := os.MkdirAll(filepath.Join(dir, filesName), 0o700); err != nil {
 		return nil, fmt.Errorf("create journal: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, journalName), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, journalName), os.O_CREATE|os.O_EXCL|os.O_RDWR|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("create journal: %w", err)
 	}
-	if err := syncDir(dir); err != nil {
+	if err = lockFile(f); err == nil {
+		err = syncDir(dir)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("create journal in %s: %w", dir, err), f.Close())
 	}
 	return &Journal{dir: dir, now: now, f: f, start: now(), prev: genesis, names: map[string]bool{}}, nil
 }
 
 // Resume opens the journal of a run that was interrupted. A last line that was never
-// finished is cut off, and a record of kind gap says so. An ended journal is refused,
-// and so is a clock that stands before the last record.
+// finished is cut off, and a record of kind gap says so and keeps its bytes. An ended
+// journal is refused, and so are one that somebody else is writing (ErrBusy) and a clock
+// that stands before the last record.
 func Resume(dir string, now func() time.Time) (*Journal, error) {
 	if now == nil {
 		return nil, fmt.Errorf("resume journal in %s: no clock", dir)
 	}
+	f, err := openLocked(dir)
+	if err != nil {
+		return nil, fmt.Errorf("resume journal: %w", err)
+	}
+	j, err := resume(dir, f, now)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return j, nil
+}
+
+func resume(dir string, f *os.File, now func() time.Time) (*Journal, error) {
 	e, c, err := openDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("resume journal: %w", err)
 	}
-	j := &Journal{dir: dir, now: now, start: now(), prev: genesis, size: c.whole(), names: map[string]bool{}}
+	j := &Journal{dir: dir, now: now, f: f, start: now(), prev: genesis, size: c.whole(), names: map[string]bool{}}
 	if n := len(e.Records); n > 0 {
 		r := e.Records[n-1]
 		j.seq, j.prev, j.last = r.Seq, r.Digest, r.Time
@@ -84,20 +102,20 @@ func Resume(dir string, now func() time.Time) (*Journal, error) {
 	for _, a := range e.Artefacts {
 		j.names[a.Name] = true
 	}
-	file := filepath.Join(dir, journalName)
 	if c.torn > 0 {
-		if err := os.Truncate(file, j.size); err != nil {
+		if err := os.Truncate(f.Name(), j.size); err != nil {
 			return nil, fmt.Errorf("resume journal: cut off its torn tail: %w", err)
 		}
 	}
-	if j.f, err = os.OpenFile(file, os.O_WRONLY|os.O_APPEND, 0); err != nil {
-		return nil, fmt.Errorf("resume journal: %w", err)
-	}
 	// A journal that was killed before its first record has nothing to be a gap in.
 	if c.torn > 0 && j.seq > 0 {
-		_, err := j.Append(KindGap, map[string]any{"what": "torn tail of the journal", "bytes": c.torn})
+		sum := sha256.Sum256(c.tail)
+		_, err := j.Append(KindGap, map[string]any{
+			"what": TornTail, "from": j.last, "to": j.stamp(), "bytes": c.torn, "sha256": hex.EncodeToString(sum[:]),
+			"kept": c.tail[:min(len(c.tail), maxTail)],
+		})
 		if err != nil {
-			return nil, errors.Join(err, j.f.Close())
+			return nil, err
 		}
 	}
 	return j, nil

@@ -1,6 +1,8 @@
 package evidence
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -161,7 +163,20 @@ func TestTornTailIsReportedAndCutOff(t *testing.T) {
 	require.Zero(t, e.Torn)
 	require.True(t, e.Ended)
 	require.Equal(t, KindGap, e.Records[8].Kind)
-	require.JSONEq(t, `{"what":"torn tail of the journal","bytes":1}`, string(e.Records[8].Body))
+	var gap struct {
+		What, SHA256 string
+		From, To     time.Time
+		Bytes        int
+		Kept         []byte
+	}
+	require.NoError(t, json.Unmarshal(e.Records[8].Body, &gap))
+	require.Equal(t, TornTail, gap.What)
+	require.Equal(t, 1, gap.Bytes)
+	require.Equal(t, e.Records[7].Time, gap.From)
+	require.WithinRange(t, gap.To, gap.From, e.Records[8].Time)
+	sum := sha256.Sum256(gap.Kept)
+	require.Equal(t, hex.EncodeToString(sum[:]), gap.SHA256)
+	require.Len(t, gap.Kept, 1)
 }
 
 func TestJournalIsSafeForConcurrentUse(t *testing.T) {

@@ -192,6 +192,7 @@ type chain struct {
 	records []Record
 	lines   [][]byte
 	torn    int64
+	tail    []byte // that line
 }
 
 // whole is the length of the finished lines.
@@ -211,7 +212,7 @@ func parseJournal(b []byte) (*chain, error) {
 	for n := 1; len(b) > 0; n++ {
 		line, rest, finished := bytes.Cut(b, []byte("\n"))
 		if !finished {
-			c.torn = int64(len(line))
+			c.torn, c.tail = int64(len(line)), line
 			break
 		}
 		b = rest

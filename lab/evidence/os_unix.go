@@ -4,9 +4,22 @@ package evidence
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"syscall"
 )
+
+// lockFile keeps other writers away until the file is closed, also by the end of its process.
+func lockFile(f *os.File) error {
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	switch {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return ErrBusy
+	case err != nil:
+		return fmt.Errorf("lock %s: %w", f.Name(), err)
+	}
+	return nil
+}
 
 // hardLink gives a file a second name.
 func hardLink(from, to string) error { return os.Link(from, to) }
@@ -18,13 +31,4 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-// lockFile keeps a second writer off for as long as f is open.
-func lockFile(f *os.File) error {
-	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return errors.New("somebody else is writing it: try again")
-	}
-	return err
 }

@@ -31,6 +31,10 @@ func Write(w io.Writer, r *reports.Report, colour bool) error {
 	if r.Outcome == "" {
 		p.linef("\nThis run never came to its end: what was observed until then is judged, the rest is inconclusive.")
 	}
+	for _, gap := range r.Interruptions() {
+		p.linef("")
+		p.wrap("", 0, gap)
+	}
 	if r.Dropped > 0 {
 		p.linef("\nThe capture lost %d of %d frames; nothing that rests on an absence in that time passes.", r.Dropped, r.Dropped+r.Frames)
 	}
