@@ -193,7 +193,8 @@ func known(version string) bool {
 // plain lists what the device says or is told without encryption, and all that was recognised.
 func (w *watcher) plain() {
 	for _, c := range w.o.Traffic.ClearText {
-		_, client := w.ours(c.Client)
+		from, err := netip.ParseAddr(c.Client) // clients change their ports, so none is told
+		client := err == nil && w.own[from]
 		at, server := w.ours(c.Server)
 		// What a scan said to ports where nobody is shows nothing of the device.
 		server = server && (w.service("tcp", int(at.Port())) != nil || w.service("udp", int(at.Port())) != nil)
