@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,6 +34,8 @@ func insideGatewayDiscovers(t *testing.T) {
 	assert.Empty(t, got.Listens(), "what was only seen is not declared")
 	assert.Empty(t, got.Contacts())
 	assert.Contains(t, slurp(out), "found open by the scan")
+	assert.NotContains(t, slurp(out), "# Limits: the scan")
+	assert.Regexp(t, `versions: \[TLS 1.2, TLS 1.3\] # guess: only offered`, slurp(out), "of its cloud, which never answered")
 	left, err := filepath.Glob(filepath.Join(filepath.Dir(out), ".assay-discover-*"))
 	require.NoError(t, err)
 	assert.Empty(t, left)
@@ -56,6 +59,22 @@ func insideGatewayDiscovers(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, slurp(early), "the watching was ended early")
 	assert.Contains(t, assay(t, exitUnusable, "init", "--discover", "--bench", bench, "--out", early).told(), "exists")
+}
+
+// insideAttachedDiscovers drafts a dossier of a stranger's broker, which has its address already.
+func insideAttachedDiscovers(t *testing.T) {
+	loopbackUp(t)
+	c := mosquitto(t, 1, nil, "")
+	bench := written(t, t.TempDir(), "bench.yaml", "assay: bench/v1\nmode: attached\ninterface: "+c.near+"\n")
+	out := filepath.Join(t.TempDir(), "draft.yaml")
+	assay(t, exitDone, "init", "--discover", "--bench", bench, "--host", c.host, "--seconds", "1", "--out", out)
+	got, err := dossier.Read(out)
+	require.NoError(t, err)
+	assert.Equal(t, fmt.Sprintf(strangerMAC, 1), got.Units[0].MAC)
+	assert.Equal(t, c.host, got.Units[0].Host)
+	assert.Equal(t, []dossier.Socket{{Protocol: "tcp", Port: 1883, Application: "mqtt"}}, offered(got))
+	assert.Empty(t, contacted(got))
+	assert.Contains(t, slurp(out), "mqtt_login: {present: true} # guess: mqtt answers at tcp port 1883, found open by the scan")
 }
 
 // offered lists what table 28 says the device answers at.
