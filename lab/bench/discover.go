@@ -156,6 +156,9 @@ func holding(ctx context.Context, on string, network netip.Prefix, mac string) (
 	return services.Lease{MAC: owners[0].String(), Address: first}, true
 }
 
+// watchName is the capture of a watching on an attached bench.
+const watchName = "watched.pcapng"
+
 const (
 	maxDeaf   = 64 // connections at a time
 	deafTime  = 3 * time.Second
@@ -224,7 +227,7 @@ func (b *Bench) watchAttached(ctx context.Context, w Watching, file *File, out *
 	if owners, err := segment.WhoHas(ctx, file.Interface, at, time.Second); err == nil && len(owners) == 1 {
 		out.MAC = owners[0].String()
 	}
-	if err := b.capture(ctx, capture.Options{Interface: file.Interface, Path: filepath.Join(w.Dir, captureName)}); err != nil {
+	if err := b.capture(ctx, capture.Options{Interface: file.Interface, Path: filepath.Join(w.Dir, watchName)}); err != nil {
 		return err
 	}
 	w.Doing("watching " + out.Host + ",")
