@@ -124,11 +124,11 @@ func leaseScript(t *testing.T) (script, told string) {
 	script = filepath.Join(dir, "script")
 	require.NoError(t, os.WriteFile(script, []byte(`#!/bin/sh
 env >>`+told+`
-echo "event $1 $ip from $serverid" >>`+told+`
 case "$1" in
 bound|renew) ip addr replace "$ip/$mask" dev "$interface"; ip route replace default via "$router" dev "$interface";;
 deconfig) ip -4 addr flush dev "$interface";;
 esac
+echo "event $1 $ip from $serverid" >>`+told+`
 `), 0o755))
 	return script, told
 }
