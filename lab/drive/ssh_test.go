@@ -139,7 +139,7 @@ func TestSSHOutcomes(t *testing.T) {
 	running := func(run func(ssh.Channel) int) dossier.Step {
 		return overSSH((&sshDevice{run: run}).listen(t), runs("version"), func(*dossier.SSHStep) {})
 	}
-	quick := func(s dossier.Step) dossier.Step { s.Seconds = 0.5; return s }
+	quick := func(s dossier.Step) dossier.Step { s.Seconds = 1.5; return s }
 	dialogue := func(run func(ssh.Channel) int) dossier.Step {
 		s := overSSH((&sshDevice{run: run}).listen(t))
 		s.SSH.Dialogue = []dossier.Line{{Expect: "# $", Send: new(string), Seconds: 0.5}, {Expect: "4[.]2", Seconds: 0.5}}
