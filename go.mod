@@ -22,6 +22,7 @@ require (
 	github.com/spf13/cobra v1.10.2
 	github.com/stretchr/testify v1.12.1
 	github.com/vishvananda/netlink v1.3.1
+	go.bug.st/serial v1.8.0
 	golang.org/x/sys v0.49.0
 )
 
