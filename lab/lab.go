@@ -26,6 +26,18 @@ type Rig interface {
 	Healthy(ctx context.Context) bool
 }
 
+// A Restorer is a rig that tells what it did to bring the device back, for the record.
+type Restorer interface {
+	// Restored tells what was done since it was last asked; nil: nothing.
+	Restored() any
+}
+
+// A Witness is a rig that can tell, after an exchange, whether the unit under test is the one that answered.
+type Witness interface {
+	// Witness returns an error where another one did.
+	Witness(ctx context.Context) error
+}
+
 // A Run is one device on one bench through one plan.
 type Run struct {
 	Rig     Rig
@@ -136,7 +148,12 @@ func (r *Run) prepare(ctx context.Context, step plan.Step) error {
 	if err != nil {
 		body["error"] = err.Error()
 	}
-	if _, werr := r.Journal.Append(evidence.KindHealth, body); werr != nil {
+	if d, ok := r.Rig.(Restorer); ok {
+		if deeds := d.Restored(); deeds != nil {
+			body["deeds"] = deeds
+		}
+	}
+	if _, werr := r.Journal.Append(evidence.KindRestore, body); werr != nil {
 		return werr
 	}
 	if err != nil {
@@ -161,6 +178,9 @@ func (r *Run) ask(ctx context.Context, step plan.Step, o *probes.Observation) {
 	from, marked := r.mark(ctx, b)
 	facts, err := guarded(ctx, probe, b)
 	alive := err == nil && r.Rig.Healthy(ctx)
+	if w, ok := r.Rig.(Witness); ok && err == nil {
+		err = w.Witness(ctx)
+	}
 	if to, ok := r.mark(ctx, b); ok && marked && to.Frame > from.Frame {
 		o.Frames = &probes.Frames{File: r.Capture, First: from.Frame + 1, Last: to.Frame, Dropped: to.Dropped - from.Dropped}
 	}

@@ -109,6 +109,12 @@ func (s *session) conduct(ctx context.Context, has offer, put build) (*reports.R
 	if err := lab.Open(s.journal, s.begin(), s.in.dossier, s.in.set, b.Description(), steps); err != nil {
 		return nil, s.cannotWrite(err)
 	}
+	if id := b.Identity(); id != nil {
+		s.progress.say("%v", id)
+		if _, err := s.journal.Append(evidence.KindUnit, id); err != nil {
+			return nil, s.cannotWrite(err)
+		}
+	}
 	outcome, err := s.ask(ctx, b, steps)
 	if err != nil {
 		return nil, s.cannotWrite(err)
@@ -145,8 +151,8 @@ func (s *session) finish(b *bench.Bench, outcome lab.Outcome, steps int) error {
 			return err
 		}
 	}
-	if b.DeviceLog != "" {
-		if _, err := j.AddFile(filepath.Base(b.DeviceLog), "text/plain", b.DeviceLog); err != nil {
+	for _, log := range b.Logs() {
+		if _, err := j.AddFile(filepath.Base(log), "text/plain", log); err != nil {
 			return err
 		}
 	}

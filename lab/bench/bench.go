@@ -12,7 +12,9 @@ import (
 	"slices"
 	"time"
 
+	"assay/lab/bench/power"
 	"assay/lab/bench/services"
+	"assay/lab/bench/states"
 	"assay/lab/capture"
 	"assay/lab/drive"
 	"assay/probes"
@@ -59,6 +61,7 @@ type Bench struct {
 	Capture     *capture.Capture // nil: nothing is captured
 	CaptureFile string           // where it is written
 	DeviceLog   string           // what a reference device's process said; whole once the bench is closed; empty: there is none
+	ConsoleLog  string           // what the device said on its serial console; the same
 	Missing     []Missing
 
 	description Description
@@ -66,6 +69,13 @@ type Bench struct {
 	operations  map[string]dossier.Operation
 	host        func() string
 	restore     func(context.Context) error
+	switched    *power.Supply                         // nil: the bench cannot switch the device's supply
+	pressed     bool                                  // the bench presses the device's buttons itself
+	delivered   states.State                          // what Restore brings the device back to
+	own         []states.Move                         // what this bench can do beside what every bench can
+	deeds       []states.Deed                         // of restoring, until the record has them
+	identity    *Identity                             // how the unit was proven to be the one that answers
+	answering   func(context.Context) (string, error) // looks from which MAC address the device answers; nil: nobody can
 	log         func(string)
 	counters    map[string]func() services.Counts
 	closers     []func() error // in the order in which they were opened

@@ -13,33 +13,33 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"assay/lab/bench/power"
 )
 
 const maxFile = 64 << 10
 
 // A File is bench.yaml: what a lab has around a device that is attached to its own network.
 type File struct {
-	Assay     string   `yaml:"assay"` // "bench/v1"
-	Mode      string   `yaml:"mode"`  // attached
-	Interface string   `yaml:"interface"`
-	Flash     *Storage `yaml:"flash"`
-	Button    *Program `yaml:"button"`
-	Power     *Program `yaml:"power"`
-	Serve     *Serve   `yaml:"serve"`
+	Assay     string        `yaml:"assay"` // "bench/v1"
+	Mode      string        `yaml:"mode"`  // attached
+	Interface string        `yaml:"interface"`
+	Flash     *Storage      `yaml:"flash"`
+	Button    *Button       `yaml:"button"`
+	Power     *power.Config `yaml:"power"`
+	Console   *Console      `yaml:"console"`
+	Serve     *Serve        `yaml:"serve"`
 
 	Name string `yaml:"-"` // the file's name as given
 	Dir  string `yaml:"-"` // the folder that relative names are meant from
 }
 
 // Storage is how the device's storage is read: a program that writes it to its standard output, or a file.
+// Restore is a program that writes it as it was delivered.
 type Storage struct {
 	Command []string `yaml:"command"`
 	File    string   `yaml:"file"`
-}
-
-// Program is a program of the lab.
-type Program struct {
-	Command []string `yaml:"command"`
+	Restore []string `yaml:"restore"`
 }
 
 // Serve is what the bench may serve to the device, at an address of the interface.
@@ -114,21 +114,8 @@ func (f *File) check(body ast.Node) error {
 	case f.Interface == "":
 		return bad("interface", "name the network interface that reaches the device")
 	}
-	if s := f.Flash; s != nil {
-		if (len(s.Command) > 0) == (s.File != "") {
-			return bad("flash", "give either command or file")
-		}
-		if len(s.Command) > 0 && s.Command[0] == "" {
-			return bad("flash.command", "name the program first")
-		}
-	}
-	for _, p := range []struct {
-		key string
-		of  *Program
-	}{{"button", f.Button}, {"power", f.Power}} {
-		if p.of != nil && (len(p.of.Command) == 0 || p.of.Command[0] == "") {
-			return bad(p.key+".command", "name the program first")
-		}
+	if err := f.checkInstruments(bad); err != nil {
+		return err
 	}
 	if s := f.Serve; s != nil {
 		if a, err := netip.ParseAddr(s.Address); err != nil || a.IsUnspecified() {
@@ -178,6 +165,8 @@ func wanted(t reflect.Type) string {
 		return "true or false"
 	case reflect.String:
 		return "a text"
+	case reflect.Int:
+		return "a whole number"
 	case reflect.Slice:
 		return "a list of texts"
 	default:

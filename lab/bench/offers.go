@@ -69,7 +69,7 @@ func (o *offering) attached(file *File, d *dossier.Dossier) {
 			"bench.yaml does not let the bench stand in for the device's cloud", "serve: {address: ADDRESS, broker: true}")
 	}
 	o.take(probes.InstrumentFlash, f.Flash != nil, "bench.yaml does not say how to read the device's storage", "flash: {command: [PROGRAM, ARGUMENT]}")
-	o.take(probes.InstrumentPower, f.Power != nil, "bench.yaml does not say how to switch the device's supply", "power: {command: [PROGRAM, '{{state}}']}")
+	o.take(probes.InstrumentPower, f.Power != nil, "bench.yaml does not say how to switch the device's supply", "power: {command: [PROGRAM, '{{state}}']}, or one of person, tasmota, shelly, snmp")
 	o.take(probes.InstrumentButton, f.Button != nil, "bench.yaml does not say how to press the device's button", "button: {command: [PROGRAM, '{{button}}', '{{seconds}}']}")
 	because, mend := noSniffer(segment.CanCapture())
 	o.take(probes.InstrumentSniffer, because == "", because, mend)

@@ -9,8 +9,10 @@ import (
 	"path/filepath"
 	"time"
 
+	"assay/lab/bench/power"
 	"assay/lab/bench/segment"
 	"assay/lab/bench/services"
+	"assay/lab/bench/states"
 	"assay/lab/capture"
 	"assay/lab/refdevice"
 	"assay/probes"
@@ -145,18 +147,57 @@ func (b *Bench) power(ctx context.Context, o Options, m *machine, p *process, s 
 	if err := b.drive(o, address, s, buttonLine{p}); err != nil {
 		return err
 	}
-	b.restore = func(ctx context.Context) error {
-		if err := m.renew(ctx, p, s, forget); err != nil {
-			return err
-		}
-		return b.awaitUp(ctx)
+	unit, err := unitOf(o.Dossier, o.Unit)
+	if err != nil {
+		return err
 	}
+	// Only its flash as delivered will do: a reset of its own would leave the firmware that a step installed.
+	b.delivered = asDelivered
+	supply := power.New(processSwitch{p}, b.Probes.Clock)
+	b.own = []states.Move{{
+		Name: flashMove, Seconds: 1, To: b.delivered, From: []states.State{states.Off, states.Booting, states.InUse},
+		Do: func(ctx context.Context) error {
+			if err := m.renew(ctx, p, s, forget); err != nil {
+				return err
+			}
+			if err := supply.On(ctx); err != nil {
+				return err
+			}
+			return b.awaitUp(ctx)
+		},
+	}}
+	b.pressed, b.restore = true, b.restoreByStrategy
 	if err := p.control(ctx, "start"); err != nil {
 		return err
 	}
+	if _, err := supply.Ask(ctx); err != nil {
+		return err
+	}
+	b.supply(ctx, supply)
 	if err := b.awaitUp(ctx); err != nil {
 		return err
 	}
 	b.say("device: up at %s", b.Host())
-	return nil
+	if b.Mode != ModeReference {
+		return nil
+	}
+	return b.identify(ctx, segment.Bridge, o.Dossier, unit, false)
 }
+
+// processSwitch is a reference device's plug: a line to its process, which answers when it is done.
+type processSwitch struct{ process *process }
+
+// String says what it is.
+func (processSwitch) String() string { return "the process of the reference device" }
+
+// Set cuts or gives the power.
+func (s processSwitch) Set(ctx context.Context, on bool) error {
+	line := "power off"
+	if on {
+		line = "power on"
+	}
+	return s.process.control(ctx, line)
+}
+
+// State is the last answer of the process.
+func (processSwitch) State(context.Context) (bool, error) { return false, power.ErrBlind }
