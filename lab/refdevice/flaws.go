@@ -39,6 +39,8 @@ const (
 	WipeKeepsAccounts     FlawName = "wipe-keeps-accounts"
 	ButtonKeepsData       FlawName = "button-keeps-data"
 	HiddenTelnet          FlawName = "hidden-telnet"
+	ForgetsWithoutPower   FlawName = "forgets-settings-without-power"
+	StaysDarkAfterCut     FlawName = "stays-dark-after-power-cut"
 )
 
 // A Flaw is one thing a device may do wrong.
@@ -50,7 +52,7 @@ type Flaw struct {
 
 // Flaws lists every flaw, in the order of the checks that find them.
 func Flaws() []Flaw {
-	return slices.Concat(credentialFlaws(), updateFlaws(), wipeFlaws(), exposureFlaws())
+	return slices.Concat(credentialFlaws(), updateFlaws(), wipeFlaws(), exposureFlaws(), resilienceFlaws())
 }
 
 func credentialFlaws() []Flaw {
@@ -102,6 +104,13 @@ func wipeFlaws() []Flaw {
 func exposureFlaws() []Flaw {
 	return []Flaw{
 		{HiddenTelnet, "a Telnet login prompt answers at a port that no paper mentions", []string{"exposure/undeclared"}},
+	}
+}
+
+func resilienceFlaws() []Flaw {
+	return []Flaw{
+		{ForgetsWithoutPower, "what the owner told the device is gone when its supply was cut", []string{"resilience/powercut-settings"}},
+		{StaysDarkAfterCut, "a cut of the supply while it runs leaves the device in recovery, off the network", []string{"resilience/powercut-recovers"}},
 	}
 }
 

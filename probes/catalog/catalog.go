@@ -7,6 +7,7 @@ import (
 	"assay/probes/credentials/bruteforce"
 	"assay/probes/credentials/defaults"
 	"assay/probes/exposure/services"
+	"assay/probes/resilience/powercut"
 	"assay/probes/update/genuine"
 	"assay/probes/update/refusal"
 	"assay/probes/wipe/residue"
@@ -18,6 +19,7 @@ func All() []probes.Kind {
 		bruteforce.Kind(),
 		defaults.Kind(),
 		services.Kind(),
+		powercut.Kind(),
 		genuine.Kind(),
 		refusal.Kind(),
 		residue.Kind(),

@@ -54,7 +54,7 @@ func New(s Script) (*Thermostat, error) {
 func (t *Thermostat) Bench() *probes.Bench {
 	b := &probes.Bench{
 		Device: device{t}, Updates: updateServer{t}, Images: images{t},
-		Broker: broker{t}, Sniffer: sniffer{t}, Flash: flash{t}, Scanner: scanner{t}, Clock: clock{t},
+		Broker: broker{t}, Sniffer: sniffer{t}, Flash: flash{t}, Scanner: scanner{t}, Power: supply{t}, Clock: clock{t},
 	}
 	for _, lacking := range t.script.Without {
 		switch lacking {
@@ -70,6 +70,8 @@ func (t *Thermostat) Bench() *probes.Bench {
 			b.Flash = nil
 		case probes.InstrumentScanner:
 			b.Scanner = nil
+		case probes.InstrumentPower:
+			b.Power = nil
 		}
 	}
 	return b

@@ -17,6 +17,7 @@ type Script struct {
 	Updating
 	Wiping
 	Exposing
+	Powering
 }
 
 // Credentials says how the logins behave.
