@@ -152,6 +152,10 @@ func located(name string, err error) error {
 	if errors.As(err, &kind) {
 		say = "want " + wanted(kind.DstType)
 	}
+	var shape *yaml.UnexpectedNodeTypeError
+	if errors.As(err, &shape) && shape.Expected == ast.MappingType {
+		say = "want keys and values; a secret is {env: NAME}, {file: NAME} or {text: VALUE}"
+	}
 	if key := keyBefore(t); key != "" && !strings.Contains(say, "mapping key") {
 		return fault(name, t.Position.Line, key, say)
 	}

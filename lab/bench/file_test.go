@@ -17,29 +17,49 @@ func TestFileIsReadWhole(t *testing.T) {
 	assert.Equal(t, []string{"relay", "power", "{{state}}"}, f.Power.Command)
 	assert.Equal(t, Serve{Address: "192.0.2.1", Updates: true, Broker: true}, *f.Serve)
 	assert.True(t, filepath.IsAbs(f.Dir))
+	f, err = ReadFile(filepath.Join("testdata", "valid-instruments.yaml"))
+	require.NoError(t, err)
+	assert.Equal(t, Console{Port: "/dev/ttyUSB0", Speed: 9600}, *f.Console)
+	assert.True(t, f.Button.Person)
+	assert.Equal(t, 2, *f.Power.SNMP.Off)
+	assert.Equal(t, "PDU_AUTH", f.Power.SNMP.User.AuthKey.Env)
+	assert.Equal(t, "esptool", f.Flash.Restore[0])
 }
 
 func TestFileIsReadStrictly(t *testing.T) {
 	want := map[string]string{
-		"invalid-anchor.yaml":            `testdata/invalid-anchor.yaml:3: anchors and aliases are not read here`,
-		"invalid-button-program.yaml":    `testdata/invalid-button-program.yaml:5: key button.command: name the program first`,
-		"invalid-documents.yaml":         `testdata/invalid-documents.yaml:1: want one document with the keys of a bench file`,
-		"invalid-empty.yaml":             `testdata/invalid-empty.yaml:1: want one document with the keys of a bench file`,
-		"invalid-flash-both.yaml":        `testdata/invalid-flash-both.yaml:4: key flash: give either command or file`,
-		"invalid-flash-neither.yaml":     `testdata/invalid-flash-neither.yaml:4: key flash: give either command or file`,
-		"invalid-flash-program.yaml":     `testdata/invalid-flash-program.yaml:5: key flash.command: name the program first`,
-		"invalid-list.yaml":              `testdata/invalid-list.yaml:1: want keys and values`,
-		"invalid-mode.yaml":              `testdata/invalid-mode.yaml:2: key mode: want attached, have "gateway"`,
-		"invalid-no-interface.yaml":      `testdata/invalid-no-interface.yaml:1: key interface: name the network interface that reaches the device`,
-		"invalid-serve-address.yaml":     `testdata/invalid-serve-address.yaml:5: key serve.address: want the bench's own IP address on eth1, have "bench.example"`,
-		"invalid-serve-everywhere.yaml":  `testdata/invalid-serve-everywhere.yaml:4: key serve.address: want the bench's own IP address on eth1, have "0.0.0.0"`,
-		"invalid-serve-nothing.yaml":     `testdata/invalid-serve-nothing.yaml:4: key serve: serve nothing? set updates or broker to true, or leave it out`,
-		"invalid-syntax.yaml":            `testdata/invalid-syntax.yaml:2: key mode: sequence end token ']' not found`,
-		"invalid-twice.yaml":             `testdata/invalid-twice.yaml:4: mapping key "interface" already defined at [3:1]`,
-		"invalid-type.yaml":              `testdata/invalid-type.yaml:6: key broker: want true or false`,
-		"invalid-unknown-key-below.yaml": `testdata/invalid-unknown-key-below.yaml:6: key upates: unknown key`,
-		"invalid-unknown-key.yaml":       `testdata/invalid-unknown-key.yaml:4: key flahs: unknown key`,
-		"invalid-version.yaml":           `testdata/invalid-version.yaml:1: key assay: want bench/v1, have "bench/v2"`,
+		"invalid-button-both.yaml":           `testdata/invalid-button-both.yaml:4: key button: give either command or person: true`,
+		"invalid-console-port.yaml":          `testdata/invalid-console-port.yaml:4: key console.port: name the serial port, e.g. /dev/ttyUSB0`,
+		"invalid-console-speed.yaml":         `testdata/invalid-console-speed.yaml:6: key console.speed: want the speed in baud, up to 4000000, have 9000000`,
+		"invalid-flash-restore.yaml":         `testdata/invalid-flash-restore.yaml:6: key flash.restore: name the program first`,
+		"invalid-power-none.yaml":            `testdata/invalid-power-none.yaml:4: key power: give exactly one of command, person, tasmota, shelly and snmp`,
+		"invalid-power-secret-in-place.yaml": `testdata/invalid-power-secret-in-place.yaml:7: key password: want keys and values; a secret is {env: NAME}, {file: NAME} or {text: VALUE}`,
+		"invalid-power-shelly.yaml":          `testdata/invalid-power-shelly.yaml:5: key power.shelly.generation: say which: 1 (its page is /relay/0), or 2 and later (its page is /rpc)`,
+		"invalid-power-snmp-oid.yaml":        `testdata/invalid-power-snmp-oid.yaml:7: key power.snmp.oid: want the outlet's object as numbers, e.g. 1.3.6.1.4.1.318.1.1.12.3.3.1.1.4.1`,
+		"invalid-power-snmp-on.yaml":         `testdata/invalid-power-snmp-on.yaml:7: key on: want a whole number`,
+		"invalid-power-snmp-secret.yaml":     `testdata/invalid-power-snmp-secret.yaml:5: key power.snmp.community: give exactly one of env, file and text`,
+		"invalid-power-tasmota.yaml":         `testdata/invalid-power-tasmota.yaml:6: key power.tasmota.http: want http://HOST or https://HOST:PORT and nothing behind it`,
+		"invalid-power-two.yaml":             `testdata/invalid-power-two.yaml:4: key power: give exactly one of command, person, tasmota, shelly and snmp`,
+		"invalid-power-unknown.yaml":         `testdata/invalid-power-unknown.yaml:5: key snnp: unknown key`,
+		"invalid-anchor.yaml":                `testdata/invalid-anchor.yaml:3: anchors and aliases are not read here`,
+		"invalid-button-program.yaml":        `testdata/invalid-button-program.yaml:5: key button.command: name the program first`,
+		"invalid-documents.yaml":             `testdata/invalid-documents.yaml:1: want one document with the keys of a bench file`,
+		"invalid-empty.yaml":                 `testdata/invalid-empty.yaml:1: want one document with the keys of a bench file`,
+		"invalid-flash-both.yaml":            `testdata/invalid-flash-both.yaml:4: key flash: give either command or file`,
+		"invalid-flash-neither.yaml":         `testdata/invalid-flash-neither.yaml:4: key flash: give either command or file`,
+		"invalid-flash-program.yaml":         `testdata/invalid-flash-program.yaml:5: key flash.command: name the program first`,
+		"invalid-list.yaml":                  `testdata/invalid-list.yaml:1: want keys and values`,
+		"invalid-mode.yaml":                  `testdata/invalid-mode.yaml:2: key mode: want attached, have "gateway"`,
+		"invalid-no-interface.yaml":          `testdata/invalid-no-interface.yaml:1: key interface: name the network interface that reaches the device`,
+		"invalid-serve-address.yaml":         `testdata/invalid-serve-address.yaml:5: key serve.address: want the bench's own IP address on eth1, have "bench.example"`,
+		"invalid-serve-everywhere.yaml":      `testdata/invalid-serve-everywhere.yaml:4: key serve.address: want the bench's own IP address on eth1, have "0.0.0.0"`,
+		"invalid-serve-nothing.yaml":         `testdata/invalid-serve-nothing.yaml:4: key serve: serve nothing? set updates or broker to true, or leave it out`,
+		"invalid-syntax.yaml":                `testdata/invalid-syntax.yaml:2: key mode: sequence end token ']' not found`,
+		"invalid-twice.yaml":                 `testdata/invalid-twice.yaml:4: mapping key "interface" already defined at [3:1]`,
+		"invalid-type.yaml":                  `testdata/invalid-type.yaml:6: key broker: want true or false`,
+		"invalid-unknown-key-below.yaml":     `testdata/invalid-unknown-key-below.yaml:6: key upates: unknown key`,
+		"invalid-unknown-key.yaml":           `testdata/invalid-unknown-key.yaml:4: key flahs: unknown key`,
+		"invalid-version.yaml":               `testdata/invalid-version.yaml:1: key assay: want bench/v1, have "bench/v2"`,
 	}
 	found, err := filepath.Glob(filepath.Join("testdata", "invalid-*.yaml"))
 	require.NoError(t, err)

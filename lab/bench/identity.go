@@ -92,56 +92,60 @@ func (b *Bench) answersFrom(ctx context.Context, on string, d *dossier.Dossier, 
 }
 
 // labelled tries another unit's login and then the unit's own, so that the right one is the last that
-// the device's protection against guessing has seen.
+// the device's protection against guessing has seen, at one interface after another until one tells.
 func (b *Bench) labelled(ctx context.Context, d *dossier.Dossier, unit dossier.Unit, id *Identity) error {
-	face, other := b.otherLabel(d, unit)
-	if face == "" {
+	var tried []string
+	for _, face := range slices.Sorted(maps.Keys(unit.Logins)) {
+		other, has := b.otherLabel(d, unit, face)
+		if !has {
+			continue
+		}
+		theirs, err := b.login(ctx, face, other.Logins[face])
+		if err != nil {
+			return err
+		}
+		own, err := b.login(ctx, face, unit.Logins[face])
+		switch {
+		case err != nil:
+			return err
+		case own == probes.Refused && theirs == probes.Done:
+			return withHint(fmt.Errorf("the device at %s takes the %s login of %s and refuses that of %s: %w", b.Host(), face, other.ID, unit.ID, probes.ErrBench),
+				"is the right unit on the bench? correct host or logins in the dossier")
+		case own == probes.Done && theirs == probes.Refused:
+			id.ByLabel, id.Login = true, face
+			return nil
+		}
+		tried = append(tried, fmt.Sprintf("over %s its own login ended %s, that of %s %s", face, own, other.ID, theirs))
+	}
+	if len(tried) == 0 {
 		id.note("no login that can be tried differs between %s and another unit of the dossier", unit.ID)
-		return nil
-	}
-	id.Login = face
-	try := func(l dossier.Login) (probes.Outcome, error) {
-		ctx, cancel := context.WithTimeout(ctx, answerPatience)
-		defer cancel()
-		r, err := b.driver.Do(ctx, probes.LoginPrefix+face, probes.Args{probes.ArgUsername: l.Username, probes.ArgPassword: l.Password.Reveal()})
-		return r.Outcome, err
-	}
-	theirs, err := try(other.Logins[face])
-	if err != nil {
-		return err
-	}
-	own, err := try(unit.Logins[face])
-	if err != nil {
-		return err
-	}
-	switch {
-	case own == probes.Refused && theirs == probes.Done:
-		return withHint(fmt.Errorf("the device at %s takes the %s login of %s and refuses that of %s: %w", b.Host(), face, other.ID, unit.ID, probes.ErrBench),
-			"is the right unit on the bench? correct host or logins in the dossier")
-	case own == probes.Done && theirs == probes.Refused:
-		id.ByLabel = true
-	default:
-		id.note("the labels do not tell: over %s its own login ended %s, that of %s %s", face, own, other.ID, theirs)
+	} else {
+		id.note("the labels do not tell: %s", strings.Join(tried, "; "))
 	}
 	return nil
 }
 
-// otherLabel finds an interface at which another unit has another login.
-func (b *Bench) otherLabel(d *dossier.Dossier, unit dossier.Unit) (string, dossier.Unit) {
-	for _, face := range slices.Sorted(maps.Keys(unit.Logins)) {
-		operation, has := b.operations[probes.LoginPrefix+face]
-		if !has || byHand(operation) {
-			continue
-		}
-		own := unit.Logins[face]
-		for _, u := range d.Units {
-			l, labelled := u.Logins[face]
-			if u.ID != unit.ID && labelled && (l.Username != own.Username || l.Password.Reveal() != own.Password.Reveal()) {
-				return face, u
-			}
+func (b *Bench) login(ctx context.Context, face string, l dossier.Login) (probes.Outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerPatience)
+	defer cancel()
+	r, err := b.driver.Do(ctx, probes.LoginPrefix+face, probes.Args{probes.ArgUsername: l.Username, probes.ArgPassword: l.Password.Reveal()})
+	return r.Outcome, err
+}
+
+// otherLabel finds a unit that has another login at an interface which can be tried without anybody's hands.
+func (b *Bench) otherLabel(d *dossier.Dossier, unit dossier.Unit, face string) (dossier.Unit, bool) {
+	operation, has := b.operations[probes.LoginPrefix+face]
+	if !has || byHand(operation) {
+		return dossier.Unit{}, false
+	}
+	own := unit.Logins[face]
+	for _, u := range d.Units {
+		l, labelled := u.Logins[face]
+		if u.ID != unit.ID && labelled && (l.Username != own.Username || l.Password.Reveal() != own.Password.Reveal()) {
+			return u, true
 		}
 	}
-	return "", dossier.Unit{}
+	return dossier.Unit{}, false
 }
 
 // String tells how far the proof goes, for the story.

@@ -17,7 +17,7 @@ import (
 const (
 	markLength = 20                     // as short as an SSID can take
 	pollPause  = 100 * time.Millisecond // between two looks at the device
-	lookTime   = 10 * time.Second       // for a setting to be there again
+	lookTime   = 10 * time.Second       // for the settings to be there again
 	lookPause  = time.Second
 )
 
@@ -34,7 +34,7 @@ func Kind() probes.Kind {
 			{Operation: probes.Health},
 		},
 		Touch:   probes.Disrupt,
-		Typical: 12,
+		Typical: 15,
 		New:     func() probes.Probe { return &Probe{OffSeconds: 5, SettleSeconds: 3, WaitSeconds: 120} },
 		Facts:   func() probes.Facts { return Facts{} },
 	}
@@ -201,13 +201,14 @@ func (c *cut) back(ctx context.Context, p *Probe, f *Facts) error {
 
 // look reads back what was seen before the cut.
 func (c *cut) look(ctx context.Context, f *Facts) error {
+	end := c.bench.Clock.Now().Add(lookTime) // for all of them together
 	for _, op := range c.bench.Device.Operations() {
 		name, _ := strings.CutPrefix(op, probes.ReadPrefix)
 		value, planted := c.marks[name]
 		if !planted || op != probes.ReadPrefix+name {
 			continue
 		}
-		res, err := c.read(ctx, op, value)
+		res, err := c.read(ctx, op, value, end)
 		if err != nil {
 			return err
 		}
@@ -224,9 +225,9 @@ func (c *cut) look(ctx context.Context, f *Facts) error {
 }
 
 // read asks until the value is there, or the time is over: a device may say that it is well before all of it has started.
-func (c *cut) read(ctx context.Context, op, value string) (probes.Result, error) {
+func (c *cut) read(ctx context.Context, op, value string, end time.Time) (probes.Result, error) {
 	clock := c.bench.Clock
-	for end := clock.Now().Add(lookTime); ; {
+	for {
 		res, err := c.do(ctx, op, nil)
 		if err != nil || res.Outcome == probes.Done && strings.Contains(res.Text, value) || !clock.Now().Before(end) {
 			return res, err
