@@ -47,6 +47,27 @@ type Run struct {
 	Unit    string
 	Capture string // name of the capture's artefact; empty where nothing is captured
 	Watch   func(Event)
+
+	// Others are further units of the model: each step is asked of every unit before the next step.
+	Others []Specimen
+}
+
+// A Specimen is one more unit and its own instruments.
+type Specimen struct {
+	Unit    string
+	Rig     Rig
+	Capture string
+}
+
+// each lists a run for every unit.
+func (r *Run) each() []*Run {
+	all := []*Run{r}
+	for _, s := range r.Others {
+		other := *r
+		other.Rig, other.Unit, other.Capture = s.Rig, s.Unit, s.Capture
+		all = append(all, &other)
+	}
+	return all
 }
 
 // An Event tells a watcher how far the run has come.
@@ -74,19 +95,24 @@ func patience(s plan.Step) time.Duration {
 // what a step's bench or device did wrong is in its observation.
 func (r *Run) Do(ctx context.Context) (Outcome, error) {
 	outcome := Finished
-	for i, step := range r.Plan.Steps {
-		if ctx.Err() != nil {
-			outcome = Cancelled
+	units := r.each()
+	number, of := 0, len(r.Plan.Steps)*len(units)
+	for _, step := range r.Plan.Steps {
+		for _, u := range units {
+			if ctx.Err() != nil {
+				outcome = Cancelled
+			}
+			number++
+			r.tell(Event{Step: step, Number: number, Of: of})
+			o, err := u.one(ctx, number, step)
+			if err != nil {
+				return Broken, err
+			}
+			if _, err := r.Journal.Append(evidence.KindObservation, o); err != nil {
+				return Broken, fmt.Errorf("record observation %s: %w", o.ID, err)
+			}
+			r.tell(Event{Step: step, Number: number, Of: of, Observation: o})
 		}
-		r.tell(Event{Step: step, Number: i + 1, Of: len(r.Plan.Steps)})
-		o, err := r.one(ctx, i+1, step)
-		if err != nil {
-			return Broken, err
-		}
-		if _, err := r.Journal.Append(evidence.KindObservation, o); err != nil {
-			return Broken, fmt.Errorf("record observation %s: %w", o.ID, err)
-		}
-		r.tell(Event{Step: step, Number: i + 1, Of: len(r.Plan.Steps), Observation: o})
 	}
 	if ctx.Err() != nil {
 		outcome = Cancelled
@@ -117,7 +143,7 @@ func (r *Run) one(ctx context.Context, number int, step plan.Step) (*probes.Obse
 		o.End = o.Start
 		return o, nil
 	}
-	if _, err := r.Journal.Append(evidence.KindStep, map[string]any{"observation": o.ID, "step": step.ID, "attempt": o.Attempt}); err != nil {
+	if _, err := r.Journal.Append(evidence.KindStep, map[string]any{"observation": o.ID, "step": step.ID, "attempt": o.Attempt, "unit": o.Unit}); err != nil {
 		return nil, fmt.Errorf("record step %s: %w", step.ID, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience(step))

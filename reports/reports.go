@@ -22,6 +22,7 @@ type Report struct {
 	Device   Device           `json:"device"`
 	Profiles []verdict.Result `json:"profiles"`
 	Unit     lab.Unit         `json:"unit"`
+	Units    []lab.Unit       `json:"units,omitempty"` // where several were tested; Unit is the first
 	Tool     lab.Tool         `json:"tool"`
 	Operator string           `json:"operator,omitempty"`
 	Started  time.Time        `json:"started"`
@@ -71,7 +72,7 @@ func build(ev *evidence.Evidence, other *profiles.Set) (*Report, error) {
 		Run:      b.Run,
 		Device:   Device{b.Product.Manufacturer, b.Product.Model, b.Product.Firmware},
 		Profiles: []verdict.Result{*result},
-		Unit:     b.Unit, Tool: b.Tool, Operator: b.Operator, Key: b.Key, Note: b.Note,
+		Unit:     b.Unit, Units: b.Units, Tool: b.Tool, Operator: b.Operator, Key: b.Key, Note: b.Note,
 		Started: in.Started, Sealed: ev.Sealed, Bench: in.Bench, Observations: in.Observations,
 		set: in.Set, ev: ev,
 	}
@@ -84,7 +85,7 @@ func build(ev *evidence.Evidence, other *profiles.Set) (*Report, error) {
 // judge is Judge over a record, on the day the run began: waivers are asked whether
 // they were valid then, so that the same record always gives the same bytes.
 func judge(in *lab.Inputs) (*verdict.Result, error) {
-	return verdict.Judge(in.Dossier, in.Set, in.Observations, in.Started)
+	return verdict.JudgeUnits(in.Dossier, in.Set, in.Observations, in.Begin.Tested(), in.Started)
 }
 
 // Verdicts are the bytes that are recorded beside the observations and recomputed by

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"assay/probes"
+	"assay/lab"
 	"assay/reports"
 	"assay/reports/verdict"
 )
@@ -163,9 +164,15 @@ func warnings(r *reports.Report) []string {
 func record(r *reports.Report) []pair {
 	out := []pair{
 		{"Run", r.Run},
-		{"Unit", strings.Trim(fmt.Sprintf("%s, serial %s, MAC %s", r.Unit.ID, r.Unit.Serial, r.Unit.MAC), ", ")},
-		{"Started", r.Started.UTC().Format(time.RFC3339)},
 	}
+	units := r.Units
+	if len(units) == 0 {
+		units = []lab.Unit{r.Unit}
+	}
+	for _, u := range units {
+		out = append(out, pair{"Unit", strings.Trim(fmt.Sprintf("%s, serial %s, MAC %s", u.ID, u.Serial, u.MAC), ", ")})
+	}
+	out = append(out, pair{"Started", r.Started.UTC().Format(time.RFC3339)})
 	if r.Ended != nil {
 		out = append(out, pair{"Ended", r.Ended.UTC().Format(time.RFC3339)}, pair{"Outcome", string(r.Outcome)})
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"assay/lab"
 	"assay/reports"
 	"assay/reports/verdict"
 )
@@ -33,14 +34,22 @@ func Write(w io.Writer, r *reports.Report, colour bool) error {
 }
 
 func unit(r *reports.Report) string {
-	s := r.Unit.ID
-	if r.Unit.Serial != "" {
-		s += ", serial " + r.Unit.Serial
+	all := r.Units
+	if len(all) == 0 {
+		all = []lab.Unit{r.Unit}
 	}
-	if r.Unit.MAC != "" {
-		s += ", MAC " + r.Unit.MAC
+	var said []string
+	for _, u := range all {
+		s := u.ID
+		if u.Serial != "" {
+			s += ", serial " + u.Serial
+		}
+		if u.MAC != "" {
+			s += ", MAC " + u.MAC
+		}
+		said = append(said, s)
 	}
-	return s
+	return strings.Join(said, "; and ")
 }
 
 type printer struct {

@@ -18,13 +18,19 @@ import (
 // long as each step was answered once, which is how the runner asks; where a step was
 // answered twice, the evidence's chain is what shows that the worse answer is missing.
 func Judge(d *dossier.Dossier, set *profiles.Set, obs []probes.Observation, on time.Time) (*Result, error) {
+	return JudgeUnits(d, set, obs, nil, on)
+}
+
+// JudgeUnits is Judge over a run of several units: each step counts by the worst of all of them, and one that is not on
+// record for a unit settles nothing. units are those that the run set out to test; nil: whichever there are.
+func JudgeUnits(d *dossier.Dossier, set *profiles.Set, obs []probes.Observation, units []string, on time.Time) (*Result, error) {
 	if d == nil || set == nil {
 		return nil, errors.New("judge: dossier and profile are both needed")
 	}
 	if len(set.Required()) == 0 {
 		return nil, fmt.Errorf("judge profile %s: it selects nothing", set.Profile.ID)
 	}
-	j := &judge{d: d, set: set, records: record(d, set, obs), readings: map[string]reading{}, declares: map[string]profiles.Declared{}}
+	j := &judge{several: len(units) > 1, d: d, set: set, records: record(d, set, obs, units), readings: map[string]reading{}, declares: map[string]profiles.Declared{}}
 	j.look()
 	res := &Result{ID: set.Profile.ID, Version: set.Profile.Version, Title: set.Profile.Title, Judged: on.UTC().Format(time.DateOnly)}
 	for _, r := range set.Required() {
@@ -35,6 +41,7 @@ func Judge(d *dossier.Dossier, set *profiles.Set, obs []probes.Observation, on t
 }
 
 type judge struct {
+	several  bool // units were tested: reasons name the one that they are about
 	d        *dossier.Dossier
 	set      *profiles.Set
 	records  map[string]*stepRecord       // by step
@@ -125,12 +132,17 @@ func (j *judge) read(c *profiles.CompiledCheck, rec *stepRecord) reading {
 		return reading{verdict: Inconclusive, reason: "not asked: no observation of " + c.Step + " is on record"}
 	}
 	var worst reading
+	unit := ""
 	take := func(r reading) {
 		if worse(r.verdict, worst.verdict) {
+			if j.several && unit != "" {
+				r.reason = unit + ": " + r.reason
+			}
 			worst = r
 		}
 	}
 	for _, o := range rec.observations {
+		unit = o.Unit
 		switch {
 		case o.broken != "":
 			take(reading{verdict: Inconclusive, reason: o.broken, id: o.ID})
@@ -143,7 +155,7 @@ func (j *judge) read(c *profiles.CompiledCheck, rec *stepRecord) reading {
 			take(j.compare(c, o))
 		}
 	}
-	if rec.gap != "" {
+	if unit = ""; rec.gap != "" {
 		take(reading{verdict: Inconclusive, reason: rec.gap})
 	}
 	return worst
