@@ -19,6 +19,7 @@ import (
 	"assay/lab/bench"
 	"assay/lab/evidence"
 	"assay/probes"
+	"assay/profiles/dossier"
 	"assay/profiles/plan"
 	"assay/reports"
 )
@@ -33,6 +34,7 @@ type session struct {
 	operator string
 	note     string
 	progress *progress
+	beside   []*bench.Bench // of the further units
 }
 
 // build puts up the bench of a session; it is called when the run's folder exists.
@@ -106,14 +108,15 @@ func (s *session) conduct(ctx context.Context, has offer, put build) (*reports.R
 		return nil, s.noBench(ctx, err)
 	}
 	defer b.Close()
+	if err := s.putBeside(ctx, b, put); err != nil {
+		return nil, s.noBench(ctx, err)
+	}
+	defer s.closeBeside()
 	if err := lab.Open(s.journal, s.begin(), s.in.dossier, s.in.set, b.Description(), steps); err != nil {
 		return nil, s.cannotWrite(err)
 	}
-	if id := b.Identity(); id != nil {
-		s.progress.say("%v", id)
-		if _, err := s.journal.Append(evidence.KindUnit, id); err != nil {
-			return nil, s.cannotWrite(err)
-		}
+	if err := s.identities(b); err != nil {
+		return nil, s.cannotWrite(err)
 	}
 	outcome, err := s.ask(ctx, b, steps)
 	if err != nil {
@@ -121,7 +124,7 @@ func (s *session) conduct(ctx context.Context, has offer, put build) (*reports.R
 	}
 	// From here on a second Ctrl-C is not obeyed: sealing takes a moment and loses nothing.
 	ctx = context.WithoutCancel(ctx)
-	if err := s.finish(b, outcome, len(steps.Steps)); err != nil {
+	if err := s.finish(b, outcome, len(steps.Steps)*len(s.in.units())); err != nil {
 		return nil, s.cannotWrite(err)
 	}
 	return s.seal(ctx)
@@ -133,6 +136,13 @@ func (s *session) ask(ctx context.Context, b *bench.Bench, steps *plan.Plan) (la
 	if b.Capture != nil {
 		run.Capture = lab.FileCapture
 	}
+	for n, other := range s.beside {
+		o := lab.Specimen{Unit: s.in.others[n].ID, Rig: other}
+		if other.Capture != nil {
+			o.Capture = filepath.Base(other.CaptureFile)
+		}
+		run.Others = append(run.Others, o)
+	}
 	return run.Do(ctx)
 }
 
@@ -141,12 +151,15 @@ func (s *session) finish(b *bench.Bench, outcome lab.Outcome, steps int) error {
 	s.progress.doing("closing the bench")
 	j := s.journal
 	end := lab.End{Outcome: outcome, Observations: steps}
+	if err := s.finishBeside(&end); err != nil {
+		return err
+	}
 	if err := b.Close(); err != nil {
 		s.progress.say("close the bench: %v", err)
 	}
 	if b.Capture != nil {
 		stats := b.Capture.Stats()
-		end.Capture, end.Frames, end.Dropped = lab.FileCapture, stats.Frames, stats.Dropped
+		end.Capture, end.Frames, end.Dropped = lab.FileCapture, stats.Frames, end.Dropped+stats.Dropped
 		if _, err := j.AddFile(lab.FileCapture, "application/x-pcapng", filepath.Join(s.dir, lab.FileCapture)); err != nil {
 			return err
 		}
@@ -202,8 +215,15 @@ func (s *session) seal(ctx context.Context) (*reports.Report, error) {
 }
 
 func (s *session) begin() lab.Begin {
+	var units []lab.Unit
+	if len(s.in.others) > 0 {
+		for _, u := range append([]dossier.Unit{s.in.unit}, s.in.others...) {
+			units = append(units, lab.Unit{ID: u.ID, Serial: u.Serial, MAC: u.MAC})
+		}
+	}
 	return lab.Begin{
-		Run: s.id, Tool: tool(), Operator: s.operator, Product: s.in.dossier.Product,
+		Units: units,
+		Run:   s.id, Tool: tool(), Operator: s.operator, Product: s.in.dossier.Product,
 		Unit:    lab.Unit{ID: s.in.unit.ID, Serial: s.in.unit.Serial, MAC: s.in.unit.MAC},
 		Profile: s.in.set.Profile.ID, Edition: s.in.set.Profile.Version, Key: s.signer.kind, Note: s.note,
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -40,7 +41,7 @@ func runCommand() *cobra.Command {
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().StringVar(&f.unit, "unit", "", "which unit of the dossier; without it, the first one")
+	cmd.Flags().StringVar(&f.unit, "unit", "", "which unit of the dossier, several separated by commas, or all; without it, the first one")
 	cmd.Flags().StringVar(&benchPath, "bench", "", "bench file: interface and instruments")
 	return cmd
 }
@@ -56,12 +57,12 @@ func run(cmd *cobra.Command, dossierPath, benchPath string, f runFlags) error {
 	}
 	p := newProgress(os.Stderr, f.quiet, f.verbose)
 	defer p.end()
-	s, err := newSession(in.dossier.Product.Model, in.unit.ID, f.out, key, p)
+	s, err := newSession(in.dossier.Product.Model, strings.Join(in.units(), "-"), f.out, key, p)
 	if err != nil {
 		return err
 	}
 	s.in = in
-	has, missing := bench.Offers(bench.ModeAttached, in.file, in.dossier)
+	has, missing := bench.OffersAll(in.file, in.dossier, in.units())
 	for _, m := range missing {
 		p.say("without %s: %s. To mend it: %s", m.Instrument, m.Because, m.Mend)
 	}

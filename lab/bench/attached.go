@@ -43,6 +43,7 @@ func (b *Bench) attached(ctx context.Context, o Options) error {
 			"give the unit its address: `host: 192.0.2.50`")
 	}
 	b.host = func() string { return unit.Host }
+	o.File = o.File.of(unit.ID, o.Beside != nil)
 	up, err := liveInterface(o.File.Interface)
 	if err != nil {
 		return err
@@ -84,7 +85,7 @@ func (b *Bench) watch(ctx context.Context, o Options, unit dossier.Unit) error {
 	if segment.CanCapture() != nil {
 		return nil
 	}
-	c := capture.Options{Interface: o.File.Interface, Path: filepath.Join(o.Dir, captureName)}
+	c := capture.Options{Interface: o.File.Interface, Path: o.place(captureName)}
 	if unit.MAC != "" {
 		var err error
 		if c.MAC, err = net.ParseMAC(unit.MAC); err != nil {
@@ -96,9 +97,14 @@ func (b *Bench) watch(ctx context.Context, o Options, unit dossier.Unit) error {
 
 // serveAttached starts what bench.yaml lets the bench serve, and tells the bench's address.
 func (b *Bench) serveAttached(ctx context.Context, o Options) (*servers, string, error) {
+	if first := o.Beside; first != nil {
+		b.provide(first.serves)
+		return first.serves, first.address, nil
+	}
+	b.serves = &servers{}
 	f := o.File.Serve
 	if f == nil {
-		return &servers{}, "", nil
+		return b.serves, "", nil
 	}
 	address, err := netip.ParseAddr(f.Address)
 	if err != nil {
@@ -110,7 +116,8 @@ func (b *Bench) serveAttached(ctx context.Context, o Options) (*servers, string,
 	}
 	b.onClose(s.close)
 	b.provide(s)
-	return s, address.String(), nil
+	b.serves, b.address = s, address.String()
+	return s, b.address, nil
 }
 
 func storage(f *Storage, dir string) probes.Flash {

@@ -21,14 +21,15 @@ const maxFile = 64 << 10
 
 // A File is bench.yaml: what a lab has around a device that is attached to its own network.
 type File struct {
-	Assay     string        `yaml:"assay"` // "bench/v1"
-	Mode      string        `yaml:"mode"`  // attached
-	Interface string        `yaml:"interface"`
-	Flash     *Storage      `yaml:"flash"`
-	Button    *Button       `yaml:"button"`
-	Power     *power.Config `yaml:"power"`
-	Console   *Console      `yaml:"console"`
-	Serve     *Serve        `yaml:"serve"`
+	Assay     string                 `yaml:"assay"` // "bench/v1"
+	Mode      string                 `yaml:"mode"`  // attached
+	Interface string                 `yaml:"interface"`
+	Flash     *Storage               `yaml:"flash"`
+	Button    *Button                `yaml:"button"`
+	Power     *power.Config          `yaml:"power"`
+	Console   *Console               `yaml:"console"`
+	Serve     *Serve                 `yaml:"serve"`
+	Units     map[string]Instruments `yaml:"units"` // by unit, where a run holds several
 
 	Name string `yaml:"-"` // the file's name as given
 	Dir  string `yaml:"-"` // the folder that relative names are meant from
@@ -115,6 +116,9 @@ func (f *File) check(body ast.Node) error {
 		return bad("interface", "name the network interface that reaches the device")
 	}
 	if err := f.checkInstruments(bad); err != nil {
+		return err
+	}
+	if err := f.checkUnits(bad); err != nil {
 		return err
 	}
 	if s := f.Serve; s != nil {

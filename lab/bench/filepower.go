@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,7 +28,49 @@ type Console struct {
 	Speed int    `yaml:"speed"`
 }
 
+// Instruments are what a lab has around one unit, where a run holds several.
+type Instruments struct {
+	Flash   *Storage      `yaml:"flash"`
+	Button  *Button       `yaml:"button"`
+	Power   *power.Config `yaml:"power"`
+	Console *Console      `yaml:"console"`
+}
+
 const consoleName = "console.log"
+
+// of is the bench file as it is for one unit. What stands at the top is around the first unit: it must not
+// switch off, reset or read another.
+func (f *File) of(unit string, beside bool) *File {
+	own := *f
+	if i, has := f.Units[unit]; has {
+		own.Flash, own.Button, own.Power, own.Console = i.Flash, i.Button, i.Power, i.Console
+	} else if beside {
+		own.Flash, own.Button, own.Power, own.Console = nil, nil, nil, nil
+	}
+	return &own
+}
+
+// place is where a file of a unit lies in the run's folder: the first unit's has the plain name.
+func (o Options) place(name string) string {
+	if o.Beside != nil {
+		ext := filepath.Ext(name)
+		name = strings.TrimSuffix(name, ext) + "-" + filepath.Base(o.Unit) + ext
+	}
+	return filepath.Join(o.Dir, name)
+}
+
+// checkUnits holds the same rules for what stands below units.
+func (f *File) checkUnits(bad func(key, say string, args ...any) error) error {
+	for _, id := range slices.Sorted(maps.Keys(f.Units)) {
+		below := func(key, say string, args ...any) error {
+			return bad("units."+id+"."+key, say, args...)
+		}
+		if err := f.of(id, true).checkInstruments(below); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // checkInstruments holds the rules of power, button, console and flash.
 func (f *File) checkInstruments(bad func(key, say string, args ...any) error) error {
@@ -95,7 +138,7 @@ func (b *Bench) listen(ctx context.Context, o Options) error {
 	if f.Console == nil {
 		return nil
 	}
-	path := filepath.Join(o.Dir, consoleName)
+	path := o.place(consoleName)
 	c, err := console.Open(ctx, console.Options{Port: f.Console.Port, Speed: f.Console.Speed, Path: path, Clock: b.Probes.Clock})
 	if err != nil {
 		hint := "this machine has no serial port; is the adapter plugged in?"
@@ -105,11 +148,11 @@ func (b *Bench) listen(ctx context.Context, o Options) error {
 		return withHint(fmt.Errorf("%s: console: %w", f.Name, err), hint)
 	}
 	b.ConsoleLog = path
-	b.description.Notes = append(b.description.Notes, fmt.Sprintf("console: %s, logged with the bench's time in %s", f.Console.Port, consoleName))
+	b.description.Notes = append(b.description.Notes, fmt.Sprintf("console: %s, logged with the bench's time in %s", f.Console.Port, filepath.Base(path)))
 	b.onClose(func() error {
 		err := c.Close()
 		if s := c.Stats(); s.Lost > 0 || s.Gaps > 0 {
-			b.say("console: %d bytes are not in %s, the port was gone %d times", s.Lost, consoleName, s.Gaps)
+			b.say("console: %d bytes are not in %s, the port was gone %d times", s.Lost, filepath.Base(path), s.Gaps)
 		}
 		return err
 	})

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"os"
+	"slices"
 
 	"assay/lab/bench/segment"
 	"assay/probes"
@@ -22,6 +23,37 @@ func Offers(mode string, file *File, d *dossier.Dossier) ([]probes.Instrument, [
 		o.reference(mode, d)
 	}
 	return o.has, o.missing
+}
+
+// OffersAll tells what an attached bench has for every one of several units: a step that one unit's
+// instruments do not allow is asked of none, and the reason names the unit.
+func OffersAll(file *File, d *dossier.Dossier, units []string) ([]probes.Instrument, []Missing) {
+	var has []probes.Instrument
+	var missing []Missing
+	lacks := map[probes.Instrument]bool{}
+	for n, id := range units {
+		own := file
+		if file != nil {
+			own = file.of(id, n > 0)
+		}
+		there, lacking := Offers(ModeAttached, own, d)
+		if n == 0 {
+			has = there
+		}
+		for _, m := range lacking {
+			if lacks[m.Instrument] {
+				continue
+			}
+			lacks[m.Instrument] = true
+			if n > 0 {
+				m.Because = "for " + id + " " + m.Because
+				m.Mend = "units: {" + id + ": {" + m.Mend + "}}"
+			}
+			missing = append(missing, m)
+		}
+	}
+	has = slices.DeleteFunc(has, func(i probes.Instrument) bool { return lacks[i] })
+	return has, missing
 }
 
 type offering struct {

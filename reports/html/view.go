@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"assay/probes"
 	"assay/lab"
+	"assay/probes"
 	"assay/reports"
 	"assay/reports/verdict"
 )
