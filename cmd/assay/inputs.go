@@ -70,7 +70,7 @@ func (in *inputs) chooseUnits(spec string) error {
 		if err != nil {
 			return err
 		}
-		if other, taken := at[u.Host]; taken {
+		if other, taken := at[u.Host]; taken && u.Host != "" {
 			return unusable(fmt.Errorf("units %s and %s have the same host %q", other, u.ID, u.Host), "each unit of a run has an address of its own")
 		}
 		at[u.Host] = u.ID

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"assay/lab/bench/power"
+	"assay/lab/bench/segment"
 	"assay/lab/bench/services"
 	"assay/lab/bench/states"
 	"assay/lab/capture"
@@ -34,7 +35,8 @@ type Options struct {
 	Dossier *dossier.Dossier // required
 	Unit    string           // the unit's id in the dossier
 	File    *File            // attached: bench.yaml
-	Beside  *Bench           // attached: the bench of another unit on the same network, whose servers this one uses; close it last
+	Several bool             // reference: other units are on the segment too
+	Beside  *Bench           // the bench of another unit on the same network, whose servers this one uses; close it last
 	Device  *Simulated       // reference and reduced: the device to start
 	Person  drive.Person     // nil: nobody sits at the bench
 	Log     func(string)     // the story, one line at a time; nil: nobody listens
@@ -70,8 +72,11 @@ type Bench struct {
 	operations  map[string]dossier.Operation
 	host        func() string
 	restore     func(context.Context) error
-	serves      *servers                              // attached: what the bench serves, for the benches beside it
-	address     string                                // attached: of the bench, as devices reach it
+	serves      *servers // what the bench serves, for the benches beside it
+	address     string   // of the bench, as devices reach it
+	segment     *segment.Segment
+	leased      *services.DHCP
+	cables      int                                   // on the segment
 	switched    *power.Supply                         // nil: the bench cannot switch the device's supply
 	pressed     bool                                  // the bench presses the device's buttons itself
 	delivered   states.State                          // what Restore brings the device back to

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"assay/lab/bench/power"
@@ -58,37 +60,23 @@ func (b *Bench) reference(ctx context.Context, o Options) error {
 	if err != nil {
 		return unusable(fmt.Errorf("device's MAC address: %w", err))
 	}
-	dir, err := filepath.Abs(o.Dir)
-	if err != nil {
-		return fmt.Errorf("find the run's folder: %w: %w", err, probes.ErrBench)
-	}
-	address := netip.MustParsePrefix(referenceBench)
-	seg, err := segment.Up(ctx, segment.Options{Address: address, MAC: mac.String(), Dir: dir})
-	if err != nil {
-		return fmt.Errorf("%w: %w", err, probes.ErrBench)
-	}
-	b.onClose(seg.Close)
-	b.description.Interfaces, b.description.Notes = seg.Interfaces(), seg.Notes()
-
-	s, err := serve(ctx, o.Dossier, serving{
-		address: address.Addr(), dns: true, ntp: true, broker: true, updates: true, nameUpdates: true, log: o.Log,
-	})
-	if err != nil {
+	end := segment.BenchEnd
+	if first := o.Beside; first != nil {
+		if end, err = first.plug(mac.String()); err != nil {
+			return err
+		}
+		b.segment, b.leased, b.serves, b.address = first.segment, first.leased, first.serves, first.address
+	} else if err := b.ground(ctx, o, mac.String()); err != nil {
 		return err
 	}
-	b.onClose(s.close)
-	leases, err := b.leases(ctx, o, address)
-	if err != nil {
-		return err
-	}
-	b.provide(s)
+	b.provide(b.serves)
 	b.host = func() string {
-		if l, ok := leases.Lease(mac.String()); ok {
+		if l, ok := b.leased.Lease(mac.String()); ok {
 			return l.Address.String()
 		}
 		return ""
 	}
-	if err := b.capture(ctx, capture.Options{Interface: segment.BenchEnd, Path: filepath.Join(o.Dir, captureName), MAC: mac}); err != nil {
+	if err := b.capture(ctx, capture.Options{Interface: end, Path: o.place(captureName), MAC: mac}); err != nil {
 		return err
 	}
 	p, err := b.startProcess(o, m.args, true)
@@ -96,11 +84,45 @@ func (b *Bench) reference(ctx context.Context, o Options) error {
 		return err
 	}
 	b.onClose(func() error { p.close(); return nil })
-	if err := seg.Hand(p.pid()); err != nil {
+	if err := b.segment.Hand(p.pid()); err != nil {
 		return fmt.Errorf("%w: %w", err, probes.ErrBench)
 	}
-	b.description.Device = "a process in a network namespace of its own, at the other end of " + segment.BenchEnd
-	return b.power(ctx, o, m, p, s, address.Addr().String(), func() { leases.Forget(mac.String()) })
+	b.description.Device = "a process in a network namespace of its own, at the other end of " + end
+	return b.power(ctx, o, m, p, b.serves, b.address, func() { b.leased.Forget(mac.String()) })
+}
+
+// ground makes the segment with its servers.
+func (b *Bench) ground(ctx context.Context, o Options, mac string) error {
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return fmt.Errorf("find the run's folder: %w: %w", err, probes.ErrBench)
+	}
+	address := netip.MustParsePrefix(referenceBench)
+	if b.segment, err = segment.Up(ctx, segment.Options{Address: address, MAC: mac, Dir: dir}); err != nil {
+		return fmt.Errorf("%w: %w", err, probes.ErrBench)
+	}
+	b.onClose(b.segment.Close)
+	b.cables = 1
+	b.description.Interfaces, b.description.Notes = b.segment.Interfaces(), b.segment.Notes()
+	if b.serves, err = serve(ctx, o.Dossier, serving{
+		address: address.Addr(), dns: true, ntp: true, broker: true, updates: true, nameUpdates: true, log: o.Log,
+	}); err != nil {
+		return err
+	}
+	b.address = address.Addr().String()
+	b.onClose(b.serves.close)
+	b.leased, err = b.leases(ctx, o, address)
+	return err
+}
+
+// plug gives one more unit a cable of its own, and tells the name of the bench's end.
+func (b *Bench) plug(mac string) (string, error) {
+	end := strings.TrimRight(segment.BenchEnd, "0123456789") + strconv.Itoa(b.cables)
+	if err := b.segment.Plug(end, mac); err != nil {
+		return "", fmt.Errorf("%w: %w", err, probes.ErrBench)
+	}
+	b.cables++
+	return end, nil
 }
 
 // leases starts the segment's DHCP server.

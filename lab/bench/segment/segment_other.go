@@ -40,3 +40,6 @@ func (s *Segment) Notes() []string { return nil }
 
 // Close does nothing.
 func (s *Segment) Close() error { return nil }
+
+// Plug does nothing.
+func (s *Segment) Plug(string, string) error { return refused("plug a cable", errSystem) }
