@@ -73,6 +73,7 @@ func (r *Run) each() []*Run {
 // An Event tells a watcher how far the run has come.
 type Event struct {
 	Step        plan.Step
+	Unit        string // where several are tested
 	Number, Of  int
 	Observation *probes.Observation // nil: the step begins
 }
@@ -103,7 +104,11 @@ func (r *Run) Do(ctx context.Context) (Outcome, error) {
 				outcome = Cancelled
 			}
 			number++
-			r.tell(Event{Step: step, Number: number, Of: of})
+			event := Event{Step: step, Number: number, Of: of}
+			if len(units) > 1 {
+				event.Unit = u.Unit
+			}
+			r.tell(event)
 			o, err := u.one(ctx, number, step)
 			if err != nil {
 				return Broken, err
@@ -111,7 +116,8 @@ func (r *Run) Do(ctx context.Context) (Outcome, error) {
 			if _, err := r.Journal.Append(evidence.KindObservation, o); err != nil {
 				return Broken, fmt.Errorf("record observation %s: %w", o.ID, err)
 			}
-			r.tell(Event{Step: step, Number: number, Of: of, Observation: o})
+			event.Observation = o
+			r.tell(event)
 		}
 	}
 	if ctx.Err() != nil {

@@ -60,6 +60,7 @@ func TestFileIsReadStrictly(t *testing.T) {
 		"invalid-unknown-key-below.yaml":     `testdata/invalid-unknown-key-below.yaml:6: key upates: unknown key`,
 		"invalid-unknown-key.yaml":           `testdata/invalid-unknown-key.yaml:4: key flahs: unknown key`,
 		"invalid-version.yaml":               `testdata/invalid-version.yaml:1: key assay: want bench/v1, have "bench/v2"`,
+		"invalid-units-power.yaml":           `testdata/invalid-units-power.yaml:6: key units.unit-2.power: give exactly one of command, person, tasmota, shelly and snmp`,
 	}
 	found, err := filepath.Glob(filepath.Join("testdata", "invalid-*.yaml"))
 	require.NoError(t, err)

@@ -203,7 +203,7 @@ func (b *Bench) power(ctx context.Context, o Options, m *machine, p *process, s 
 	if b.Mode != ModeReference {
 		return nil
 	}
-	return b.identify(ctx, segment.Bridge, o.Dossier, unit, false)
+	return b.identify(ctx, segment.Bridge, o.Dossier, unit, o.Several)
 }
 
 // processSwitch is a reference device's plug: a line to its process, which answers when it is done.

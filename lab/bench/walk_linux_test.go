@@ -25,7 +25,7 @@ const insideTest = "ASSAY_TEST_INSIDE"
 // TestInNamespaces runs this binary again inside new namespaces, once for each test that needs them.
 func TestInNamespaces(t *testing.T) {
 	inside := map[string]func(*testing.T){
-		"lease": insideLease, "reference": insideReference, "attached": insideAttached, "scan": insideScan, "instruments": insideInstruments,
+		"lease": insideLease, "reference": insideReference, "attached": insideAttached, "scan": insideScan, "instruments": insideInstruments, "units": insideUnits,
 	}
 	if Inside() {
 		switch name := os.Getenv(insideTest); name {
