@@ -13,17 +13,17 @@ import (
 )
 
 func planCommand() *cobra.Command {
-	var profile, benchPath, format string
+	var profile, benchPath, format, unit string
 	cmd := &cobra.Command{
 		Use:   "plan DOSSIER",
 		Short: "Show what a run would ask, in which order, and what it could not",
 		Args:  oneArg("dossier"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			in, err := readInputs(args[0], profile, benchPath, "")
+			in, err := readInputs(args[0], profile, benchPath, unit)
 			if err != nil {
 				return err
 			}
-			has, missing := bench.Offers(bench.ModeAttached, in.file, in.dossier)
+			has, missing := bench.OffersAll(in.file, in.dossier, in.units())
 			if in.file == nil {
 				has, missing = bench.Offers(bench.ModeReference, nil, in.dossier)
 			}
@@ -40,6 +40,7 @@ func planCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&profile, "profile", "baseline", "embedded profile, or a file")
 	cmd.Flags().StringVar(&benchPath, "bench", "", "bench file; without it, the plan for a bench that has everything")
+	cmd.Flags().StringVar(&unit, "unit", "", "as in run")
 	formatFlag(cmd, &format, "text", "json")
 	return cmd
 }

@@ -64,6 +64,9 @@ func TestReadmeFirstDevice(t *testing.T) {
 	require.NoError(t, err)
 	file, err := bench.ReadFile(filepath.Join(dir, "bench.yaml"))
 	require.NoError(t, err)
+	full, err := bench.ReadFile(filepath.Join(dir, "full.yaml"))
+	require.NoError(t, err)
+	require.Contains(t, full.Units, "unit-2")
 	in := &inputs{dossier: d, set: set, kinds: catalog.All(), file: file}
 	has, missing := bench.Offers(bench.ModeAttached, file, d)
 	p, err := in.makePlan(has, missing)

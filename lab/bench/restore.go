@@ -26,8 +26,10 @@ const (
 
 	// asDelivered is the state of a unit of which the dossier does not say in which it was delivered.
 	asDelivered states.State = "as delivered"
-	flashMove                = "flash.restore"
 )
+
+// flashMove is the move that writes the storage as it was delivered.
+const flashMove = "flash.restore"
 
 // unit notes in which state the unit was delivered: what Restore brings it back to.
 func (b *Bench) unit(u dossier.Unit) {
