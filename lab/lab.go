@@ -92,6 +92,9 @@ func patience(s plan.Step) time.Duration {
 	return time.Duration(60+10*s.Typical) * time.Second
 }
 
+// restorePatience bounds bringing the device back before a step, by all the ways that there are.
+const restorePatience = 15 * time.Minute
+
 // Do asks every step in order. Only evidence that cannot be written is an error;
 // what a step's bench or device did wrong is in its observation.
 func (r *Run) Do(ctx context.Context) (Outcome, error) {
@@ -152,9 +155,11 @@ func (r *Run) one(ctx context.Context, number int, step plan.Step) (*probes.Obse
 	if _, err := r.Journal.Append(evidence.KindStep, map[string]any{"observation": o.ID, "step": step.ID, "attempt": o.Attempt, "unit": o.Unit}); err != nil {
 		return nil, fmt.Errorf("record step %s: %w", step.ID, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience(step))
-	defer cancel()
-	if err := r.prepare(ctx, step); err != nil {
+	// Bringing a device back may take a person or a slow flash, and none of the question's own time.
+	restoring, cancel := context.WithTimeout(ctx, restorePatience)
+	err := r.prepare(restoring, step)
+	cancel()
+	if err != nil {
 		if errors.Is(err, evidence.ErrJournal) {
 			return nil, err
 		}
@@ -162,6 +167,8 @@ func (r *Run) one(ctx context.Context, number int, step plan.Step) (*probes.Obse
 		o.End = clock.Now().UTC()
 		return o, nil
 	}
+	ctx, cancel = context.WithTimeout(ctx, patience(step))
+	defer cancel()
 	o.Start = clock.Now().UTC()
 	r.ask(ctx, step, o)
 	o.End = clock.Now().UTC()
