@@ -76,14 +76,24 @@ func (b *Bench) reference(ctx context.Context, o Options) error {
 		}
 		return ""
 	}
+	// The device's end of the cable goes with its process: the capture is closed before that, and after the last frame.
+	var p *process
+	b.onClose(func() error {
+		if p != nil {
+			p.close()
+		}
+		return nil
+	})
 	if err := b.capture(ctx, capture.Options{Interface: end, Path: o.place(captureName), MAC: mac}); err != nil {
 		return err
 	}
-	p, err := b.startProcess(o, m.args, true)
-	if err != nil {
+	if p, err = b.startProcess(o, m.args, true); err != nil {
 		return err
 	}
-	b.onClose(func() error { p.close(); return nil })
+	b.onClose(func() error {
+		_ = p.control(context.WithoutCancel(ctx), "power off") // a process that has ended is dark already
+		return nil
+	})
 	if err := b.segment.Hand(p.pid()); err != nil {
 		return fmt.Errorf("%w: %w", err, probes.ErrBench)
 	}

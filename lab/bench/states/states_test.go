@@ -32,7 +32,7 @@ func (b *bench) moves(names ...string) []Move {
 		{Name: "wait", From: []State{Booting}, To: InUse, Seconds: 20},
 		{Name: "power on", From: []State{Off}, To: InUse, Seconds: 20},
 		{Name: "power cycle", From: []State{Booting, InUse}, To: InUse, Seconds: 25},
-		{Name: "power off", From: []State{Booting, InUse, FactoryDefault, Commissioned}, To: Off, Seconds: 1},
+		{Name: "power off", From: []State{Booting, InUse, FactoryDefault, Commissioned}, To: Off, Seconds: 6},
 		{Name: "reset by command", From: Up(), To: FactoryDefault, Seconds: 20},
 		{Name: "reset by button", From: []State{Booting, InUse, Commissioned}, To: FactoryDefault, Seconds: 30},
 		{Name: "flash", From: all, To: FactoryDefault, Seconds: 90},
