@@ -48,6 +48,7 @@ func (r *Report) Warnings() []string {
 	if r.Dropped > 0 {
 		out = append(out, fmt.Sprintf("The capture lost %d frames; nothing that rests on an absence in that time passes.", r.Dropped))
 	}
+	out = append(out, r.Interruptions()...)
 	return append(out, r.Missing()...)
 }
 

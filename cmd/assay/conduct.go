@@ -283,6 +283,10 @@ func (s *session) noBench(ctx context.Context, err error) error {
 		}
 		return unusable(err, hint)
 	}
+	if errors.Is(err, syscall.ENOSPC) {
+		s.discard()
+		return benchFailed(fmt.Errorf("put up the bench: %w", err), "free some disk or choose another folder with --out")
+	}
 	_ = s.journal.Close()
 	_ = s.unrecord()
 	// What the capture or the device's own log tell of the attempt is left to look at.

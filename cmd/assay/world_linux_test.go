@@ -38,6 +38,7 @@ func TestInNamespaces(t *testing.T) {
 	inside := map[string]func(*testing.T){
 		"attached": insideAttached, "without privilege": insideUnprivileged, "full disk": insideFullDisk, "small disk": insideSmallDisk,
 		"dead interface": insideDeadInterface, "gateway": insideGateway, "gateway ends": insideGatewayEnds,
+		"gateway discovers": insideGatewayDiscovers, "attached discovers": insideAttachedDiscovers,
 	}
 	if bench.Inside() {
 		inside[os.Getenv(insideTest)](t)

@@ -84,7 +84,11 @@ func prepare(o Options, change func(*refdevice.Config)) (*machine, error) {
 	change(&c)
 	m := &machine{alone: !o.Several, config: c, args: slices.Clone(o.Device.Args)}
 	if m.pristine, err = delivered(c.Flash, o.Device.Delivered); err != nil {
-		return nil, unusable(fmt.Errorf("keep the device's flash as delivered: %w", err))
+		err = fmt.Errorf("keep the device's flash as delivered: %w", err)
+		if !errors.Is(err, probes.ErrBench) { // what cannot be read is the caller's, what cannot be written ours
+			err = unusable(err)
+		}
+		return nil, err
 	}
 	text, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
@@ -114,7 +118,7 @@ func delivered(flash, kept string) ([]byte, error) {
 	b, err := readBounded(kept, maxFlash)
 	switch {
 	case err == nil:
-		return b, copyFile(flash, b)
+		return b, ours(copyFile(flash, b))
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
@@ -123,9 +127,17 @@ func delivered(flash, kept string) ([]byte, error) {
 	}
 	// Under its name it must be whole, whenever somebody pulls the plug.
 	if err := copyFile(kept+".part", b); err != nil {
-		return nil, err
+		return nil, ours(err)
 	}
-	return b, os.Rename(kept+".part", kept)
+	return b, ours(os.Rename(kept+".part", kept))
+}
+
+// ours marks a failure as the bench's.
+func ours(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", err, probes.ErrBench)
 }
 
 // discard takes the configuration away again: a device reads it once, before it is told to start.

@@ -58,6 +58,7 @@ func panel(t *testing.T) (*httptest.Server, *[]byte) {
 		fmt.Fprintf(w, "%s %d", head.Filename, len(image))
 	})
 	m.HandleFunc("POST /moved", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // who answers before the end of what is sent may cut the answer off
 		http.Redirect(w, r, "/firmware", http.StatusTemporaryRedirect)
 	})
 	s := httptest.NewServer(m)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -219,9 +220,9 @@ func (v *sshVisit) command(ctx context.Context, client *ssh.Client, reply map[st
 		a.outcome, a.detail = probes.Unexpected, fmt.Sprintf("exit %d", exit.ExitStatus())
 	case errors.As(err, &exit):
 		a.outcome, a.detail, a.partial = probes.Unexpected, "the command was ended by signal "+exit.Signal(), true
-	case ctx.Err() != nil && len(text) > 0:
+	case late(ctx) && len(text) > 0:
 		a.outcome, a.detail, a.partial = probes.Unexpected, "the command did not end in time", true
-	case ctx.Err() == nil && errors.As(err, &missing):
+	case !late(ctx) && errors.As(err, &missing):
 		a.outcome, a.detail, a.partial = probes.Reset, "it hung up within the command", true
 	default:
 		b, err := sshBroken(ctx, err)
@@ -294,4 +295,11 @@ func (g *guarded) bytes() []byte {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return slices.Clone(g.kept)
+}
+
+// late tells whether a step's time is over. The connection has the same deadline as its context, and may
+// feel it a moment earlier.
+func late(ctx context.Context) bool {
+	at, bounded := ctx.Deadline()
+	return ctx.Err() != nil || bounded && time.Until(at) <= 0
 }

@@ -174,3 +174,14 @@ func TestRedactedDeclaration(t *testing.T) {
 	assert.Equal(t, string(out), string(again.Redacted()))
 	assert.Empty(t, again.Notes(), "what is recorded is not nagged about")
 }
+
+// A row that was drafted from watching declares nothing until somebody has described it.
+func TestUndescribedRowsDeclareNothing(t *testing.T) {
+	for description, declared := range map[string]int{"the web page": 1, dossier.Placeholder: 0, "": 1} {
+		d := &dossier.Dossier{IXIT: dossier.IXIT{LogIntf: []dossier.LogIntf{{
+			ID: "LogIntf-1", Description: description, Listens: []dossier.Socket{{Protocol: "tcp", Port: 80}}, Contacts: []dossier.Endpoint{{Host: "cloud.example"}},
+		}}}}
+		assert.Len(t, d.Listens(), declared, "%q", description)
+		assert.Len(t, d.Contacts(), declared, "%q", description)
+	}
+}

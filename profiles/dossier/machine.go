@@ -43,10 +43,14 @@ type Listening struct {
 	Socket
 }
 
-// Listens lists every declared port, in the order of the tables: 11, 13, 28.
+// Listens lists every declared port, in the order of the tables: 11, 13, 28. A row whose description still is
+// the placeholder declares nothing: what it says was guessed from watching, and nobody has stood up for it.
 func (d *Dossier) Listens() []Listening {
 	var out []Listening
 	for _, r := range d.IXIT.all() {
+		if r.undescribed() {
+			continue
+		}
 		for _, s := range below[Socket](r.value) {
 			l := Listening{Row: r.address(), Socket: s}
 			if status := r.value.FieldByName("Status"); status.IsValid() {
@@ -64,15 +68,24 @@ type Contact struct {
 	Endpoint
 }
 
-// Contacts lists every declared host, in the order of the tables: 7, 11, 21, 24, 28.
+// Contacts lists every declared host, in the order of the tables: 7, 11, 21, 24, 28; as with Listens, a row
+// that nobody has described declares nothing.
 func (d *Dossier) Contacts() []Contact {
 	var out []Contact
 	for _, r := range d.IXIT.all() {
+		if r.undescribed() {
+			continue
+		}
 		for _, e := range below[Endpoint](r.value) {
 			out = append(out, Contact{Row: r.address(), Endpoint: e})
 		}
 	}
 	return out
+}
+
+func (r row) undescribed() bool {
+	text := r.value.FieldByName("Description")
+	return text.IsValid() && text.String() == Placeholder
 }
 
 // below collects the lists of one type in a row.

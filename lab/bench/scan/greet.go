@@ -39,7 +39,7 @@ func (k *knocker) greet(ctx context.Context, open []probes.Port) error {
 
 // speech asks one port. A connection that TLS did not suit is of no use for the next question.
 func (k *knocker) speech(ctx context.Context, port int) (probes.Speech, error) {
-	for _, words := range [][][]byte{{nil, clientHello(false)}, {[]byte("GET / HTTP/1.0\r\n\r\n")}, {mqttConnect()}} {
+	for _, words := range [][][]byte{{nil, clientHello(false)}, {httpGet()}, {mqttConnect()}} {
 		speech, err := k.converse(ctx, port, words)
 		if err != nil || speech != probes.SpeaksUnknown {
 			return speech, err
@@ -112,6 +112,11 @@ func Recognise(heard []byte) probes.Speech {
 	}
 	return probes.SpeaksUnknown
 }
+
+// Greetings are the first words of HTTP and MQTT; what comes back, Recognise knows.
+func Greetings() [][]byte { return [][]byte{httpGet(), mqttConnect()} }
+
+func httpGet() []byte { return []byte("GET / HTTP/1.0\r\n\r\n") }
 
 // mqttConnect is a CONNECT of MQTT 3.1.1 with a clean session and an identifier, without a login.
 func mqttConnect() []byte {
