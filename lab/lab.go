@@ -26,6 +26,18 @@ type Rig interface {
 	Healthy(ctx context.Context) bool
 }
 
+// A Restorer is a rig that tells what it did to bring the device back, for the record.
+type Restorer interface {
+	// Restored tells what was done since it was last asked; nil: nothing.
+	Restored() any
+}
+
+// A Witness is a rig that can tell, after an exchange, whether the unit under test is the one that answered.
+type Witness interface {
+	// Witness returns an error where another one did.
+	Witness(ctx context.Context) error
+}
+
 // A Run is one device on one bench through one plan.
 type Run struct {
 	Rig     Rig
@@ -36,6 +48,9 @@ type Run struct {
 	Capture string // name of the capture's artefact; empty where nothing is captured
 	Watch   func(Event)
 
+	// Others are further units of the model: each step is asked of every unit before the next step.
+	Others []Specimen
+
 	// Earlier are the observations that were made before an interruption; empty in a run without any. What they
 	// settle is not asked again.
 	Earlier []probes.Observation
@@ -45,9 +60,30 @@ type Run struct {
 	unsure bool // nobody knows in which state an interruption has left the device
 }
 
+// A Specimen is one more unit and its own instruments.
+type Specimen struct {
+	Unit    string
+	Rig     Rig
+	Capture string
+	Sync    func() error
+}
+
+// each lists a run for every unit.
+func (r *Run) each() []*Run {
+	r.unsure = len(r.Earlier) > 0
+	all := []*Run{r}
+	for _, s := range r.Others {
+		other := *r
+		other.Rig, other.Unit, other.Capture, other.Sync = s.Rig, s.Unit, s.Capture, s.Sync
+		all = append(all, &other)
+	}
+	return all
+}
+
 // An Event tells a watcher how far the run has come.
 type Event struct {
 	Step        plan.Step
+	Unit        string // where several are tested
 	Number, Of  int
 	Observation *probes.Observation // nil: the step begins
 }
@@ -66,53 +102,81 @@ func patience(s plan.Step) time.Duration {
 	return time.Duration(60+10*s.Typical) * time.Second
 }
 
+// restorePatience bounds bringing the device back before a step, by all the ways that there are.
+const restorePatience = 15 * time.Minute
+
 // Do asks every step in order. Only evidence that cannot be written is an error;
 // what a step's bench or device did wrong is in its observation.
 func (r *Run) Do(ctx context.Context) (Outcome, error) {
 	outcome := Finished
-	if err := r.sound(ctx, "before"); err != nil {
-		return Broken, err
-	}
-	r.unsure = len(r.Earlier) > 0
-	for i, step := range r.Plan.Steps {
-		attempt, due := Due(step, r.Earlier)
-		if !due {
-			continue
-		}
-		if ctx.Err() != nil {
-			outcome = Cancelled
-		}
-		r.tell(Event{Step: step, Number: i + 1, Of: len(r.Plan.Steps)})
-		drops := r.lookOut()
-		o, err := r.one(ctx, i+1, attempt, step)
-		if err == nil {
-			err = r.vouch(ctx, o)
-		}
-		if o == nil || o.NotAsked == "" {
-			err = errors.Join(err, drops.end(r.Journal))
-		} else {
-			drops.drop()
-		}
-		if err != nil {
+	units := r.each()
+	for _, u := range units {
+		if err := u.sound(ctx, "before"); err != nil {
 			return Broken, err
 		}
-		if o.Frames != nil && r.Sync != nil {
-			if err := r.Sync(); err != nil {
-				return Broken, fmt.Errorf("record observation %s: %w", o.ID, err)
+	}
+	number, of := 0, len(r.Plan.Steps)*len(units)
+	for _, step := range r.Plan.Steps {
+		for _, u := range units {
+			number++
+			attempt, due := Due(step, u.Unit, r.Earlier)
+			if !due {
+				continue
 			}
+			if ctx.Err() != nil {
+				outcome = Cancelled
+			}
+			event := Event{Step: step, Number: number, Of: of}
+			if len(units) > 1 {
+				event.Unit = u.Unit
+			}
+			r.tell(event)
+			o, err := u.settle(ctx, r, number, attempt, step)
+			if err != nil {
+				return Broken, err
+			}
+			event.Observation = o
+			r.tell(event)
 		}
-		if _, err := r.Journal.Append(evidence.KindObservation, o); err != nil {
-			return Broken, fmt.Errorf("record observation %s: %w", o.ID, err)
-		}
-		r.tell(Event{Step: step, Number: i + 1, Of: len(r.Plan.Steps), Observation: o})
 	}
 	if ctx.Err() != nil {
 		outcome = Cancelled
 	}
-	if err := r.sound(ctx, "after"); err != nil {
-		return Broken, err
+	for _, u := range units {
+		if err := u.sound(ctx, "after"); err != nil {
+			return Broken, err
+		}
 	}
 	return outcome, nil
+}
+
+// settle asks one step and writes down what came of it. The first unit's bench serves all of them, so it is tested, too.
+func (r *Run) settle(ctx context.Context, first *Run, number, attempt int, step plan.Step) (*probes.Observation, error) {
+	drops := r.lookOut()
+	o, err := r.one(ctx, number, attempt, step)
+	if err == nil {
+		err = r.vouch(ctx, o)
+	}
+	if err == nil && first != r {
+		err = first.vouch(ctx, o)
+	}
+	if o == nil || o.NotAsked == "" {
+		err = errors.Join(err, drops.end(r.Journal))
+	} else {
+		drops.drop()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if o.Frames != nil && r.Sync != nil {
+		if err := r.Sync(); err != nil {
+			return nil, fmt.Errorf("record observation %s: %w", o.ID, err)
+		}
+	}
+	if _, err := r.Journal.Append(evidence.KindObservation, o); err != nil {
+		return nil, fmt.Errorf("record observation %s: %w", o.ID, err)
+	}
+	return o, nil
 }
 
 func (r *Run) tell(e Event) {
@@ -141,12 +205,15 @@ func (r *Run) one(ctx context.Context, number, attempt int, step plan.Step) (*pr
 	if k, ok := r.kind(step.Probe); ok {
 		o.Version = k.Version // a run may go on with a newer program than the one that planned it
 	}
-	if _, err := r.Journal.Append(evidence.KindStep, map[string]any{"observation": o.ID, "step": step.ID, "attempt": o.Attempt}); err != nil {
+	begins := map[string]any{"observation": o.ID, "step": step.ID, "attempt": o.Attempt, "unit": o.Unit}
+	if _, err := r.Journal.Append(evidence.KindStep, begins); err != nil {
 		return nil, fmt.Errorf("record step %s: %w", step.ID, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience(step))
-	defer cancel()
-	if err := r.prepare(ctx, step); err != nil {
+	// Bringing a device back may take a person or a slow flash, and none of the question's own time.
+	restoring, cancel := context.WithTimeout(ctx, restorePatience)
+	err := r.prepare(restoring, step)
+	cancel()
+	if err != nil {
 		if errors.Is(err, evidence.ErrJournal) {
 			return nil, err
 		}
@@ -154,6 +221,8 @@ func (r *Run) one(ctx context.Context, number, attempt int, step plan.Step) (*pr
 		o.End = clock.Now().UTC()
 		return o, nil
 	}
+	ctx, cancel = context.WithTimeout(ctx, patience(step))
+	defer cancel()
 	o.Start = clock.Now().UTC()
 	r.ask(ctx, step, o)
 	o.End = clock.Now().UTC()
@@ -173,7 +242,12 @@ func (r *Run) prepare(ctx context.Context, step plan.Step) error {
 	if err != nil {
 		body["error"] = err.Error()
 	}
-	if _, werr := r.Journal.Append(evidence.KindHealth, body); werr != nil {
+	if d, ok := r.Rig.(Restorer); ok {
+		if deeds := d.Restored(); deeds != nil {
+			body["deeds"] = deeds
+		}
+	}
+	if _, werr := r.Journal.Append(evidence.KindRestore, body); werr != nil {
 		return werr
 	}
 	if err != nil {
@@ -198,6 +272,9 @@ func (r *Run) ask(ctx context.Context, step plan.Step, o *probes.Observation) {
 	from, marked := r.mark(ctx, b)
 	facts, err := guarded(ctx, probe, b)
 	alive := err == nil && r.Rig.Healthy(ctx)
+	if w, ok := r.Rig.(Witness); ok && err == nil {
+		err = w.Witness(ctx)
+	}
 	if to, ok := r.mark(ctx, b); ok && marked && to.Frame > from.Frame {
 		o.Frames = &probes.Frames{File: r.Capture, First: from.Frame + 1, Last: to.Frame, Dropped: to.Dropped - from.Dropped}
 	}

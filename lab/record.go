@@ -37,10 +37,20 @@ type Begin struct {
 	Operator string          `json:"operator,omitempty"`
 	Product  dossier.Product `json:"product"`
 	Unit     Unit            `json:"unit"`
+	Units    []Unit          `json:"units,omitempty"` // where several are tested; Unit is the first
 	Profile  string          `json:"profile"`
 	Edition  string          `json:"profile_version"`
 	Key      string          `json:"key"`            // how the evidence is signed, e.g. "ephemeral"
 	Note     string          `json:"note,omitempty"` // e.g. the flaws of a reference device
+}
+
+// Tested lists the ids of the units where there are several, each of which every step is asked of; nil where there is one.
+func (b Begin) Tested() []string {
+	var ids []string
+	for _, u := range b.Units {
+		ids = append(ids, u.ID)
+	}
+	return ids
 }
 
 // Tool is this program as it ran.

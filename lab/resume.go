@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,10 +52,11 @@ type UnderWay struct {
 	Observation string    `json:"observation"`
 	Step        string    `json:"step"`
 	Attempt     int       `json:"attempt"`
+	Unit        string    `json:"unit,omitempty"`
 	Began       time.Time `json:"began"`
 }
 
-// observationID names an observation; the number is its step's in the plan.
+// observationID names an observation; the number is its step's in the plan, counted for each unit.
 func observationID(number, attempt int) string {
 	if attempt > 1 {
 		return fmt.Sprintf("o-%03d-%d", number, attempt)
@@ -62,11 +64,11 @@ func observationID(number, attempt int) string {
 	return fmt.Sprintf("o-%03d", number)
 }
 
-// Due tells whether a step is to be asked after what was observed earlier, and as which attempt.
-func Due(step plan.Step, earlier []probes.Observation) (attempt int, due bool) {
+// Due tells whether a step is to be asked of a unit after what was observed earlier, and as which attempt.
+func Due(step plan.Step, unit string, earlier []probes.Observation) (attempt int, due bool) {
 	attempt, due = 1, true
 	for _, o := range earlier {
-		if o.Step == step.ID && o.Attempt >= attempt {
+		if o.Step == step.ID && (o.Unit == unit || o.Unit == "") && o.Attempt >= attempt {
 			attempt = o.Attempt + 1
 			due = o.Error == Interrupted || o.NotAsked == Stopped
 		}
@@ -127,7 +129,7 @@ func Interrupt(j *evidence.Journal, ev *evidence.Evidence, in *Inputs, g Gap) ([
 		step := in.Plan.Steps[i]
 		o := probes.Observation{
 			ID: u.Observation, Step: step.ID, Attempt: u.Attempt, Probe: step.Probe, Version: step.Version, With: step.With,
-			Unit: in.Begin.Unit.ID, Start: u.Began, End: g.From, Error: Interrupted,
+			Unit: cmp.Or(u.Unit, in.Begin.Unit.ID), Start: u.Began, End: g.From, Error: Interrupted,
 		}
 		if _, err := j.Append(evidence.KindObservation, o); err != nil {
 			return nil, fmt.Errorf("record observation %s: %w", o.ID, err)
@@ -156,6 +158,9 @@ func KeepLeg(j *evidence.Journal, ev *evidence.Evidence, in *Inputs, except ...s
 		name, path := f.Name(), filepath.Join(j.Dir(), f.Name())
 		frames, _ := filepath.Match("capture*.pcapng", name)
 		log, _ := filepath.Match("device-*.log", name)
+		if !log {
+			log, _ = filepath.Match("console*.log", name)
+		}
 		if !frames && !log || slices.Contains(except, path) {
 			continue
 		}

@@ -23,6 +23,8 @@ func TestDue(t *testing.T) {
 		due     bool
 	}{
 		"never begun":                  {nil, 1, true},
+		"another unit's":               {[]probes.Observation{of("unit-2", seen(1, "x", "", ""))}, 1, true},
+		"its own":                      {[]probes.Observation{of("unit-2", seen(1, "x", Interrupted, "")), of("unit-1", seen(1, "x", "", ""))}, 2, false},
 		"another step":                 {[]probes.Observation{seen(1, "y", "", "")}, 1, true},
 		"answered":                     {[]probes.Observation{seen(1, "x", "", "")}, 2, false},
 		"the bench failed":             {[]probes.Observation{seen(1, "x", "no address", "")}, 2, false},
@@ -35,11 +37,16 @@ func TestDue(t *testing.T) {
 		"stopped again, then answered": {[]probes.Observation{seen(1, "x", "", Stopped), seen(2, "x", "", "")}, 3, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			attempt, due := Due(plan.Step{ID: "x"}, c.earlier)
+			attempt, due := Due(plan.Step{ID: "x"}, "unit-1", c.earlier)
 			assert.Equal(t, c.due, due)
 			if due {
 				assert.Equal(t, c.attempt, attempt)
 			}
 		})
 	}
+}
+
+func of(unit string, o probes.Observation) probes.Observation {
+	o.Unit = unit
+	return o
 }

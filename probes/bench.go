@@ -48,6 +48,7 @@ type Bench struct {
 	Scanner Scanner
 	Link    Link
 	Time    Time
+	Power   Power
 	Clock   Clock
 
 	Interceptor Interceptor
@@ -206,6 +207,14 @@ type Window struct {
 type Flash interface {
 	// Dump returns the whole storage as it is now.
 	Dump(ctx context.Context) (io.ReadCloser, error)
+}
+
+// Power is the device's supply.
+type Power interface {
+	// Off takes the supply away; it returns once the switch has confirmed that.
+	Off(ctx context.Context) error
+	// On gives it back; it returns once the switch has confirmed that. The device may still be starting.
+	On(ctx context.Context) error
 }
 
 // Clock is the bench's time.

@@ -26,6 +26,7 @@ type Report struct {
 	Device   Device           `json:"device"`
 	Profiles []verdict.Result `json:"profiles"`
 	Unit     lab.Unit         `json:"unit"`
+	Units    []lab.Unit       `json:"units,omitempty"` // where several were tested; Unit is the first
 	Tool     lab.Tool         `json:"tool"`
 	Operator string           `json:"operator,omitempty"`
 	Started  time.Time        `json:"started"`
@@ -109,7 +110,7 @@ func build(ev *evidence.Evidence, change func(*lab.Inputs)) (*Report, error) {
 		Run:      b.Run,
 		Device:   Device{b.Product.Manufacturer, b.Product.Model, b.Product.Firmware},
 		Profiles: []verdict.Result{*result},
-		Unit:     b.Unit, Tool: b.Tool, Operator: b.Operator, Key: b.Key, Note: b.Note,
+		Unit:     b.Unit, Units: b.Units, Tool: b.Tool, Operator: b.Operator, Key: b.Key, Note: b.Note,
 		Started: in.Started, Sealed: ev.Sealed, Bench: in.Bench, Observations: in.Observations, Gaps: in.Gaps,
 		Dossier: in.Dossier, Head: head(ev), Artefacts: ev.Artefacts,
 		set: in.Set, ev: ev,
@@ -135,6 +136,14 @@ func head(ev *evidence.Evidence) string {
 	return ev.Records[len(ev.Records)-1].Digest
 }
 
+// Specimens are the units that were tested: one, or several.
+func (r *Report) Specimens() []lab.Unit {
+	if len(r.Units) > 0 {
+		return r.Units
+	}
+	return []lab.Unit{r.Unit}
+}
+
 // judge is Judge over a record, on the day the run began, or the day of the latest review where
 // that is later: waivers and reviews are asked whether they were valid then, so that the same record
 // always gives the same bytes.
@@ -145,7 +154,7 @@ func judge(in *lab.Inputs) (*verdict.Result, error) {
 			on = day
 		}
 	}
-	return verdict.Judge(in.Dossier, in.Set, verdict.Record{Observations: in.Observations, Reviews: in.Reviews}, on)
+	return verdict.Judge(in.Dossier, in.Set, verdict.Record{Observations: in.Observations, Reviews: in.Reviews, Units: in.Begin.Tested()}, on)
 }
 
 // Verdicts are the bytes that are recorded beside the observations and recomputed by

@@ -19,6 +19,7 @@ import (
 	"assay/lab/bench"
 	"assay/lab/evidence"
 	"assay/probes"
+	"assay/profiles/dossier"
 	"assay/profiles/plan"
 	"assay/reports"
 )
@@ -34,6 +35,7 @@ type session struct {
 	note     string
 	progress *progress
 	stamps   stampFlags
+	beside   []*bench.Bench // of the further units
 }
 
 // build puts up the bench of a session; it is called when the run's folder exists.
@@ -102,12 +104,21 @@ func (s *session) conduct(ctx context.Context, has offer, put build) (*reports.R
 	}
 	defer s.journal.Close()
 	s.progress.doing("putting up the bench")
-	b, err := put(ctx, bench.Options{Dir: s.dir, Dossier: s.in.dossier, Unit: s.in.unit.ID, File: s.in.file, Person: person(), Log: s.progress.story})
+	b, err := put(ctx, bench.Options{
+		Dir: s.dir, Dossier: s.in.dossier, Unit: s.in.unit.ID, File: s.in.file, Several: len(s.in.others) > 0, Person: person(), Log: s.progress.story,
+	})
 	if err != nil {
 		return nil, s.noBench(ctx, err)
 	}
 	defer b.Close()
+	if err := s.putBeside(ctx, b, put); err != nil {
+		return nil, s.noBench(ctx, err)
+	}
+	defer s.closeBeside()
 	if err := lab.Open(s.journal, s.begin(), s.in.dossier, s.in.set, s.in.reviews, b.Description(), steps); err != nil {
+		return nil, s.cannotWrite(err)
+	}
+	if err := s.identities(b); err != nil {
 		return nil, s.cannotWrite(err)
 	}
 	outcome, err := s.ask(ctx, b, steps, nil)
@@ -128,6 +139,13 @@ func (s *session) ask(ctx context.Context, b *bench.Bench, steps *plan.Plan, ear
 	if b.Capture != nil {
 		run.Capture, run.Sync = filepath.Base(b.CaptureFile), b.Capture.Sync
 	}
+	for n, other := range s.beside {
+		o := lab.Specimen{Unit: s.in.others[n].ID, Rig: other}
+		if other.Capture != nil {
+			o.Capture, o.Sync = filepath.Base(other.CaptureFile), other.Capture.Sync
+		}
+		run.Others = append(run.Others, o)
+	}
 	return run.Do(ctx)
 }
 
@@ -144,18 +162,21 @@ func (s *session) finish(b *bench.Bench, outcome lab.Outcome) error {
 func (s *session) closeBench(b *bench.Bench, end *lab.End) error {
 	s.progress.doing("closing the bench")
 	j := s.journal
+	if err := s.finishBeside(end); err != nil {
+		return err
+	}
 	if err := b.Close(); err != nil {
 		s.progress.say("close the bench: %v", err)
 	}
 	if b.Capture != nil {
 		stats := b.Capture.Stats()
-		end.Capture, end.Frames, end.Dropped = filepath.Base(b.CaptureFile), stats.Frames, stats.Dropped
+		end.Capture, end.Frames, end.Dropped = filepath.Base(b.CaptureFile), stats.Frames, end.Dropped+stats.Dropped
 		if _, err := j.AddFile(end.Capture, "application/x-pcapng", b.CaptureFile); err != nil {
 			return err
 		}
 	}
-	if b.DeviceLog != "" {
-		if _, err := j.AddFile(filepath.Base(b.DeviceLog), "text/plain", b.DeviceLog); err != nil {
+	for _, log := range b.Logs() {
+		if _, err := j.AddFile(filepath.Base(log), "text/plain", log); err != nil {
 			return err
 		}
 	}
@@ -234,8 +255,15 @@ func (s *session) publish(ev *evidence.Evidence) (*reports.Report, error) {
 }
 
 func (s *session) begin() lab.Begin {
+	var units []lab.Unit
+	if len(s.in.others) > 0 {
+		for _, u := range append([]dossier.Unit{s.in.unit}, s.in.others...) {
+			units = append(units, lab.Unit{ID: u.ID, Serial: u.Serial, MAC: u.MAC})
+		}
+	}
 	return lab.Begin{
-		Run: s.id, Tool: tool(), Operator: s.operator, Product: s.in.dossier.Product,
+		Units: units,
+		Run:   s.id, Tool: tool(), Operator: s.operator, Product: s.in.dossier.Product,
 		Unit:    lab.Unit{ID: s.in.unit.ID, Serial: s.in.unit.Serial, MAC: s.in.unit.MAC},
 		Profile: s.in.set.Profile.ID, Edition: s.in.set.Profile.Version, Key: s.signer.kind, Note: s.note,
 	}

@@ -18,8 +18,8 @@ import (
 	"assay/lab/refdevice"
 )
 
-// demoUnit is the unit of the batch that is tested; the other one only has a label.
-const demoUnit = "unit-1"
+// maxUnits is how many units of a batch fit on the private bench at once.
+const maxUnits = 8
 
 // deviceFolder is where in a run's folder its reference device lives, as long as the run does.
 const deviceFolder = "device"
@@ -27,6 +27,7 @@ const deviceFolder = "device"
 // demoFlags are demo's own, beside those of every run.
 type demoFlags struct {
 	runFlags
+	units   int
 	flaws   []string
 	list    bool
 	reduced bool
@@ -49,6 +50,7 @@ func demoCommand() *cobra.Command {
 		},
 	}
 	f.add(cmd)
+	cmd.Flags().IntVar(&f.units, "units", 1, "how many units of the batch are tested, on one segment; of the others only the label is known")
 	cmd.Flags().StringSliceVar(&f.flaws, "flaws", nil, "boot a device with these flaws, separated by commas")
 	cmd.Flags().BoolVar(&f.list, "list-flaws", false, "list the flaws a device can have")
 	cmd.Flags().BoolVar(&f.reduced, "reduced", false, "use the reduced bench on loopback even where the full one is possible")
@@ -82,6 +84,9 @@ func demo(cmd *cobra.Command, f demoFlags) error {
 	if err := f.stamp.check(); err != nil {
 		return err
 	}
+	if f.units < 1 || f.units > maxUnits {
+		return unusable(fmt.Errorf("--units is %d", f.units), fmt.Sprintf("give a number from 1 to %d", maxUnits))
+	}
 	if bench.Inside() {
 		return demoOn(cmd, f, nil)
 	}
@@ -113,6 +118,9 @@ func demoOn(cmd *cobra.Command, f demoFlags, why error) error {
 	p := newProgress(os.Stderr, f.quiet, f.verbose)
 	defer p.end()
 	reduced := !bench.Inside()
+	if reduced && f.units > 1 {
+		return benchFailed(errors.Join(errors.New("several units need a segment of their own, and this is the reduced bench"), why), "leave --units out, or: "+hintOf(why))
+	}
 	if reduced {
 		sayReduced(p, why)
 	}
@@ -120,7 +128,11 @@ func demoOn(cmd *cobra.Command, f demoFlags, why error) error {
 	if err != nil {
 		return err
 	}
-	s, err := newSession(refdevice.Model, demoUnit, f.out, key, p)
+	var ids []string
+	for n := range f.units {
+		ids = append(ids, fmt.Sprintf("unit-%d", n+1))
+	}
+	s, err := newSession(refdevice.Model, strings.Join(ids, "-"), f.out, key, p)
 	if err != nil {
 		return err
 	}
@@ -128,12 +140,12 @@ func demoOn(cmd *cobra.Command, f demoFlags, why error) error {
 	place := filepath.Join(s.dir, deviceFolder)
 	defer os.RemoveAll(place)
 	p.doing("manufacturing a thermostat")
-	product, err := manufacture(place, f.flaws, reduced)
+	product, err := manufacture(place, f.units, f.flaws, reduced)
 	if err != nil {
 		s.discard()
 		return benchFailed(err, "is the disk full?")
 	}
-	if s.in, err = readInputs(product.Dossier, f.profile, "", demoUnit); err != nil {
+	if s.in, err = readInputs(product.Dossier, f.profile, "", strings.Join(ids, ",")); err != nil {
 		s.discard()
 		return err
 	}
@@ -147,10 +159,10 @@ func demoOn(cmd *cobra.Command, f demoFlags, why error) error {
 	if reduced {
 		mode, put = bench.ModeReduced, bench.Reduced
 	}
-	device := simulated(product.Units[0].Config, product.Units[0].Flash, product.Units[0].MAC)
-	has, missing := bench.Offers(mode, nil, s.in.dossier)
+	has, missing := bench.OffersAll(mode, nil, s.in.dossier, s.in.units())
 	r, err := s.conduct(cmd.Context(), offer{has, missing}, func(ctx context.Context, o bench.Options) (*bench.Bench, error) {
-		o.Device = device
+		u := product.Units[slices.IndexFunc(product.Units, func(u refdevice.Unit) bool { return u.ID == o.Unit })]
+		o.Device = simulated(u.Config, u.Flash, u.MAC)
 		return put(ctx, o)
 	})
 	p.end()
@@ -166,8 +178,8 @@ func simulated(config, flash, mac string) *bench.Simulated {
 }
 
 // manufacture makes the thermostat, its dossier and its images.
-func manufacture(dir string, flaws []string, reduced bool) (*refdevice.Product, error) {
-	o := refdevice.ManufactureOptions{Flaws: flaws, Now: time.Now()}
+func manufacture(dir string, units int, flaws []string, reduced bool) (*refdevice.Product, error) {
+	o := refdevice.ManufactureOptions{Units: max(2, units), Flaws: flaws, Now: time.Now()}
 	if reduced {
 		var err error
 		if o, err = bench.Loopback(o); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -25,7 +26,8 @@ type inputs struct {
 	kinds   []probes.Kind
 	file    *bench.File // nil: no bench file
 	unit    dossier.Unit
-	reviews *review.File // nil: none
+	reviews *review.File   // nil: none
+	others  []dossier.Unit // that are tested beside it
 }
 
 // readInputs reads dossier, profile and bench file; each complaint names file, line and key.
@@ -43,7 +45,7 @@ func readInputs(dossierPath, profile, benchPath, unit string) (*inputs, error) {
 			return nil, unusable(err, "mend the bench file; the README shows a complete one")
 		}
 	}
-	if in.unit, err = chooseUnit(in.dossier, unit); err != nil {
+	if err = in.chooseUnits(unit); err != nil {
 		return nil, err
 	}
 	return in, nil
@@ -63,6 +65,66 @@ func (in *inputs) readReviews(w io.Writer, path string) error {
 	}
 	in.reviews = f
 	return nil
+}
+
+// allUnits stands for every unit of the dossier that has an address.
+const allUnits = "all"
+
+// chooseUnits finds the specimens to test: one, several separated by commas, or all that have a host.
+func (in *inputs) chooseUnits(spec string) error {
+	ids := strings.Split(spec, ",")
+	if spec == allUnits {
+		ids = nil
+		for _, u := range in.dossier.Units {
+			if u.Host != "" {
+				ids = append(ids, u.ID)
+			}
+		}
+		if len(ids) == 0 {
+			return unusable(errors.New("no unit of the dossier has a host"), "give each unit on the bench its address: `host: 192.0.2.50`")
+		}
+	}
+	at := map[string]string{}
+	for n, id := range ids {
+		u, err := chooseUnit(in.dossier, strings.TrimSpace(id))
+		if err != nil {
+			return err
+		}
+		if u.ID == in.unit.ID || slices.ContainsFunc(in.others, func(o dossier.Unit) bool { return o.ID == u.ID }) {
+			return unusable(fmt.Errorf("unit %s is named twice", u.ID), "name each unit once")
+		}
+		if other, taken := at[u.Host]; taken && u.Host != "" {
+			return unusable(fmt.Errorf("units %s and %s have the same host %q", other, u.ID, u.Host), "each unit of a run has an address of its own")
+		}
+		at[u.Host] = u.ID
+		if n == 0 {
+			in.unit = u
+		} else {
+			in.others = append(in.others, u)
+		}
+	}
+	if in.file == nil {
+		return nil
+	}
+	if in.file.Mode == bench.ModeGateway && len(in.others) > 0 {
+		return unusable(fmt.Errorf("%s: mode gateway has one unit at a time on its interface, and %d were asked for", in.file.Name, len(in.units())),
+			"name one unit with --unit, or test several on a network of the lab: mode: attached")
+	}
+	for _, id := range slices.Sorted(maps.Keys(in.file.Units)) {
+		if _, err := chooseUnit(in.dossier, id); err != nil || id == "" {
+			return unusable(fmt.Errorf("%s: key units: the dossier has no unit %q", in.file.Name, id), "name the units of the dossier below units")
+		}
+	}
+	return nil
+}
+
+// units lists the ids of all that are tested.
+func (in *inputs) units() []string {
+	ids := []string{in.unit.ID}
+	for _, u := range in.others {
+		ids = append(ids, u.ID)
+	}
+	return ids
 }
 
 // loadProfile takes a name of an embedded profile or a file.

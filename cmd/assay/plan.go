@@ -16,13 +16,13 @@ import (
 )
 
 func planCommand() *cobra.Command {
-	var profile, benchPath, reviews, format string
+	var profile, benchPath, reviews, format, unit string
 	cmd := &cobra.Command{
 		Use:   "plan DOSSIER",
 		Short: "Show what a run would ask, in which order, and what it could not",
 		Args:  oneArg("dossier"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			in, err := readInputs(args[0], profile, benchPath, "")
+			in, err := readInputs(args[0], profile, benchPath, unit)
 			if err != nil {
 				return err
 			}
@@ -33,7 +33,7 @@ func planCommand() *cobra.Command {
 			if in.file != nil {
 				mode = in.file.Mode
 			}
-			has, missing := bench.Offers(mode, in.file, in.dossier)
+			has, missing := bench.OffersAll(mode, in.file, in.dossier, in.units())
 			p, err := in.makePlan(has, missing)
 			if err != nil {
 				return err
@@ -59,6 +59,7 @@ func planCommand() *cobra.Command {
 	cmd.Flags().StringVar(&profile, "profile", "baseline", "embedded profile, or a file")
 	cmd.Flags().StringVar(&benchPath, "bench", "", "bench file; without it, the plan for a bench that has everything")
 	cmd.Flags().StringVar(&reviews, "reviews", "", "what named persons answered already; `assay review` writes it")
+	cmd.Flags().StringVar(&unit, "unit", "", "as in run")
 	formatFlag(cmd, &format, "text", "json")
 	return cmd
 }

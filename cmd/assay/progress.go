@@ -94,6 +94,9 @@ func (p *progress) step(e lab.Event) {
 	case o.Alive != nil && !*o.Alive:
 		note = "the device does not answer afterwards"
 	}
+	if e.Unit != "" {
+		note = strings.TrimSpace(e.Unit + "  " + note)
+	}
 	took := o.End.Sub(o.Start).Seconds()
 	p.say("%s", strings.TrimRight(fmt.Sprintf("[%2d/%d] %s %-42s %5.1fs  %s", e.Number, e.Of, mark, reports.Label(o.Probe, o.With), took, note), " "))
 }

@@ -82,6 +82,9 @@ func TestReadmeFirstDevice(t *testing.T) {
 	gateway, err := bench.ReadFile(filepath.Join(dir, "gateway.yaml"))
 	require.NoError(t, err)
 	require.Equal(t, bench.ModeGateway, gateway.Mode)
+	full, err := bench.ReadFile(filepath.Join(dir, "full.yaml"))
+	require.NoError(t, err)
+	require.Contains(t, full.Units, "unit-2")
 	in := &inputs{dossier: d, set: set, kinds: catalog.All(), file: file}
 	has, missing := bench.Offers(bench.ModeAttached, file, d)
 	p, err := in.makePlan(has, missing)

@@ -133,11 +133,15 @@ func readStopped(ctx context.Context, dir string) (*stopped, error) {
 		return nil, unverified(fmt.Errorf("read which bench the run had: %w", err), "")
 	}
 	run.mode = b.Mode
+	if n := len(run.in.Begin.Units); n > 1 && !run.ev.Ended {
+		return nil, unusable(fmt.Errorf("%s is a run of %d units at once, which is not gone on with", dir, n),
+			"`assay report` tells what was observed; test the units anew, together or one at a time")
+	}
 	if _, judged := run.ev.Find(lab.FileVerdicts); run.ev.Ended || judged {
 		return run, nil // nothing is asked after the verdicts
 	}
 	for _, step := range run.in.Plan.Steps {
-		if _, due := lab.Due(step, run.in.Observations); due {
+		if _, due := lab.Due(step, run.in.Begin.Unit.ID, run.in.Observations); due {
 			run.left++
 		}
 	}
@@ -218,7 +222,10 @@ func (s *session) goOn(ctx context.Context, run *stopped, f resumeFlags) (*repor
 	}
 	earlier, err := lab.Interrupt(s.journal, run.ev, run.in, g)
 	if err == nil {
-		err = lab.KeepLeg(s.journal, run.ev, run.in, b.CaptureFile, b.DeviceLog)
+		err = lab.KeepLeg(s.journal, run.ev, run.in, b.CaptureFile, b.DeviceLog, b.ConsoleLog)
+	}
+	if err == nil {
+		err = s.identities(b)
 	}
 	if err != nil {
 		return nil, s.cannotGoOn(err)
@@ -248,7 +255,7 @@ func (s *session) goOnWithout(ctx context.Context, run *stopped) (*reports.Repor
 		return nil, s.cannotGoOn(err)
 	}
 	outcome := lab.Finished
-	if slices.ContainsFunc(run.in.Plan.Steps, func(step plan.Step) bool { _, due := lab.Due(step, all); return due }) {
+	if slices.ContainsFunc(run.in.Plan.Steps, func(step plan.Step) bool { _, due := lab.Due(step, run.in.Begin.Unit.ID, all); return due }) {
 		outcome = lab.Cancelled
 	}
 	if err := s.end(lab.End{Outcome: outcome}); err != nil {

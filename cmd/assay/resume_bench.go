@@ -63,7 +63,7 @@ func (s *session) benchAgain(run *stopped, f resumeFlags) (build, bench.Options,
 func (s *session) has(run *stopped, in *inputs) error {
 	has, missing := bench.Offers(run.mode, in.file, in.dossier)
 	for _, step := range run.in.Plan.Steps {
-		_, due := lab.Due(step, run.in.Observations)
+		_, due := lab.Due(step, run.in.Begin.Unit.ID, run.in.Observations)
 		at := slices.IndexFunc(in.kinds, func(k probes.Kind) bool { return k.Name == step.Probe })
 		if !due || step.NotAsked != "" || at < 0 {
 			continue
@@ -88,7 +88,7 @@ func (s *session) has(run *stopped, in *inputs) error {
 func nextLeg(run *stopped) int {
 	for n := 2; ; n++ {
 		taken := false
-		for _, pattern := range []string{"capture-%d.pcapng", "device-" + filepath.Base(run.in.Begin.Unit.ID) + "-%d.log"} {
+		for _, pattern := range []string{"capture-%d.pcapng", "device-" + filepath.Base(run.in.Begin.Unit.ID) + "-%d.log", "console-%d.log"} {
 			name := fmt.Sprintf(pattern, n)
 			_, kept := run.ev.Find(name)
 			_, err := os.Lstat(filepath.Join(run.dir, name))

@@ -45,7 +45,7 @@ func runCommand() *cobra.Command {
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().StringVar(&f.unit, "unit", "", "which unit of the dossier; without it, the first one")
+	cmd.Flags().StringVar(&f.unit, "unit", "", "which unit of the dossier, several separated by commas, or all; without it, the first one")
 	cmd.Flags().StringVar(&reviews, "reviews", "", "what named persons answered where no program can; `assay review` writes it")
 	cmd.Flags().StringVar(&benchPath, "bench", "", "bench file: interface and instruments")
 	return cmd
@@ -72,12 +72,12 @@ func run(cmd *cobra.Command, dossierPath, benchPath, reviews string, f runFlags)
 	}
 	p := newProgress(os.Stderr, f.quiet, f.verbose)
 	defer p.end()
-	s, err := newSession(in.dossier.Product.Model, in.unit.ID, f.out, key, p)
+	s, err := newSession(in.dossier.Product.Model, strings.Join(in.units(), "-"), f.out, key, p)
 	if err != nil {
 		return err
 	}
 	s.in, s.stamps = in, f.stamp
-	has, missing := bench.Offers(in.file.Mode, in.file, in.dossier)
+	has, missing := bench.OffersAll(in.file.Mode, in.file, in.dossier, in.units())
 	for _, m := range missing {
 		if strings.Contains(string(m.Instrument), "/") {
 			continue // what an instrument cannot do for this product stands in the plan, at the steps that want it

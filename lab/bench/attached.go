@@ -13,7 +13,6 @@ import (
 
 	"assay/lab/bench/segment"
 	"assay/lab/capture"
-	"assay/lab/drive"
 	"assay/probes"
 	"assay/profiles/dossier"
 )
@@ -44,6 +43,7 @@ func (b *Bench) attached(ctx context.Context, o Options) error {
 			"give the unit its address: `host: 192.0.2.50`")
 	}
 	b.host = func() string { return unit.Host }
+	o.File = o.File.of(unit.ID, o.Beside != nil)
 	up, err := liveInterface(o.File.Interface)
 	if err != nil {
 		return err
@@ -60,18 +60,24 @@ func (b *Bench) attached(ctx context.Context, o Options) error {
 		return err
 	}
 	b.description.Device = "at " + unit.Host + ", on a network that the bench does not own"
-	var button drive.Button
-	if p := o.File.Button; p != nil {
-		button = buttonCommand{command{p.Command, o.File.Dir}}
-	}
-	if f := o.File.Flash; f != nil {
-		b.Probes.Flash = storage(f, o.File.Dir)
+	b.unit(unit)
+	button, err := b.instruments(ctx, o)
+	if err != nil {
+		return err
 	}
 	if err := b.drive(o, address, s, button); err != nil {
 		return err
 	}
-	b.restore = b.restoreAttached
-	return b.reachable(ctx, unit.Host)
+	b.pressed = button != nil
+	b.flashed(o.File.Flash, o.File.Dir)
+	b.restore = b.restoreByStrategy
+	if why := b.stays(); why != "" {
+		b.say("between steps the device stays as it is: %s", why)
+	}
+	if err := b.reachable(ctx, unit.Host); err != nil {
+		return err
+	}
+	return b.identify(ctx, o.File.Interface, o.Dossier, unit, true)
 }
 
 // watch captures where this user may; where not, that is already among what is missing.
@@ -91,9 +97,14 @@ func (b *Bench) watch(ctx context.Context, o Options, unit dossier.Unit) error {
 
 // serveAttached starts what bench.yaml lets the bench serve, and tells the bench's address.
 func (b *Bench) serveAttached(ctx context.Context, o Options) (*servers, string, error) {
+	if first := o.Beside; first != nil {
+		b.provide(first.serves)
+		return first.serves, first.address, nil
+	}
+	b.serves = &servers{}
 	f := o.File.Serve
 	if f == nil {
-		return &servers{}, "", nil
+		return b.serves, "", nil
 	}
 	address, err := netip.ParseAddr(f.Address)
 	if err != nil {
@@ -107,7 +118,8 @@ func (b *Bench) serveAttached(ctx context.Context, o Options) (*servers, string,
 	}
 	b.onClose(s.close)
 	b.provide(s)
-	return s, address.String(), nil
+	b.serves, b.address = s, address.String()
+	return s, b.address, nil
 }
 
 func storage(f *Storage, dir string) probes.Flash {
@@ -153,23 +165,6 @@ func addresses(i *net.Interface) string {
 		out = append(out, a.String())
 	}
 	return strings.Join(out, ", ")
-}
-
-// restoreAttached uses the maker's own way back, where the dossier declares one. Without it the device
-// stays as it is: only its health can be waited for.
-func (b *Bench) restoreAttached(ctx context.Context) error {
-	if slices.Contains(b.driver.Operations(), probes.Restore) {
-		r, err := b.driver.Do(ctx, probes.Restore, nil)
-		if err != nil {
-			return err
-		}
-		if r.Outcome != probes.Done {
-			return fmt.Errorf("operation %s: the device answered %s: %w", probes.Restore, r.Outcome, probes.ErrBench)
-		}
-	} else {
-		b.say("restore: the dossier declares no operation %q, the device stays as it is", probes.Restore)
-	}
-	return b.awaitUp(ctx)
 }
 
 // reachable refuses to begin where the device answers nothing at all.

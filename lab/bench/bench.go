@@ -16,7 +16,10 @@ import (
 	"time"
 
 	"assay/lab/bench/intercept"
+	"assay/lab/bench/power"
+	"assay/lab/bench/segment"
 	"assay/lab/bench/services"
+	"assay/lab/bench/states"
 	"assay/lab/capture"
 	"assay/lab/drive"
 	"assay/probes"
@@ -38,6 +41,8 @@ type Options struct {
 	Dossier *dossier.Dossier // required
 	Unit    string           // the unit's id in the dossier
 	File    *File            // attached: bench.yaml
+	Several bool             // other units are tested on the same network
+	Beside  *Bench           // the bench of another unit on the same network, whose servers this one uses; close it last
 	Device  *Simulated       // reference and reduced: the device to start
 	Person  drive.Person     // nil: nobody sits at the bench
 	Leg     int              // 2 and more: the run goes on after an interruption, and its files get this number
@@ -69,6 +74,7 @@ type Bench struct {
 	Capture     *capture.Capture // nil: nothing is captured
 	CaptureFile string           // where it is written
 	DeviceLog   string           // what a reference device's process said; whole once the bench is closed; empty: there is none
+	ConsoleLog  string           // what the device said on its serial console; the same
 	Missing     []Missing
 
 	description Description
@@ -76,11 +82,24 @@ type Bench struct {
 	operations  map[string]dossier.Operation
 	host        func() string
 	restore     func(context.Context) error
+	serves      *servers // what the bench serves, for the benches beside it
+	address     string   // of the bench, as devices reach it
+	segment     *segment.Segment
+	leased      *services.DHCP
+	cables      int                                   // on the segment
+	switched    *power.Supply                         // nil: the bench cannot switch the device's supply
+	pressed     bool                                  // the bench presses the device's buttons itself
+	delivered   states.State                          // what Restore brings the device back to
+	own         []states.Move                         // what this bench can do beside what every bench can
+	deeds       []states.Deed                         // of restoring, until the record has them
+	identity    *Identity                             // how the unit was proven to be the one that answers
+	answering   func(context.Context) (string, error) // looks from which MAC address the device answers; nil: nobody can
 	log         func(string)
 	keys        *intercept.Keys // of every connection to the cloud that was terminated here
 	ntp         *services.NTP
 	checks      []func(context.Context) error // of the bench itself
 	counters    map[string]func() services.Counts
+	several     bool           // units are on the same network
 	closers     []func() error // in the order in which they were opened
 }
 
@@ -159,9 +178,13 @@ func newBench(mode string, o Options) (*Bench, error) {
 	if o.Dossier == nil || o.Dir == "" {
 		return nil, fmt.Errorf("build the %s bench: dossier and folder are needed: %w", mode, probes.ErrBench)
 	}
-	b := &Bench{Mode: mode, Probes: &probes.Bench{Clock: Clock{}}, log: o.Log, counters: map[string]func() services.Counts{}, host: func() string { return "" }}
-	b.keys = intercept.NewKeys(o.file("keys", ".log"))
-	b.onClose(b.keys.Close)
+	b := &Bench{Mode: mode, Probes: &probes.Bench{Clock: Clock{}}, several: o.Several || o.Beside != nil, log: o.Log, counters: map[string]func() services.Counts{}, host: func() string { return "" }}
+	if o.Beside != nil {
+		b.keys = o.Beside.keys // the servers are the first bench's, and so are the connections that they end
+	} else {
+		b.keys = intercept.NewKeys(o.file("keys", ".log"))
+		b.onClose(b.keys.Close)
+	}
 	_, all := Offers(mode, o.File, o.Dossier)
 	for _, m := range all {
 		// What an instrument cannot do for this dossier is the planner's to know; here it is whether there is one.
@@ -220,6 +243,9 @@ func (b *Bench) capture(ctx context.Context, o capture.Options) error {
 
 // file is where in the run's folder a file of this leg lies.
 func (o Options) file(base, ending string) string {
+	if o.Beside != nil {
+		base += "-" + filepath.Base(o.Unit) // the first unit's has the plain name
+	}
 	if o.Leg > 1 {
 		base += "-" + strconv.Itoa(o.Leg)
 	}

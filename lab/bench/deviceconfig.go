@@ -59,6 +59,7 @@ type machine struct {
 	file     string // the configuration as the device will read it
 	args     []string
 	pristine []byte // its flash as delivered
+	alone    bool   // nobody else is at its cloud
 }
 
 // prepare writes the bench's own copy of the device's configuration, with the network that this bench
@@ -81,7 +82,7 @@ func prepare(o Options, change func(*refdevice.Config)) (*machine, error) {
 		return nil, fmt.Errorf("find the device's flash: %w: %w", err, probes.ErrBench)
 	}
 	change(&c)
-	m := &machine{config: c, args: slices.Clone(o.Device.Args)}
+	m := &machine{alone: !o.Several, config: c, args: slices.Clone(o.Device.Args)}
 	if m.pristine, err = delivered(c.Flash, o.Device.Delivered); err != nil {
 		err = fmt.Errorf("keep the device's flash as delivered: %w", err)
 		if !errors.Is(err, probes.ErrBench) { // what cannot be read is the caller's, what cannot be written ours
@@ -154,15 +155,27 @@ func (m *machine) renew(ctx context.Context, p *process, s *servers, forget func
 	if s.broker != nil {
 		// A last will must not arrive after the cloud was emptied.
 		leaving, cancel := context.WithTimeout(ctx, answerTime)
-		err := s.broker.Deserted(leaving)
+		err := m.left(leaving, s)
 		cancel()
 		if err != nil {
 			return fmt.Errorf("wait until the device has left its cloud: %w: %w", err, probes.ErrBench)
 		}
-		s.broker.Clear()
+		if m.alone {
+			s.broker.Clear()
+		} else {
+			s.broker.ClearOf(m.config.Serial)
+		}
 	}
 	forget()
 	return p.control(ctx, "power on")
+}
+
+// left waits until the device has left its cloud.
+func (m *machine) left(ctx context.Context, s *servers) error {
+	if m.alone {
+		return s.broker.Deserted(ctx)
+	}
+	return s.broker.DesertedBy(ctx, m.config.Serial)
 }
 
 // cloudAt is the cloud's host with another port.

@@ -13,19 +13,23 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"assay/lab/bench/power"
 )
 
 const maxFile = 64 << 10
 
 // A File is bench.yaml: what a lab has around a device.
 type File struct {
-	Assay     string   `yaml:"assay"` // "bench/v1"
-	Mode      string   `yaml:"mode"`  // attached, gateway or offline
-	Interface string   `yaml:"interface"`
-	Flash     *Storage `yaml:"flash"`
-	Button    *Program `yaml:"button"`
-	Power     *Program `yaml:"power"`
-	Serve     *Serve   `yaml:"serve"` // attached only
+	Assay     string                 `yaml:"assay"` // "bench/v1"
+	Mode      string                 `yaml:"mode"`  // attached, gateway or offline
+	Interface string                 `yaml:"interface"`
+	Flash     *Storage               `yaml:"flash"`
+	Button    *Button                `yaml:"button"`
+	Power     *power.Config          `yaml:"power"`
+	Console   *Console               `yaml:"console"`
+	Serve     *Serve                 `yaml:"serve"` // attached only
+	Units     map[string]Instruments `yaml:"units"` // by unit, where a run holds several
 
 	// Gateway only.
 	Address string     `yaml:"address"` // of the bench, with the length of its network's prefix
@@ -39,14 +43,11 @@ type File struct {
 }
 
 // Storage is how the device's storage is read: a program that writes it to its standard output, or a file.
+// Restore is a program that writes it as it was delivered.
 type Storage struct {
 	Command []string `yaml:"command"`
 	File    string   `yaml:"file"`
-}
-
-// Program is a program of the lab.
-type Program struct {
-	Command []string `yaml:"command"`
+	Restore []string `yaml:"restore"`
 }
 
 // Serve is what the bench may serve to the device, at an address of the interface.
@@ -128,21 +129,11 @@ func (f *File) check(body ast.Node) error {
 	if f.Interface == "" {
 		return bad("interface", "name the network interface that reaches the device")
 	}
-	if s := f.Flash; s != nil {
-		if (len(s.Command) > 0) == (s.File != "") {
-			return bad("flash", "give either command or file")
-		}
-		if len(s.Command) > 0 && s.Command[0] == "" {
-			return bad("flash.command", "name the program first")
-		}
+	if err := f.checkInstruments(bad); err != nil {
+		return err
 	}
-	for _, p := range []struct {
-		key string
-		of  *Program
-	}{{"button", f.Button}, {"power", f.Power}} {
-		if p.of != nil && (len(p.of.Command) == 0 || p.of.Command[0] == "") {
-			return bad(p.key+".command", "name the program first")
-		}
+	if err := f.checkUnits(bad); err != nil {
+		return err
 	}
 	if s := f.Serve; s != nil {
 		if a, err := netip.ParseAddr(s.Address); err != nil || a.IsUnspecified() {
@@ -178,6 +169,10 @@ func located(name string, err error) error {
 	var kind *yaml.TypeError
 	if errors.As(err, &kind) {
 		say = "want " + wanted(kind.DstType)
+	}
+	var shape *yaml.UnexpectedNodeTypeError
+	if errors.As(err, &shape) && shape.Expected == ast.MappingType {
+		say = "want keys and values; a secret is {env: NAME}, {file: NAME} or {text: VALUE}"
 	}
 	if key := keyBefore(t); key != "" && !strings.Contains(say, "mapping key") {
 		return fault(name, t.Position.Line, key, say)

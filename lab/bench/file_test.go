@@ -17,6 +17,13 @@ func TestFileIsReadWhole(t *testing.T) {
 	assert.Equal(t, []string{"relay", "power", "{{state}}"}, f.Power.Command)
 	assert.Equal(t, Serve{Address: "192.0.2.1", Updates: true, Broker: true}, *f.Serve)
 	assert.True(t, filepath.IsAbs(f.Dir))
+	f, err = ReadFile(filepath.Join("testdata", "valid-instruments.yaml"))
+	require.NoError(t, err)
+	assert.Equal(t, Console{Port: "/dev/ttyUSB0", Speed: 9600}, *f.Console)
+	assert.True(t, f.Button.Person)
+	assert.Equal(t, 2, *f.Power.SNMP.Off)
+	assert.Equal(t, "PDU_AUTH", f.Power.SNMP.User.AuthKey.Env)
+	assert.Equal(t, "esptool", f.Flash.Restore[0])
 }
 
 func TestGatewayFileIsReadWhole(t *testing.T) {
@@ -81,6 +88,20 @@ func TestFileIsReadStrictly(t *testing.T) {
 		"invalid-unknown-key-below.yaml":      `testdata/invalid-unknown-key-below.yaml:6: key upates: unknown key`,
 		"invalid-unknown-key.yaml":            `testdata/invalid-unknown-key.yaml:4: key flahs: unknown key`,
 		"invalid-version.yaml":                `testdata/invalid-version.yaml:1: key assay: want bench/v1, have "bench/v2"`,
+		"invalid-button-both.yaml":            `testdata/invalid-button-both.yaml:4: key button: give either command or person: true`,
+		"invalid-console-port.yaml":           `testdata/invalid-console-port.yaml:4: key console.port: name the serial port, e.g. /dev/ttyUSB0`,
+		"invalid-console-speed.yaml":          `testdata/invalid-console-speed.yaml:6: key console.speed: want the speed in baud, up to 4000000, have 9000000`,
+		"invalid-flash-restore.yaml":          `testdata/invalid-flash-restore.yaml:6: key flash.restore: name the program first`,
+		"invalid-power-none.yaml":             `testdata/invalid-power-none.yaml:4: key power: give exactly one of command, person, tasmota, shelly and snmp`,
+		"invalid-power-secret-in-place.yaml":  `testdata/invalid-power-secret-in-place.yaml:7: key password: want keys and values; a secret is {env: NAME}, {file: NAME} or {text: VALUE}`,
+		"invalid-power-shelly.yaml":           `testdata/invalid-power-shelly.yaml:5: key power.shelly.generation: say which: 1 (its page is /relay/0), or 2 and later (its page is /rpc)`,
+		"invalid-power-snmp-oid.yaml":         `testdata/invalid-power-snmp-oid.yaml:7: key power.snmp.oid: want the outlet's object as numbers, e.g. 1.3.6.1.4.1.318.1.1.12.3.3.1.1.4.1`,
+		"invalid-power-snmp-on.yaml":          `testdata/invalid-power-snmp-on.yaml:7: key on: want a whole number`,
+		"invalid-power-snmp-secret.yaml":      `testdata/invalid-power-snmp-secret.yaml:5: key power.snmp.community: give exactly one of env, file and text`,
+		"invalid-power-tasmota.yaml":          `testdata/invalid-power-tasmota.yaml:6: key power.tasmota.http: want http://HOST or https://HOST:PORT and nothing behind it`,
+		"invalid-power-two.yaml":              `testdata/invalid-power-two.yaml:4: key power: give exactly one of command, person, tasmota, shelly and snmp`,
+		"invalid-power-unknown.yaml":          `testdata/invalid-power-unknown.yaml:5: key snnp: unknown key`,
+		"invalid-units-power.yaml":            `testdata/invalid-units-power.yaml:6: key units.unit-2.power: give exactly one of command, person, tasmota, shelly and snmp`,
 	}
 	found, err := filepath.Glob(filepath.Join("testdata", "invalid-*.yaml"))
 	require.NoError(t, err)

@@ -17,7 +17,6 @@ import (
 	"assay/lab/bench/segment"
 	"assay/lab/bench/services"
 	"assay/lab/capture"
-	"assay/lab/drive"
 	"assay/probes"
 )
 
@@ -56,6 +55,10 @@ func (b *Bench) gateway(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	if o.Beside != nil {
+		return unusable(errors.New("a gateway has one unit at a time on its interface"))
+	}
+	o.File = o.File.of(unit.ID, false)
 	mac, err := net.ParseMAC(unit.MAC)
 	if err != nil || len(mac) != 6 {
 		return withHint(unusable(fmt.Errorf("dossier: unit %s has no mac: a gateway leases an address to it and must know it", unit.ID)),
@@ -79,21 +82,27 @@ func (b *Bench) gateway(ctx context.Context, o Options) error {
 		return ""
 	}
 	b.description.Device = "plugged into " + o.File.Interface + ", which the bench owns"
-	var button drive.Button
-	if p := o.File.Button; p != nil {
-		button = buttonCommand{command{p.Command, o.File.Dir}}
-	}
-	if f := o.File.Flash; f != nil {
-		b.Probes.Flash = storage(f, o.File.Dir)
+	b.unit(unit)
+	button, err := b.instruments(ctx, o)
+	if err != nil {
+		return err
 	}
 	if err := b.drive(o, address.Addr().String(), s, button); err != nil {
 		return err
 	}
-	b.restore = b.restoreAttached
+	b.pressed = button != nil
+	b.flashed(o.File.Flash, o.File.Dir)
+	b.restore = b.restoreByStrategy
+	if why := b.stays(); why != "" {
+		b.say("between steps the device stays as it is: %s", why)
+	}
 	if err := b.awaitLease(ctx, leases, mac.String(), o.File.Interface); err != nil {
 		return err
 	}
-	return b.reachable(ctx, b.Host())
+	if err := b.reachable(ctx, b.Host()); err != nil {
+		return err
+	}
+	return b.identify(ctx, o.File.Interface, o.Dossier, unit, true)
 }
 
 // gatewayUp takes the interface, starts everything that the device will find there, arms the capture, and

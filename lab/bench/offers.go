@@ -2,6 +2,8 @@ package bench
 
 import (
 	"os"
+	"slices"
+	"strings"
 
 	"assay/lab/bench/segment"
 	"assay/probes"
@@ -32,6 +34,46 @@ func Offers(mode string, file *File, d *dossier.Dossier) ([]probes.Instrument, [
 		o.reference(mode, d)
 	}
 	return o.has, o.missing
+}
+
+// OffersAll tells what a bench has for every one of several units: a step that one unit's
+// instruments do not allow is asked of none, and the reason names the unit.
+func OffersAll(mode string, file *File, d *dossier.Dossier, units []string) ([]probes.Instrument, []Missing) {
+	var has []probes.Instrument
+	var missing []Missing
+	lacks := map[probes.Instrument]bool{}
+	for n, id := range units {
+		own := file
+		if file != nil {
+			own = file.of(id, n > 0)
+		}
+		there, lacking := Offers(mode, own, d)
+		if n == 0 {
+			has = there
+		}
+		for _, m := range lacking {
+			if lacks[m.Instrument] {
+				continue
+			}
+			lacks[m.Instrument] = true
+			if n > 0 {
+				m.Because = "for " + id + " " + m.Because
+				m.Mend = "units: {" + id + ": {" + m.Mend + "}}"
+			}
+			missing = append(missing, m)
+		}
+	}
+	if len(units) > 1 {
+		if !lacks[probes.InstrumentInterceptor] {
+			missing = append(missing, Missing{probes.InstrumentInterceptor, "the bench stands between one unit and its cloud at a time, and this run has several", "test one unit: --unit ID"})
+		}
+		lacks[probes.InstrumentInterceptor] = true
+		has = slices.DeleteFunc(has, func(i probes.Instrument) bool {
+			return strings.HasPrefix(string(i), string(probes.InstrumentInterceptor)+"/")
+		})
+	}
+	has = slices.DeleteFunc(has, func(i probes.Instrument) bool { return lacks[i] })
+	return has, missing
 }
 
 type offering struct {
@@ -107,7 +149,7 @@ func (o *offering) around(f *File) {
 		f = &File{}
 	}
 	o.take(probes.InstrumentFlash, f.Flash != nil, "bench.yaml does not say how to read the device's storage", "flash: {command: [PROGRAM, ARGUMENT]}")
-	o.take(probes.InstrumentPower, f.Power != nil, "bench.yaml does not say how to switch the device's supply", "power: {command: [PROGRAM, '{{state}}']}")
+	o.take(probes.InstrumentPower, f.Power != nil, "bench.yaml does not say how to switch the device's supply", "power: {command: [PROGRAM, '{{state}}']}, or one of person, tasmota, shelly, snmp")
 	o.take(probes.InstrumentButton, f.Button != nil, "bench.yaml does not say how to press the device's button", "button: {command: [PROGRAM, '{{button}}', '{{seconds}}']}")
 	because, mend := noSniffer(segment.CanCapture())
 	o.take(probes.InstrumentSniffer, because == "", because, mend)

@@ -38,7 +38,11 @@ type process struct {
 
 // startProcess starts the device's process and keeps its log.
 func (b *Bench) startProcess(o Options, args []string, private bool) (*process, error) {
-	log := o.file("device-"+filepath.Base(o.Unit), ".log")
+	name := "device"
+	if o.Beside == nil {
+		name += "-" + filepath.Base(o.Unit)
+	}
+	log := o.file(name, ".log")
 	p, err := startProcess(log, args, private)
 	if err == nil {
 		b.DeviceLog = log

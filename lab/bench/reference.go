@@ -7,10 +7,14 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
+	"assay/lab/bench/power"
 	"assay/lab/bench/segment"
 	"assay/lab/bench/services"
+	"assay/lab/bench/states"
 	"assay/lab/capture"
 	"assay/lab/refdevice"
 	"assay/probes"
@@ -55,51 +59,81 @@ func (b *Bench) reference(ctx context.Context, o Options) error {
 	if err != nil {
 		return unusable(fmt.Errorf("device's MAC address: %w", err))
 	}
+	end := segment.BenchEnd
+	if first := o.Beside; first != nil {
+		if end, err = first.plug(mac.String()); err != nil {
+			return err
+		}
+		b.segment, b.leased, b.serves, b.address = first.segment, first.leased, first.serves, first.address
+	} else if err := b.ground(ctx, o, mac.String()); err != nil {
+		return err
+	}
+	b.provide(b.serves)
+	b.host = func() string {
+		if l, ok := b.leased.Lease(mac.String()); ok {
+			return l.Address.String()
+		}
+		return ""
+	}
+	// The device's end of the cable goes with its process: the capture is closed before that, and after the last frame.
+	var p *process
+	b.onClose(func() error {
+		if p != nil {
+			p.close()
+		}
+		return nil
+	})
+	if err := b.capture(ctx, capture.Options{Interface: end, Path: o.file("capture", ".pcapng"), MAC: mac}); err != nil {
+		return err
+	}
+	if p, err = b.startProcess(o, m.args, true); err != nil {
+		return err
+	}
+	b.onClose(func() error {
+		_ = p.control(context.WithoutCancel(ctx), "power off") // a process that has ended is dark already
+		return nil
+	})
+	if err := b.segment.Hand(p.pid()); err != nil {
+		return fmt.Errorf("%w: %w", err, probes.ErrBench)
+	}
+	b.cable(end)
+	b.description.Device = "a process in a network namespace of its own, at the other end of " + end
+	return b.power(ctx, o, m, p, b.serves, b.address, func() { b.leased.Forget(mac.String()) })
+}
+
+// ground makes the segment with its servers.
+func (b *Bench) ground(ctx context.Context, o Options, mac string) error {
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
 		return fmt.Errorf("find the run's folder: %w: %w", err, probes.ErrBench)
 	}
 	address := netip.MustParsePrefix(referenceBench)
-	seg, err := segment.Up(ctx, segment.Options{Address: address, MAC: mac.String(), Dir: dir})
-	if err != nil {
+	if b.segment, err = segment.Up(ctx, segment.Options{Address: address, MAC: mac, Dir: dir}); err != nil {
 		return fmt.Errorf("%w: %w", err, probes.ErrBench)
 	}
-	b.onClose(seg.Close)
-	b.description.Interfaces, b.description.Notes = seg.Interfaces(), seg.Notes()
-
-	s, err := serve(ctx, o.Dossier, serving{
+	b.onClose(b.segment.Close)
+	b.cables = 1
+	b.description.Interfaces, b.description.Notes = b.segment.Interfaces(), b.segment.Notes()
+	if b.serves, err = serve(ctx, o.Dossier, serving{
 		address: address.Addr(), dns: true, ntp: true, broker: true, updates: true, nameUpdates: true, log: o.Log,
 		keys: b.keys, from: callsFrom(ctx, b.Host),
-	})
-	if err != nil {
+	}); err != nil {
 		return err
 	}
-	b.onClose(s.close)
-	leases, err := b.leases(ctx, o, address)
-	if err != nil {
-		return err
+	b.address = address.Addr().String()
+	b.onClose(b.serves.close)
+	b.leased, err = b.leases(ctx, o, address)
+	return err
+}
+
+// plug gives one more unit a cable of its own, and tells the name of the bench's end.
+func (b *Bench) plug(mac string) (string, error) {
+	end := strings.TrimRight(segment.BenchEnd, "0123456789") + strconv.Itoa(b.cables)
+	if err := b.segment.Plug(end, mac); err != nil {
+		return "", fmt.Errorf("%w: %w", err, probes.ErrBench)
 	}
-	b.provide(s)
-	b.host = func() string {
-		if l, ok := leases.Lease(mac.String()); ok {
-			return l.Address.String()
-		}
-		return ""
-	}
-	if err := b.capture(ctx, capture.Options{Interface: segment.BenchEnd, Path: o.file("capture", ".pcapng"), MAC: mac}); err != nil {
-		return err
-	}
-	p, err := b.startProcess(o, m.args, true)
-	if err != nil {
-		return err
-	}
-	b.onClose(func() error { p.close(); return nil })
-	if err := seg.Hand(p.pid()); err != nil {
-		return fmt.Errorf("%w: %w", err, probes.ErrBench)
-	}
-	b.cable(segment.BenchEnd)
-	b.description.Device = "a process in a network namespace of its own, at the other end of " + segment.BenchEnd
-	return b.power(ctx, o, m, p, s, address.Addr().String(), func() { leases.Forget(mac.String()) })
+	b.cables++
+	return end, nil
 }
 
 // leases starts the segment's DHCP server.
@@ -138,7 +172,7 @@ func (b *Bench) provide(s *servers) {
 	if s.broker != nil {
 		b.Probes.Broker = s.broker
 	}
-	if s.broker != nil && b.Mode != ModeReduced {
+	if s.broker != nil && b.Mode != ModeReduced && !b.several { // it tells calls apart by one unit's address
 		b.Probes.Interceptor = s.impostor
 	}
 	b.description.Services = append(b.description.Services, s.list...)
@@ -150,18 +184,57 @@ func (b *Bench) power(ctx context.Context, o Options, m *machine, p *process, s 
 	if err := b.drive(o, address, s, buttonLine{p}); err != nil {
 		return err
 	}
-	b.restore = func(ctx context.Context) error {
-		if err := m.renew(ctx, p, s, forget); err != nil {
-			return err
-		}
-		return b.awaitUp(ctx)
+	unit, err := unitOf(o.Dossier, o.Unit)
+	if err != nil {
+		return err
 	}
+	// Only its flash as delivered will do: a reset of its own would leave the firmware that a step installed.
+	b.delivered = asDelivered
+	supply := power.New(processSwitch{p}, b.Probes.Clock)
+	b.own = []states.Move{{
+		Name: flashMove, Seconds: 1, To: b.delivered, From: []states.State{states.Off, states.Booting, states.InUse},
+		Do: func(ctx context.Context) error {
+			if err := m.renew(ctx, p, s, forget); err != nil {
+				return err
+			}
+			if err := supply.On(ctx); err != nil {
+				return err
+			}
+			return b.awaitUp(ctx)
+		},
+	}}
+	b.pressed, b.restore = true, b.restoreByStrategy
 	if err := p.control(ctx, "start"); err != nil {
 		return err
 	}
+	if _, err := supply.Ask(ctx); err != nil {
+		return err
+	}
+	b.supply(ctx, supply)
 	if err := b.awaitUp(ctx); err != nil {
 		return err
 	}
 	b.say("device: up at %s", b.Host())
-	return nil
+	if b.Mode != ModeReference {
+		return nil
+	}
+	return b.identify(ctx, segment.Bridge, o.Dossier, unit, o.Several)
 }
+
+// processSwitch is a reference device's plug: a line to its process, which answers when it is done.
+type processSwitch struct{ process *process }
+
+// String says what it is.
+func (processSwitch) String() string { return "the process of the reference device" }
+
+// Set cuts or gives the power.
+func (s processSwitch) Set(ctx context.Context, on bool) error {
+	line := "power off"
+	if on {
+		line = "power on"
+	}
+	return s.process.control(ctx, line)
+}
+
+// State is the last answer of the process.
+func (processSwitch) State(context.Context) (bool, error) { return false, power.ErrBlind }

@@ -31,6 +31,7 @@ func TestInNamespaces(t *testing.T) {
 		"lease": insideLease, "reference": insideReference, "attached": insideAttached, "scan": insideScan,
 		"gateway": insideGateway, "gateway refuses": insideGatewayRefuses, "gateway and reference device": insideGatewayReference,
 		"gateway link": insideGatewayLink, "gateway uplink": insideGatewayUplink, "gateway failover": insideGatewayFailover, "gateway flood": insideGatewayFlood, "gateway ipv6": insideGateway6,
+		"instruments": insideInstruments, "units": insideUnits,
 	}
 	if Inside() {
 		switch name := os.Getenv(insideTest); name {

@@ -127,7 +127,10 @@ func (e *Evidence) checkComplete() error {
 		if ids[o.ID] {
 			return broken(layerComplete, lineName(i+1), "observation %s a second time", o.ID)
 		}
-		ids[o.ID], asked[Step{o.Step, max(o.Attempt, 1)}] = true, true
+		ids[o.ID] = true
+		for _, unit := range []string{"", o.Unit} {
+			asked[Step{o.Step, max(o.Attempt, 1), unit}] = true
+		}
 		if err := e.checkFrames(o.Frames, frames); err != nil {
 			return broken(layerComplete, lineName(i+1), "observation %s: %v", o.ID, err)
 		}

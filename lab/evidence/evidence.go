@@ -70,6 +70,7 @@ type Artefact struct {
 type Step struct {
 	Step    string `json:"step"`
 	Attempt int    `json:"attempt,omitempty"` // 0 is read as 1
+	Unit    string `json:"unit,omitempty"`    // where several are tested
 }
 
 // Capture is what a record of kind capture says at least about a finished capture

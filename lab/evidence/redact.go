@@ -20,7 +20,7 @@ const KindWithheld = "withheld"
 // Withholdable are the kinds of records that a redacted copy may leave out: a record of another kind holds
 // the rest together, or tells that something is missing. They are written with a salt, so that
 // nobody can guess what was left out from its leaf.
-var Withholdable = []string{KindNote, KindBench, KindHealth, KindReview, KindObservation}
+var Withholdable = []string{KindNote, KindBench, KindHealth, KindRestore, KindReview, KindObservation}
 
 // ErrWithheld says that something is not in a redacted copy.
 var ErrWithheld = errors.New("is withheld in this redacted copy")

@@ -333,6 +333,7 @@ func TestIncompleteIsNeverSealed(t *testing.T) {
 		"no end":                 {"", nil, "not end"},
 		"step without answer":    {KindStep, Step{Step: "credentials/defaults{}"}, "has no observation"},
 		"second attempt without": {KindStep, Step{Step: "update/refusal{via=coap}", Attempt: 2}, "has no observation"},
+		"another unit answers":   {KindStep, Step{Step: "update/refusal{via=coap}", Unit: "unit-2"}, "has no observation"},
 		"observation twice":      {KindObservation, observation("o-001", "x", nil), "second time"},
 		"frames nowhere":         {KindObservation, frames("other.pcapng", 1, 2), "no artefact"},
 		"frames beyond":          {KindObservation, frames("capture.pcapng", 5, 8), "which has 7"},

@@ -25,13 +25,14 @@ const noSlot = -1
 
 // bootState is what the bootloader knows from one start to the next.
 type bootState struct {
-	Key     []byte    `json:"key"`     // SubjectPublicKeyInfo, DER: who may sign firmware
-	Counter uint32    `json:"counter"` // security counter: nothing below it boots any more
-	Active  int       `json:"active"`  // the slot that booted last
-	Pending int       `json:"pending"` // the slot to boot next, or noSlot
-	Via     [2]string `json:"via"`     // how each slot's image came
-	Wiping  bool      `json:"wiping"`  // a factory reset has begun; it is finished whatever happens to the supply
-	Forget  bool      `json:"forget"`  // the cloud still has to be told to forget the owner
+	Key     []byte    `json:"key"`           // SubjectPublicKeyInfo, DER: who may sign firmware
+	Counter uint32    `json:"counter"`       // security counter: nothing below it boots any more
+	Active  int       `json:"active"`        // the slot that booted last
+	Pending int       `json:"pending"`       // the slot to boot next, or noSlot
+	Via     [2]string `json:"via"`           // how each slot's image came
+	Wiping  bool      `json:"wiping"`        // a factory reset has begun; it is finished whatever happens to the supply
+	Forget  bool      `json:"forget"`        // the cloud still has to be told to forget the owner
+	Ran     bool      `json:"ran,omitempty"` // by the flaw stays-dark-after-power-cut: it ran before this supply came
 }
 
 // bootloader keeps the state in two sectors, the older of which is overwritten.

@@ -45,6 +45,8 @@ const (
 	IgnoresPurpose        FlawName = "ignores-purpose"
 	AcceptsWeakKeys       FlawName = "accepts-weak-keys"
 	AcceptsOldTLS         FlawName = "accepts-old-tls"
+	ForgetsWithoutPower   FlawName = "forgets-settings-without-power"
+	StaysDarkAfterCut     FlawName = "stays-dark-after-power-cut"
 )
 
 // A Flaw is one thing a device may do wrong.
@@ -56,7 +58,7 @@ type Flaw struct {
 
 // Flaws lists every flaw, in the order of the checks that find them.
 func Flaws() []Flaw {
-	return slices.Concat(credentialFlaws(), updateFlaws(), wipeFlaws(), exposureFlaws(), tlsFlaws())
+	return slices.Concat(credentialFlaws(), updateFlaws(), wipeFlaws(), exposureFlaws(), tlsFlaws(), resilienceFlaws())
 }
 
 func credentialFlaws() []Flaw {
@@ -133,6 +135,13 @@ func byWay(scenarios ...string) []string {
 		ids = append(ids, "tls/"+s+"-mqtts", "tls/"+s+"-https")
 	}
 	return ids
+}
+
+func resilienceFlaws() []Flaw {
+	return []Flaw{
+		{ForgetsWithoutPower, "what the owner told the device is gone when its supply was cut", []string{"resilience/powercut-settings"}},
+		{StaysDarkAfterCut, "a cut of the supply while it runs leaves the device in recovery, off the network", []string{"resilience/powercut-recovers"}},
+	}
 }
 
 // viaBoth ends check ids with each way an update can come.

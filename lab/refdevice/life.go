@@ -83,6 +83,9 @@ func (m *machine) wake(f *flash, memory *ram) (*life, error) {
 		state:    "ok",
 	}
 	l.cloud = newCloud(l)
+	if err := l.cold(); err != nil {
+		return nil, err
+	}
 	if boot.current().Wiping {
 		l.log.Warn("finishing a factory reset that lost its supply")
 		if err := l.wipe(); err != nil {

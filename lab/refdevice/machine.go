@@ -14,6 +14,7 @@ type ram struct {
 	mu      sync.Mutex
 	profile *profile // still shown after a reset, by the flaw wipe-leaves-api
 	name    string   // still the DHCP host name after a reset, by the flaw wipe-leaks-later
+	warm    bool     // the firmware has started since the supply came
 }
 
 // machine is the hardware: it knows a supply, a button and a plug, but no firmware.

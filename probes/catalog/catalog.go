@@ -7,6 +7,7 @@ import (
 	"assay/probes/credentials/bruteforce"
 	"assay/probes/credentials/defaults"
 	"assay/probes/exposure/services"
+	"assay/probes/resilience/powercut"
 	"assay/probes/tls/client"
 	"assay/probes/tls/impostor"
 	"assay/probes/update/genuine"
@@ -20,6 +21,7 @@ func All() []probes.Kind {
 		bruteforce.Kind(),
 		defaults.Kind(),
 		services.Kind(),
+		powercut.Kind(),
 		client.Kind(),
 		impostor.Kind(),
 		genuine.Kind(),

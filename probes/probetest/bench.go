@@ -55,7 +55,7 @@ func New(s Script) (*Thermostat, error) {
 func (t *Thermostat) Bench() *probes.Bench {
 	b := &probes.Bench{
 		Device: device{t}, Updates: updateServer{t}, Images: images{t},
-		Broker: broker{t}, Sniffer: sniffer{t}, Flash: flash{t}, Scanner: scanner{t}, Clock: clock{t},
+		Broker: broker{t}, Sniffer: sniffer{t}, Flash: flash{t}, Scanner: scanner{t}, Power: supply{t}, Clock: clock{t},
 		Interceptor: interceptor{t},
 	}
 	for _, lacking := range t.script.Without {
@@ -74,6 +74,8 @@ func (t *Thermostat) Bench() *probes.Bench {
 			b.Scanner = nil
 		case probes.InstrumentInterceptor:
 			b.Interceptor = nil
+		case probes.InstrumentPower:
+			b.Power = nil
 		}
 	}
 	return b

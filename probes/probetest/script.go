@@ -18,6 +18,7 @@ type Script struct {
 	Wiping
 	Exposing
 	Calling
+	Powering
 }
 
 // Credentials says how the logins behave.

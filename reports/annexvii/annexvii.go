@@ -203,7 +203,11 @@ func (x *writer) reports() {
 		rows = append(rows, []string{x.r.Run, x.r.Started.UTC().Format("2006-01-02"), p.ID + " " + p.Version + ": " + p.Title, cmp.Or(string(p.Conformity), string(verdict.Incomplete)) + ": " + reports.Count(p), cmp.Or(p.Omitted.String(), "nothing")})
 	}
 	markdown.Table(&x.Buffer, []string{"Report", "Date", "Profile", "Result", "Left out"}, rows)
-	x.printf("Product: %s. Unit: %s, serial %s. Tool: %s. Journal head: %s.\n\n", x.r.Device.Item(), x.r.Unit.ID, cmp.Or(x.r.Unit.Serial, "not recorded"), x.r.Tested(), cmp.Or(x.r.Head, "not recorded"))
+	var units []string
+	for _, u := range x.r.Specimens() {
+		units = append(units, u.ID+", serial "+cmp.Or(u.Serial, "not recorded"))
+	}
+	x.printf("Product: %s. Unit: %s. Tool: %s. Journal head: %s.\n\n", x.r.Device.Item(), strings.Join(units, "; "), x.r.Tested(), cmp.Or(x.r.Head, "not recorded"))
 	for _, words := range x.r.Warnings() {
 		x.printf("- %s\n", words)
 	}
@@ -222,7 +226,11 @@ func (x *writer) declaration() {
 		return "to be written by the manufacturer"
 	}
 	x.printf("# DRAFT: EU declaration of conformity, Annex V of Regulation (EU) 2024/2847\n\n**DRAFT. Not a declaration: nobody has made or signed it.**\n\n")
-	x.printf("1. Name, type and identification of the product: %s %s, firmware %s; unit tested: %s\n", given("the manufacturer's name", x.r.Device.Manufacturer), given("the product's type", x.r.Device.Model), given("the firmware's version", x.r.Device.Firmware), cmp.Or(x.r.Unit.Serial, x.r.Unit.ID))
+	var units []string
+	for _, u := range x.r.Specimens() {
+		units = append(units, cmp.Or(u.Serial, u.ID))
+	}
+	x.printf("1. Name, type and identification of the product: %s %s, firmware %s; unit tested: %s\n", given("the manufacturer's name", x.r.Device.Manufacturer), given("the product's type", x.r.Device.Model), given("the firmware's version", x.r.Device.Firmware), strings.Join(units, ", "))
 	x.printf("2. Name and address of the manufacturer or its authorised representative: %s, %s\n", cmp.Or(x.r.Device.Manufacturer, "to be written by the manufacturer"), given("the manufacturer's address", p.Address))
 	x.printf("3. Under whose sole responsibility it is issued: to be stated by the manufacturer\n")
 	x.printf("4. Object of the declaration: %s\n", given("a description of the object that lets it be traced", p.Description))

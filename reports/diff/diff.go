@@ -188,12 +188,30 @@ func changes(old, now map[string]judged) []Change {
 	return out
 }
 
-// answers are the observations that count, by step: the last attempt.
+// answers are the observations that count, by step: the last attempt. Of several units it is the first one's, or
+// that of one which has no answer.
 func answers(in *lab.Inputs) map[string]probes.Observation {
 	out := map[string]probes.Observation{}
-	for _, o := range in.Observations {
-		if had, ok := out[o.Step]; !ok || o.Attempt >= had.Attempt {
+	all := ofUnits(in)
+	for _, at := range slices.Sorted(maps.Keys(all)) {
+		o := all[at]
+		if had, ok := out[o.Step]; !ok || len(had.Facts) > 0 && len(o.Facts) == 0 {
 			out[o.Step] = o
+		}
+	}
+	return out
+}
+
+// ofUnits are the observations that count, by step, and by unit where there are several.
+func ofUnits(in *lab.Inputs) map[string]probes.Observation {
+	out := map[string]probes.Observation{}
+	for _, o := range in.Observations {
+		at := o.Step
+		if len(in.Begin.Units) > 1 {
+			at += " of " + o.Unit
+		}
+		if had, ok := out[at]; !ok || o.Attempt >= had.Attempt {
+			out[at] = o
 		}
 	}
 	return out
@@ -201,7 +219,7 @@ func answers(in *lab.Inputs) map[string]probes.Observation {
 
 func observed(old, now *lab.Inputs) []Observed {
 	out := []Observed{}
-	before, after := answers(old), answers(now)
+	before, after := ofUnits(old), ofUnits(now)
 	all := maps.Clone(before)
 	maps.Copy(all, after)
 	for _, step := range slices.Sorted(maps.Keys(all)) {

@@ -132,9 +132,11 @@ func sentence(s string) string {
 func record(r *reports.Report) []pair {
 	out := []pair{
 		{"Run", r.Run},
-		{"Unit", strings.Trim(fmt.Sprintf("%s, serial %s, MAC %s", r.Unit.ID, r.Unit.Serial, r.Unit.MAC), ", ")},
-		{"Started", r.Started.UTC().Format(time.RFC3339)},
 	}
+	for _, u := range r.Specimens() {
+		out = append(out, pair{"Unit", strings.Trim(fmt.Sprintf("%s, serial %s, MAC %s", u.ID, u.Serial, u.MAC), ", ")})
+	}
+	out = append(out, pair{"Started", r.Started.UTC().Format(time.RFC3339)})
 	if r.Ended != nil {
 		out = append(out, pair{"Ended", r.Ended.UTC().Format(time.RFC3339)}, pair{"Outcome", string(r.Outcome)})
 	}

@@ -76,8 +76,12 @@ func identity(r *reports.Report) [][]string {
 	if r.Ended != nil {
 		ended = r.Ended.UTC().Format(time.RFC3339)
 	}
+	var units []string
+	for _, u := range r.Specimens() {
+		units = append(units, strings.TrimSpace(u.ID+" "+u.Serial+" "+u.MAC))
+	}
 	return [][]string{
-		{"Item", r.Device.Item()}, {"Unit", strings.TrimSpace(r.Unit.ID + " " + r.Unit.Serial + " " + r.Unit.MAC)}, {"Tested", r.Started.UTC().Format(time.RFC3339) + " to " + ended},
+		{"Item", r.Device.Item()}, {"Unit", strings.Join(units, "; ")}, {"Tested", r.Started.UTC().Format(time.RFC3339) + " to " + ended},
 		{"Operator", cmp.Or(r.Operator, "not recorded")}, {"Tool", r.Tested()}, {"Capture", fmt.Sprintf("%d frames, %d lost", r.Frames, r.Dropped)}, {"Journal head", cmp.Or(r.Head, "not recorded")},
 	}
 }

@@ -123,8 +123,12 @@ func (x *writer) result(p verdict.Result) result {
 		out.Remarks = text(left + "; " + reports.PartOnly)
 	}
 	title := text(r.Tested())
+	var ids, serials []string
+	for _, u := range r.Specimens() {
+		ids, serials = append(ids, u.ID), append(serials, u.Serial)
+	}
 	out.Local = &local{
-		Items: []item{{unit, text("Unit " + r.Unit.ID + " of " + r.Device.Item()), []prop{property("serial", r.Unit.Serial), property("firmware", r.Device.Firmware)}}},
+		Items: []item{{unit, text("Unit " + strings.Join(ids, ", ") + " of " + r.Device.Item()), []prop{property("serial", strings.Trim(strings.Join(serials, ", "), ", ")), property("firmware", r.Device.Firmware)}}},
 		Assets: assets{
 			Components: []component{{tool, "software", title, text("The lab runner that asked the device. SHA-256 " + r.Tool.SHA256), state{State: "operational"}}},
 			Platforms:  []platform{{x.names.UUID("bench"), "Bench", []usedComponent{{tool}}}},

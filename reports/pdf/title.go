@@ -134,16 +134,21 @@ func (d *document) blocks() []block {
 
 // units are the tested specimen first, then the others that the dossier names.
 func (d *document) units() []reports.Field {
-	u := d.r.Unit
-	out := []reports.Field{{Name: "Unit tested", Value: join(u.ID, prefixed("serial ", u.Serial), prefixed("MAC ", u.MAC))}}
+	var out []reports.Field
+	at := map[string]int{}
+	for _, u := range d.r.Specimens() {
+		at[u.ID] = len(out)
+		out = append(out, reports.Field{Name: "Unit tested", Value: join(u.ID, prefixed("serial ", u.Serial), prefixed("MAC ", u.MAC))})
+	}
 	if d.r.Dossier == nil {
 		return out
 	}
 	for i, other := range d.r.Dossier.Units {
 		value := join(other.ID, prefixed("serial ", other.Serial), prefixed("MAC ", other.MAC), other.State)
+		tested, is := at[other.ID]
 		switch {
-		case other.ID == u.ID:
-			out[0].Value = value
+		case is:
+			out[tested].Value = value
 		case i < 20:
 			out = append(out, reports.Field{Name: "Further unit", Value: value})
 		}

@@ -43,14 +43,18 @@ func Write(w io.Writer, r *reports.Report, colour bool) error {
 }
 
 func unit(r *reports.Report) string {
-	s := r.Unit.ID
-	if r.Unit.Serial != "" {
-		s += ", serial " + r.Unit.Serial
+	var said []string
+	for _, u := range r.Specimens() {
+		s := u.ID
+		if u.Serial != "" {
+			s += ", serial " + u.Serial
+		}
+		if u.MAC != "" {
+			s += ", MAC " + u.MAC
+		}
+		said = append(said, s)
 	}
-	if r.Unit.MAC != "" {
-		s += ", MAC " + r.Unit.MAC
-	}
-	return s
+	return strings.Join(said, "; and ")
 }
 
 type printer struct {

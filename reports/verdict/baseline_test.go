@@ -47,7 +47,7 @@ func thermostat() *dossier.Dossier {
 func planned(t testing.TB, d *dossier.Dossier, set *profiles.Set) []plan.Step {
 	has := []probes.Instrument{
 		probes.InstrumentDevice, probes.InstrumentUpdates, probes.InstrumentImages, probes.InstrumentBroker, probes.InstrumentSniffer,
-		probes.InstrumentFlash, probes.InstrumentClock, probes.InstrumentScanner, probes.InstrumentInterceptor,
+		probes.InstrumentFlash, probes.InstrumentClock, probes.InstrumentScanner, probes.InstrumentInterceptor, probes.InstrumentPower,
 	}
 	for _, via := range probes.Vias {
 		has = append(has, probes.InstrumentInterceptor+"/"+probes.Instrument(via))
@@ -97,6 +97,10 @@ var fine = map[string]change{
 		"planted": 3, "planted_seen": 3, "reset_outcome": "done", "back": true, "label_login_after": true, "account_before": true, "account_outcome": "refused",
 		"api_searched": true, "retained_searched": true, "broker_seen_before": true, "flash_searched": true, "flash_seen_before": true,
 		"traffic_complete": true, "traffic_frames": 200,
+	},
+	"resilience/powercut": {
+		"healthy_before": true, "silent_off": true, "stored": 2, "stored_seen": 2, "kept": 2, "healthy_after": true, "healthy_seconds": 3.2,
+		"version_before": "1.0.0", "version_after": "1.0.0", "off_seconds": 5.0, "wait_seconds": 120.0,
 	},
 	"tls/impostor": {"genuine_before": true, "called": true, "calls": 2, "genuine_after": true, "alert": "bad certificate", "genuine_version": "TLS 1.3"},
 	"tls/client":   {"called": true, "calls": 1, "lowest_known": true, "lowest": "TLS 1.2", "highest": "TLS 1.3", "names_host": true},
@@ -353,5 +357,42 @@ func BenchmarkJudge(b *testing.B) {
 		if _, err := verdict.Judge(d, set, verdict.Record{Observations: obs}, day); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// The cut of the supply is no part of the baseline: what it shows counts in the pre-test, and only where it was a cut.
+func TestPowerCut(t *testing.T) {
+	schemas, err := profiles.Schemas(catalog.All())
+	require.NoError(t, err)
+	set, err := profiles.Load(profiles.Embedded(), "pre-test", schemas)
+	require.NoError(t, err)
+	d := thermostat()
+	for name, c := range map[string]struct {
+		shows            change
+		outage, recovery verdict.Verdict // of 5.9-1 and of 5.9-2
+		fail, open       string
+	}{
+		"comes back":               {nil, verdict.Pass, verdict.Pass, "", ""},
+		"stays dark":               {change{"healthy_after": false, "kept": 0, "version_after": ""}, verdict.Fail, verdict.Fail, "recovers", "settings version"},
+		"forgets":                  {change{"kept": 1, "lost": []string{"name"}}, verdict.Pass, verdict.Fail, "settings", ""},
+		"falls back":               {change{"version_after": "0.9.0"}, verdict.Pass, verdict.Fail, "version", ""},
+		"goes on without supply":   {change{"silent_off": false}, verdict.Inconclusive, verdict.Inconclusive, "", "recovers settings version"},
+		"one setting not told":     {change{"kept": 1}, verdict.Pass, verdict.Inconclusive, "", "settings"},
+		"nothing that it can keep": {change{"stored": 0, "stored_seen": 0, "kept": 0}, verdict.Pass, verdict.Inconclusive, "", "settings"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := judge(t, d, set, look(t, d, set, map[string]change{"resilience/powercut": c.shows})...)
+			assert.Equal(t, c.outage, requirement(t, r, "5.9-1").Verdict)
+			assert.Equal(t, c.recovery, requirement(t, r, "5.9-2").Verdict)
+			for v, ids := range map[verdict.Verdict]string{verdict.Fail: c.fail, verdict.Inconclusive: c.open} {
+				var got []string
+				for _, id := range []string{"recovers", "settings", "version"} {
+					if check(t, r, "resilience/powercut-"+id).Verdict == v {
+						got = append(got, id)
+					}
+				}
+				assert.Equal(t, strings.Fields(ids), append([]string{}, got...), v)
+			}
+		})
 	}
 }

@@ -17,6 +17,9 @@ import (
 // A record from which lines are missing never judges better than the whole one, as
 // long as each step was answered once, which is how the runner asks; where a step was
 // answered twice, the evidence's chain is what shows that the worse answer is missing.
+//
+// In a run of several units each step counts by the worst of all of them, and one that is not on record for a unit
+// settles nothing.
 func Judge(d *dossier.Dossier, set *profiles.Set, rec Record, on time.Time) (*Result, error) {
 	if d == nil || set == nil {
 		return nil, errors.New("judge: dossier and profile are both needed")
@@ -25,7 +28,8 @@ func Judge(d *dossier.Dossier, set *profiles.Set, rec Record, on time.Time) (*Re
 		return nil, fmt.Errorf("judge profile %s: it selects nothing", set.Profile.ID)
 	}
 	j := &judge{
-		d: d, set: set, on: on.UTC().Truncate(24 * time.Hour), records: record(d, set, rec.Observations), reviews: reviewed(rec.Reviews),
+		several: len(rec.Units) > 1,
+		d:       d, set: set, on: on.UTC().Truncate(24 * time.Hour), records: record(d, set, rec.Observations, rec.Units), reviews: reviewed(rec.Reviews),
 		readings: map[string]reading{}, declares: map[string]profiles.Declared{}, checks: map[string]Check{},
 	}
 	j.look()
@@ -41,6 +45,7 @@ func Judge(d *dossier.Dossier, set *profiles.Set, rec Record, on time.Time) (*Re
 }
 
 type judge struct {
+	several  bool // units were tested: reasons name the one that they are about
 	d        *dossier.Dossier
 	set      *profiles.Set
 	on       time.Time                    // the day
@@ -138,12 +143,17 @@ func (j *judge) read(c *profiles.CompiledCheck, rec *stepRecord) reading {
 		return reading{verdict: Inconclusive, reason: "not asked: no observation of " + c.Step + " is on record"}
 	}
 	var worst reading
+	unit := ""
 	take := func(r reading) {
 		if worse(r.verdict, worst.verdict) {
+			if j.several && unit != "" {
+				r.reason = unit + ": " + r.reason
+			}
 			worst = r
 		}
 	}
 	for _, o := range rec.observations {
+		unit = o.Unit
 		switch {
 		case o.broken != "":
 			take(reading{verdict: Inconclusive, reason: o.broken, id: o.ID})
@@ -156,7 +166,7 @@ func (j *judge) read(c *profiles.CompiledCheck, rec *stepRecord) reading {
 			take(j.compare(c, o))
 		}
 	}
-	if rec.gap != "" {
+	if unit = ""; rec.gap != "" {
 		take(reading{verdict: Inconclusive, reason: rec.gap})
 	}
 	return worst

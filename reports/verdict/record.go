@@ -36,8 +36,8 @@ func (e *entry) read(c *profiles.CompiledCheck) (map[string]any, error) {
 }
 
 // record sorts observations by the steps that the profile asks. One that no check of
-// the profile asks for is left out.
-func record(d *dossier.Dossier, set *profiles.Set, obs []probes.Observation) map[string]*stepRecord {
+// the profile asks for is left out. wanted are the units that each step was to be asked of.
+func record(d *dossier.Dossier, set *profiles.Set, obs []probes.Observation, wanted []string) map[string]*stepRecord {
 	records := map[string]*stepRecord{}
 	steps := map[string]json.RawMessage{} // with their parameters
 	for _, c := range set.Checks() {
@@ -78,7 +78,7 @@ func record(d *dossier.Dossier, set *profiles.Set, obs []probes.Observation) map
 		put(asked, e)
 	}
 	for step, r := range records {
-		r.settle(step)
+		r.settle(step, wanted)
 	}
 	return records
 }
@@ -102,27 +102,34 @@ func unusable(o probes.Observation, units map[string]bool) string {
 	return ""
 }
 
-// settle orders a record, finds missing attempts and tells which failures a later answer has replaced.
-func (r *stepRecord) settle(step string) {
+// settle orders a record, finds missing units and attempts and tells which failures a later answer has
+// replaced. An answer of one unit replaces nothing of another's.
+func (r *stepRecord) settle(step string, wanted []string) {
 	slices.SortFunc(r.observations, func(a, b *entry) int {
 		return cmp.Or(
 			cmp.Compare(a.Attempt, b.Attempt), cmp.Compare(a.ID, b.ID),
 			bytes.Compare(a.Facts, b.Facts), cmp.Compare(a.Error, b.Error), cmp.Compare(a.NotAsked, b.NotAsked),
 			cmp.Compare(a.Version, b.Version), cmp.Compare(a.broken, b.broken), bytes.Compare(a.With, b.With),
+			cmp.Compare(a.Unit, b.Unit),
 		)
 	})
-	last, answered := 0, 0
+	last, answered := map[string]int{}, map[string]int{} // by unit
 	for _, o := range r.observations {
-		if o.Attempt > last+1 && r.gap == "" {
-			r.gap = fmt.Sprintf("attempt %d of %s is on record without attempt %d", o.Attempt, step, last+1)
+		if o.Attempt > last[o.Unit]+1 && r.gap == "" {
+			r.gap = fmt.Sprintf("attempt %d of %s is on record without attempt %d", o.Attempt, step, last[o.Unit]+1)
 		}
-		last = max(last, o.Attempt)
+		last[o.Unit] = max(last[o.Unit], o.Attempt)
 		if o.broken == "" && len(o.Facts) > 0 {
-			answered = max(answered, o.Attempt)
+			answered[o.Unit] = max(answered[o.Unit], o.Attempt)
+		}
+	}
+	for _, unit := range wanted {
+		if last[unit] == 0 && r.gap == "" {
+			r.gap = fmt.Sprintf("nothing about %s is on record for %s", step, clip(unit))
 		}
 	}
 	for _, o := range r.observations {
-		o.superseded = o.broken == "" && len(o.Facts) == 0 && o.Attempt < answered
+		o.superseded = o.broken == "" && len(o.Facts) == 0 && o.Attempt < answered[o.Unit]
 	}
 }
 

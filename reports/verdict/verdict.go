@@ -15,6 +15,7 @@ import (
 type Record struct {
 	Observations []probes.Observation
 	Reviews      []review.Review
+	Units        []string // each step was to be asked of, where there are several; nil: of whichever there are
 }
 
 // Verdict is what a check or a requirement comes to.

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"assay/lab/bench"
+	"assay/lab/bench/power"
 	"assay/lab/bench/segment"
 	"assay/profiles/dossier"
 )
@@ -168,7 +169,7 @@ func (x *examination) programs() {
 	for _, p := range []struct {
 		key  string
 		argv []string
-	}{{"flash", argv(x.File.Flash)}, {"button", command(x.File.Button)}, {"power", command(x.File.Power)}} {
+	}{{"flash", argv(x.File.Flash)}, {"flash.restore", restore(x.File.Flash)}, {"button", press(x.File.Button)}, {"power", switches(x.File.Power)}} {
 		if len(p.argv) == 0 {
 			continue
 		}
@@ -201,7 +202,21 @@ func argv(s *bench.Storage) []string {
 	return s.Command
 }
 
-func command(p *bench.Program) []string {
+func restore(s *bench.Storage) []string {
+	if s == nil {
+		return nil
+	}
+	return s.Restore
+}
+
+func press(b *bench.Button) []string {
+	if b == nil {
+		return nil
+	}
+	return b.Command
+}
+
+func switches(p *power.Config) []string {
 	if p == nil {
 		return nil
 	}

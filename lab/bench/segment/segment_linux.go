@@ -17,6 +17,7 @@ import (
 type Segment struct {
 	interfaces []Interface
 	notes      []string
+	plugged    []string // cables beside the first one
 }
 
 // Up makes the segment: private mounts, loopback, bridge with the bench's address, the device's
@@ -150,7 +151,7 @@ func (s *Segment) Notes() []string { return s.notes }
 // Close takes the links away. The mounts go with the last process of the namespace.
 func (s *Segment) Close() error {
 	var errs []error
-	for _, name := range []string{BenchEnd, Bridge} {
+	for _, name := range append(s.plugged, BenchEnd, Bridge) {
 		l, err := netlink.LinkByName(name)
 		if err != nil {
 			continue // went with the device's namespace, or was never made

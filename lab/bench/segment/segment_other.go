@@ -157,3 +157,6 @@ func GroupUDP6(context.Context, *net.Interface, string, int) (net.PacketConn, er
 func FreeUDP6(context.Context, netip.Addr, int) (net.PacketConn, error) {
 	return nil, refused("listen", errSystem)
 }
+
+// Plug does nothing.
+func (s *Segment) Plug(string, string) error { return refused("plug a cable", errSystem) }

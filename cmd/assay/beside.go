@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"assay/lab"
+	"assay/lab/bench"
+	"assay/lab/evidence"
+)
+
+// putBeside puts up the benches of the further units, on the same network as the first.
+func (s *session) putBeside(ctx context.Context, first *bench.Bench, put build) error {
+	for _, u := range s.in.others {
+		b, err := put(ctx, bench.Options{
+			Dir: s.dir, Dossier: s.in.dossier, Unit: u.ID, File: s.in.file, Several: true, Beside: first, Person: person(), Log: s.progress.story,
+		})
+		if err != nil {
+			s.closeBeside()
+			return fmt.Errorf("for %s: %w", u.ID, err)
+		}
+		s.beside = append(s.beside, b)
+	}
+	return nil
+}
+
+// closeBeside closes them, the last first, before the bench whose servers they use.
+func (s *session) closeBeside() {
+	for n := len(s.beside) - 1; n >= 0; n-- {
+		if err := s.beside[n].Close(); err != nil {
+			s.progress.say("close the bench of %s: %v", s.in.others[n].ID, err)
+		}
+	}
+}
+
+// identities writes down how each unit was proven to be the one that answers.
+func (s *session) identities(first *bench.Bench) error {
+	for _, b := range append([]*bench.Bench{first}, s.beside...) {
+		id := b.Identity()
+		if id == nil {
+			continue
+		}
+		s.progress.say("%v", id)
+		body := struct {
+			*bench.Identity
+			Bench any `json:"bench,omitempty"` // of a further unit
+		}{Identity: id}
+		if b != first {
+			body.Bench = b.Description()
+		}
+		if _, err := s.journal.Append(evidence.KindUnit, body); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finishBeside closes the benches of the further units and adds what they captured and logged.
+func (s *session) finishBeside(end *lab.End) error {
+	s.closeBeside()
+	for _, b := range s.beside {
+		if b.Capture != nil {
+			name, stats := filepath.Base(b.CaptureFile), b.Capture.Stats()
+			if _, err := s.journal.AddFile(name, "application/x-pcapng", b.CaptureFile); err != nil {
+				return err
+			}
+			if _, err := s.journal.Append(evidence.KindCapture, evidence.Capture{File: name, Frames: stats.Frames, Dropped: stats.Dropped}); err != nil {
+				return err
+			}
+			end.Dropped += stats.Dropped
+		}
+		for _, log := range b.Logs() {
+			if _, err := s.journal.AddFile(filepath.Base(log), "text/plain", log); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

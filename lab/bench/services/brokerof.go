@@ -1,0 +1,45 @@
+package services
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+)
+
+// DesertedBy waits until one device is not connected, where others stay.
+func (b *Broker) DesertedBy(ctx context.Context, client string) error {
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		there := false
+		for _, c := range b.server.Clients.GetByListener(cloudDoor) {
+			there = there || c.ID == client
+		}
+		if !there {
+			return nil
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// ClearOf forgets every retained message that one device published.
+func (b *Broker) ClearOf(client string) {
+	for topic, pk := range b.server.Topics.Retained.GetAll() {
+		if pk.Origin != client || strings.HasPrefix(topic, mqtt.SysPrefix) {
+			continue
+		}
+		b.server.Topics.RetainMessage(packets.Packet{TopicName: topic})
+		b.mu.Lock()
+		b.retainedSize -= b.retained[topic].size
+		delete(b.retained, topic)
+		b.mu.Unlock()
+	}
+}
