@@ -16,9 +16,11 @@ func insideGateway6(t *testing.T) {
 	noLeaks(t)
 	has(t, "dhclient")
 	b, device, _ := gatewayWithClient(t, "dns: {lie: [six.example]}\nipv6: {slaac: true, dhcp: true}\n")
-	own := func() string { return device.must("ip", "-6", "addr", "show", "dev", "eth0", "scope", "global") }
+	// The link's own address must be settled, too: without it dhclient gives up at once.
+	own := func() string { return device.must("ip", "-6", "addr", "show", "dev", "eth0") }
 	require.Eventually(t, func() bool {
-		return strings.Contains(own(), "fd77:a55a:7700:") && !strings.Contains(own(), "tentative")
+		has := own()
+		return strings.Contains(has, "fd77:a55a:7700:") && strings.Contains(has, "fe80:") && !strings.Contains(has, "tentative")
 	},
 		10*time.Second, 5*time.Millisecond, "the kernel makes an address from the advertised prefix")
 	assert.Contains(t, device.must("ip", "-6", "route"), "default via fe80::")
