@@ -1,6 +1,7 @@
 package drive
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -147,9 +148,9 @@ func (r *run) one(ctx context.Context, s step) (outcome probes.Outcome, detail s
 	a, err := r.exchange(within, s, x)
 	var fault deviceFault
 	switch {
-	case ctx.Err() != nil && (err != nil || a.reply == nil || a.partial):
+	case late(ctx) && (err != nil || a.reply == nil || a.partial):
 		// The caller's time is over, which says nothing about the device.
-		return "", "", false, fmt.Errorf("stopped: %w: %w", context.Cause(ctx), probes.ErrBench)
+		return "", "", false, fmt.Errorf("stopped: %w: %w", cmp.Or(context.Cause(ctx), context.DeadlineExceeded), probes.ErrBench)
 	case errors.Is(err, errNoAddress):
 		return probes.Unreachable, err.Error(), false, nil
 	case errors.As(err, &fault):

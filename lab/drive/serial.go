@@ -1,6 +1,7 @@
 package drive
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,8 +51,8 @@ func (r *run) serial(ctx context.Context, s step, x *scope) (answer, error) {
 	at, err := d.lead(ctx)
 	port.Close()
 	<-d.ear.ended
-	if ctx.Err() != nil && err != nil {
-		err = ctx.Err()
+	if late(ctx) && err != nil {
+		err = cmp.Or(ctx.Err(), context.DeadlineExceeded)
 	}
 	a := d.answer(at, err)
 	return a, r.logSerial(name, a.text)

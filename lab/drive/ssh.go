@@ -1,6 +1,7 @@
 package drive
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -187,8 +188,8 @@ func (v *sshVisit) loginError(ctx context.Context, err error) (answer, error) {
 	case errors.As(err, &negotiation):
 		return answer{outcome: probes.Unexpected, detail: "SSH: no algorithm in common for " + negotiation.What +
 			"; legacy: true offers the old ones, too"}, nil
-	case ctx.Err() != nil:
-		err = ctx.Err()
+	case late(ctx):
+		err = cmp.Or(ctx.Err(), context.DeadlineExceeded)
 	}
 	if inner := errors.Unwrap(err); inner != nil {
 		err = inner // "ssh: handshake failed"
@@ -259,8 +260,8 @@ func (v *sshVisit) shell(ctx context.Context, s step, client *ssh.Client, reply 
 	at, err := d.lead(ctx)
 	client.Close()
 	<-d.ear.ended
-	if ctx.Err() != nil && err != nil {
-		err = ctx.Err()
+	if late(ctx) && err != nil {
+		err = cmp.Or(ctx.Err(), context.DeadlineExceeded)
 	}
 	return d.answer(at, err), nil
 }
@@ -269,7 +270,7 @@ func (v *sshVisit) shell(ctx context.Context, s step, client *ssh.Client, reply 
 func sshBroken(ctx context.Context, err error) (answer, error) {
 	var closed *ssh.OpenChannelError
 	switch {
-	case ctx.Err() != nil:
+	case late(ctx):
 		return answer{outcome: probes.Silent, detail: "logged in, then no answer in time"}, nil
 	case errors.As(err, &closed):
 		return answer{outcome: probes.Unexpected, detail: "logged in, and no session was opened: " + closed.Reason.String(), words: closed.Message}, nil
