@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -20,17 +19,7 @@ import (
 // Attached builds a bench around a device that already has its address on a network that the lab
 // does not own. It checks before anything is asked that the interface is up and the device answers.
 func Attached(ctx context.Context, o Options) (*Bench, error) {
-	if o.File == nil {
-		return nil, unusable(fmt.Errorf("build the attached bench: no bench file"))
-	}
-	b, err := newBench(ModeAttached, o)
-	if err != nil {
-		return nil, err
-	}
-	if err := b.attached(ctx, o); err != nil {
-		return nil, errors.Join(fmt.Errorf("build the attached bench: %w", err), b.Close())
-	}
-	return b, nil
+	return around(ctx, ModeAttached, o, (*Bench).attached)
 }
 
 func (b *Bench) attached(ctx context.Context, o Options) error {

@@ -270,6 +270,22 @@ func (b *Bench) awaitUp(ctx context.Context) error {
 	}
 }
 
+// around builds a bench of a mode around a real device, by its bench file. What was begun is ended where it
+// cannot be completed.
+func around(ctx context.Context, mode string, o Options, put func(*Bench, context.Context, Options) error) (*Bench, error) {
+	if o.File == nil {
+		return nil, unusable(fmt.Errorf("build the %s bench: no bench file", mode))
+	}
+	b, err := newBench(mode, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := put(b, ctx, o); err != nil {
+		return nil, errors.Join(fmt.Errorf("build the %s bench: %w", mode, err), b.Close())
+	}
+	return b, nil
+}
+
 // unitOf finds the unit in the dossier.
 func unitOf(d *dossier.Dossier, id string) (dossier.Unit, error) {
 	for _, u := range d.Units {

@@ -37,17 +37,7 @@ const (
 // first frame on: the interface is set up last of all. Nothing of the device goes further unless the bench file has
 // an uplink. Close leaves the interface as it was found.
 func Gateway(ctx context.Context, o Options) (*Bench, error) {
-	if o.File == nil {
-		return nil, unusable(fmt.Errorf("build the gateway bench: no bench file"))
-	}
-	b, err := newBench(ModeGateway, o)
-	if err != nil {
-		return nil, err
-	}
-	if err := b.gateway(ctx, o); err != nil {
-		return nil, errors.Join(fmt.Errorf("build the gateway bench: %w", err), b.Close())
-	}
-	return b, nil
+	return around(ctx, ModeGateway, o, (*Bench).gateway)
 }
 
 func (b *Bench) gateway(ctx context.Context, o Options) error {

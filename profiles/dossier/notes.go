@@ -65,10 +65,4 @@ func visit(v reflect.Value, key string, see func(key, text string)) {
 }
 
 // few names some of many.
-func few(names []string) string {
-	const most = 8
-	if len(names) > most {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
-	}
-	return strings.Join(names, ", ")
-}
+func few(names []string) string { return strict.Few(names, 8) }

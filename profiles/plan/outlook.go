@@ -2,11 +2,11 @@ package plan
 
 import (
 	"fmt"
-	"strings"
 
 	"assay/profiles"
 	"assay/profiles/dossier"
 	"assay/profiles/review"
+	"assay/profiles/strict"
 )
 
 // A Prospect is what is to be expected of a requirement before anything runs.
@@ -109,10 +109,4 @@ func (o *Outlook) count(r profiles.Required, answered map[string]bool) {
 }
 
 // few names some of many.
-func few(names []string) string {
-	const most = 6
-	if len(names) > most {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
-	}
-	return strings.Join(names, ", ")
-}
+func few(names []string) string { return strict.Few(names, 6) }

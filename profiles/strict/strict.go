@@ -268,3 +268,11 @@ func clip(s string) string {
 	}
 	return s
 }
+
+// Few names some of many.
+func Few(names []string, most int) string {
+	if len(names) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}

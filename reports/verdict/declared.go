@@ -8,6 +8,7 @@ import (
 
 	"assay/profiles"
 	"assay/profiles/dossier"
+	"assay/profiles/strict"
 )
 
 // commissioned is the state of a unit that is declared to be set up.
@@ -96,10 +97,4 @@ func compared(d *dossier.Dossier, about []string, table string) (words, rows []s
 }
 
 // few names some of many.
-func few(names []string) string {
-	const most = 12
-	if len(names) > most {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
-	}
-	return strings.Join(names, ", ")
-}
+func few(names []string) string { return strict.Few(names, 12) }
