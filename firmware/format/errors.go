@@ -19,6 +19,13 @@ var (
 	ErrNoTrustedKey = fmt.Errorf("no trusted key: %w", ErrNotVerified)
 	ErrAlgorithm    = fmt.Errorf("algorithm does not fit the trusted key: %w", ErrNotVerified)
 	ErrEncrypted    = fmt.Errorf("payload is encrypted: %w", ErrNotVerified)
+	ErrChain        = fmt.Errorf("certificate chain does not lead to a trusted root: %w", ErrNotVerified)
+	ErrValidity     = fmt.Errorf("not valid at that time: %w", ErrNotVerified)
+	ErrPurpose      = fmt.Errorf("certificate is for another purpose: %w", ErrNotVerified)
+	ErrRevoked      = fmt.Errorf("revoked: %w", ErrNotVerified)
+	ErrWeak         = fmt.Errorf("too weak to vouch for anything: %w", ErrNotVerified)
+	ErrNotBound     = fmt.Errorf("something that will be used is not covered: %w", ErrNotVerified)
+	ErrStale        = fmt.Errorf("expired or rolled back metadata: %w", ErrNotVerified)
 )
 
 // Why a device refuses an image that its maker did sign.

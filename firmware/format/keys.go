@@ -19,9 +19,10 @@ import (
 // A Key is one public key that the caller trusts.
 type Key struct {
 	Public      crypto.PublicKey `json:"-"`
-	Algorithm   string           `json:"algorithm"`   // ecdsa-p256, ecdsa-p384, ed25519, rsa-2048 ...
-	Fingerprint string           `json:"fingerprint"` // SHA-256 of the SubjectPublicKeyInfo, in hex
-	SPKI        []byte           `json:"-"`           // SubjectPublicKeyInfo, DER (RFC 5280 section 4.1)
+	From        string           `json:"from,omitempty"` // the file it came from
+	Algorithm   string           `json:"algorithm"`      // ecdsa-p256, ecdsa-p384, ed25519, rsa-2048 ...
+	Fingerprint string           `json:"fingerprint"`    // SHA-256 of the SubjectPublicKeyInfo, in hex
+	SPKI        []byte           `json:"-"`              // SubjectPublicKeyInfo, DER (RFC 5280 section 4.1)
 }
 
 // Keys is the set of keys that may vouch for an image. The zero value trusts

@@ -1,7 +1,11 @@
 package format
 
-// Variants of an image that a good device refuses. An older image is not among
-// them: the maker signed it, only the maker has it.
+import (
+	"crypto"
+	"crypto/x509"
+)
+
+// Variants of an image that a good device refuses.
 const (
 	// Tampered has one payload byte changed and every unkeyed checksum repaired, so
 	// that nothing but the signature can catch it: it separates the devices that
@@ -9,36 +13,104 @@ const (
 	Tampered = "tampered"
 	// TamperedPlain has one payload byte changed and nothing repaired.
 	TamperedPlain = "tampered-plain"
+	// HeaderFlip, SignatureFlip and TrailerFlip have one bit of that region changed, unkeyed checksums repaired.
+	HeaderFlip    = "header-flip"
+	SignatureFlip = "signature-flip"
+	TrailerFlip   = "trailer-flip"
 	// Unsigned has signature and key identification removed; the rest is consistent.
 	Unsigned = "unsigned"
+	// DuplicateSignature carries two signatures, a stranger's first, for devices that check one and use another.
+	DuplicateSignature = "duplicate-signature"
 	// WrongKey is signed by a fresh key and consistent in itself: it names that key
 	// and, where the format can, carries it, for devices that believe what the image brings along.
 	WrongKey = "wrong-key"
 	// WrongKeyForged is signed by a fresh key but still names the maker's, for
 	// devices that stop at the name.
 	WrongKeyForged = "wrong-key-forged-id"
+	// SelfMadeChain is signed under a fresh certificate authority of the same names, which the image carries.
+	SelfMadeChain = "self-made-chain"
+	// ExpiredCertificate and WrongPurpose are signed by a certificate under the maker's own authority; they need its key.
+	ExpiredCertificate = "expired-certificate"
+	WrongPurpose       = "wrong-purpose"
+	// AlgorithmConfusion names another or no algorithm, or keys a MAC with the public key.
+	AlgorithmConfusion = "algorithm-confusion"
+	// WeakAlgorithm replaces a strong digest by a weak one that the format knows.
+	WeakAlgorithm = "weak-algorithm"
+	// Older, OtherProduct and OtherHardware are genuine, signed with the maker's key or the maker's own other image.
+	Older         = "older"
+	OtherProduct  = "other-product"
+	OtherHardware = "other-hardware"
+	// The cut and the blown-up.
+	TruncatedHeader    = "truncated-header"
+	TruncatedPayload   = "truncated-payload"
+	TruncatedSignature = "truncated-signature"
+	Empty              = "empty"
+	Oversize           = "oversize"
+	TrailingData       = "trailing-data"
+	LengthLie          = "length-lie"
+	DuplicateEntry     = "duplicate-entry" // a field or member twice, first and last differ
+	DecompressionBomb  = "decompression-bomb"
+	EndlessData        = "endless-data"
+	// PathEscape has a member whose name leaves the folder it is unpacked to.
+	PathEscape = "path-escape"
+	// Freeze, MixAndMatch are metadata attacks: old and genuine, or parts of two releases.
+	Freeze      = "freeze"
+	MixAndMatch = "mix-and-match"
+	// Swapped is a pair: the genuine image while it is checked, another while it is used.
+	Swapped = "toctou"
 )
 
 // Variants lists all variants.
 func Variants() []string {
-	return []string{Tampered, TamperedPlain, Unsigned, WrongKey, WrongKeyForged}
+	return []string{
+		Tampered, TamperedPlain, HeaderFlip, SignatureFlip, TrailerFlip,
+		Unsigned, DuplicateSignature, WrongKey, WrongKeyForged, SelfMadeChain, ExpiredCertificate, WrongPurpose,
+		AlgorithmConfusion, WeakAlgorithm, Older, OtherProduct, OtherHardware,
+		TruncatedHeader, TruncatedPayload, TruncatedSignature, Empty, Oversize, TrailingData, LengthLie, DuplicateEntry,
+		DecompressionBomb, EndlessData, PathEscape, Freeze, MixAndMatch, Swapped,
+	}
+}
+
+// Means is what Tamper may use beside the image.
+type Means struct {
+	Signer crypto.Signer       // the maker's signing key; nil: what needs it does not apply
+	Chain  []*x509.Certificate // its certificate first, where the format signs by certificate
+	Issuer crypto.Signer       // the key of the authority that issued Chain[0], for bad certificates under it
+	Older  *Source             // a genuine older image of the maker
+	Sister *Source             // a genuine image of another product of the maker
 }
 
 // A Layer is where a good device refuses an image.
 type Layer string
 
+// The layers, in the order in which a good device comes to them.
 const (
 	LayerStructure Layer = "structure" // parsing
 	LayerHash      Layer = "hash"      // unkeyed checksums
-	LayerTrust     Layer = "trust"     // choice of the key
+	LayerTrust     Layer = "trust"     // choice of the key, chain, purpose, validity
 	LayerSignature Layer = "signature" // the signature itself
+	LayerPayload   Layer = "payload"   // hashes that the signature covers
+	LayerFreshness Layer = "freshness" // version, counter, expiry
+	LayerIdentity  Layer = "identity"  // made for another device
+	LayerResources Layer = "resources" // size, time, memory
 )
+
+// A Variant is one image that a good device refuses, and how it was made.
+type Variant struct {
+	Bytes    []byte            // the image; nil where Files
+	Files    map[string][]byte // of a folder, of a pair (first, second), of a signature beside its artifact
+	Manifest Manifest
+}
 
 // A Manifest tells how a variant differs from the genuine image.
 type Manifest struct {
+	Format   string   `json:"format"`
 	Variant  string   `json:"variant"`
 	Changed  []string `json:"changed"`            // what was changed, with offsets
 	Repaired []string `json:"repaired,omitempty"` // checksums and lengths that were made consistent again
 	Layer    Layer    `json:"layer"`              // where a good device refuses it
-	Reason   error    `json:"-"`                  // the sentinel that our own verifier answers with
+	Expected string   `json:"expected"`           // why, one sentence in the words of the format
+	Classic  string   `json:"classic,omitempty"`  // the known weakness that it re-enacts: CVE-2020-10648
+	Reason   error    `json:"-"`                  // the sentinel that our own Verify answers with, or Check where Device is set
+	Device   *Device  `json:"device,omitempty"`   // genuine: only a device like this one refuses it
 }
