@@ -182,6 +182,7 @@ type scheme struct {
 	digest string // empty: sha256
 	pss    bool
 	hint   string // empty: dev
+	node   string // name of the signature's node; empty: signature-1
 }
 
 func (how scheme) write(n *fdt.Item, key crypto.Signer) error {
@@ -211,11 +212,23 @@ func (how scheme) hintName() string {
 	return how.hint
 }
 
-func (how scheme) signPart(n *fdt.Item, data []byte, key crypto.Signer) error {
-	s := n.Child("signature-1")
-	if s == nil {
-		s = n.Add("signature-1")
+func (how scheme) nodeName() string {
+	if how.node == "" {
+		return "signature-1"
 	}
+	return how.node
+}
+
+// item is the signature's node below n, made if it is not there.
+func (how scheme) item(n *fdt.Item) *fdt.Item {
+	if s := n.Child(how.nodeName()); s != nil {
+		return s
+	}
+	return n.Add(how.nodeName())
+}
+
+func (how scheme) signPart(n *fdt.Item, data []byte, key crypto.Signer) error {
+	s := how.item(n)
 	if err := how.write(s, key); err != nil {
 		return err
 	}
@@ -238,10 +251,7 @@ func (how scheme) sign(d *fdt.Draft, tail []byte, position int64, configs []stri
 	}
 	for _, name := range configs {
 		n := d.Find(configsPath).Child(name)
-		s := n.Child("signature-1")
-		if s == nil {
-			s = n.Add("signature-1")
-		}
+		s := how.item(n)
 		if err := how.write(s, key); err != nil {
 			return nil, err
 		}
@@ -269,7 +279,7 @@ func (how scheme) signConfig(b []byte, name string, h crypto.Hash, key crypto.Si
 		return err
 	}
 	c := img.configOf(name)
-	s := c.node.Child("signature-1")
+	s := c.node.Child(how.nodeName())
 	names := img.tree.Header.StringsSize
 	digest, err := img.digest(img.cover(img.mustCover(c)), names, h)
 	if err != nil {

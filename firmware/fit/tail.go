@@ -40,15 +40,21 @@ func (img *Image) gaps() []format.Region {
 	return gaps
 }
 
+// checkFilling wants zeros, and behind them erased flash.
 func checkFilling(src format.Source, at, size int64) error {
 	const step = 64 << 10
+	erased := false
 	for n := int64(0); size > 0; at, size = at+n, size-n {
 		n = min(size, step)
 		b, err := src.Bytes(at, n)
 		if err != nil {
 			return err
 		}
-		if len(bytes.TrimLeft(b, "\x00")) > 0 && len(bytes.TrimLeft(b, "\xff")) > 0 {
+		if !erased {
+			b = bytes.TrimLeft(b, "\x00")
+		}
+		erased = erased || len(b) > 0
+		if len(bytes.TrimLeft(b, "\xff")) > 0 {
 			return wrap(format.ErrTrailing, "bytes from 0x%x on belong to no image and are no filling", at)
 		}
 	}
