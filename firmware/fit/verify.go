@@ -27,16 +27,15 @@ func Open(src format.Source, trust format.Trust) (*Image, error) {
 // Other configurations and their images are not checked; the report's Notes and Uncovered
 // name them, and everything else that may be changed without breaking the signature.
 func (img *Image) Verify(trust format.Trust) (format.Report, error) {
-	report := format.Report{Image: img.Describe()}
-	err := img.fault
-	var c *config
+	c, err := img.chosen(trust.Configuration)
 	if err == nil {
-		c, err = img.chosen(trust.Configuration)
+		err = img.fault
 	}
 	var under []policy
 	if err == nil {
 		under, err = policies(trust)
 	}
+	var report format.Report
 	for i := 0; i < len(under); i++ {
 		// Several control device trees are several devices: it is enough for one of them.
 		try := check{img: img, config: c, policy: under[i]}
@@ -45,6 +44,9 @@ func (img *Image) Verify(trust format.Trust) (format.Report, error) {
 		if report.Verified = err == nil; report.Verified {
 			return report, nil
 		}
+	}
+	if len(under) == 0 {
+		report.Image = img.Describe()
 	}
 	return report, fmt.Errorf("verify U-Boot FIT: %w", err)
 }
