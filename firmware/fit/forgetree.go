@@ -9,6 +9,9 @@ import (
 
 // duplicateSignature names a second node like the first: libfdt finds one, a walk the other.
 func (f *forge) duplicateSignature() error {
+	if f.byImage {
+		return wrap(format.ErrNotApplicable, "where images are signed, a node more is not covered, and U-Boot takes any signature that fits")
+	}
 	o, err := f.open()
 	if err != nil {
 		return err
@@ -18,9 +21,6 @@ func (f *forge) duplicateSignature() error {
 		return err
 	}
 	n := o.config(f.config)
-	if f.byImage {
-		n = o.part(f.target)
-	}
 	second := n.Child(s.node.Name).Clone()
 	value := bytes.Clone(s.value)
 	value[len(value)/2] ^= 1
@@ -39,6 +39,9 @@ func (f *forge) duplicateSignature() error {
 
 // duplicateEntry gives the kernel a second description.
 func (f *forge) duplicateEntry() error {
+	if f.byImage {
+		return wrap(format.ErrNotApplicable, "where images are signed, their properties are not covered, and U-Boot takes them as they are")
+	}
 	o, err := f.open()
 	if err != nil {
 		return err

@@ -63,6 +63,9 @@ const maxValue = 4096 // bytes of a hash or signature, of a list of nodes
 // OpenUnverified parses src strictly: the device tree, where every image's data lies,
 // which images the configurations name. It checks neither hash nor signature.
 func OpenUnverified(src format.Source) (*Image, error) {
+	if src.Size() == 0 {
+		return nil, fmt.Errorf("open U-Boot FIT: empty file: %w: %w", format.ErrUnknownFormat, format.ErrMalformed)
+	}
 	img := &Image{src: src}
 	if err := img.parse(); err != nil {
 		return nil, fmt.Errorf("open U-Boot FIT: %w", err)

@@ -261,7 +261,7 @@ func (f *forge) cutSignature() error {
 func (f *forge) empty() error {
 	f.out = []byte{}
 	f.changed("everything taken away")
-	f.expect(format.LayerStructure, format.ErrMalformed, "no bytes are no device tree")
+	f.expect(format.LayerStructure, format.ErrUnknownFormat, "no bytes are no device tree")
 	return nil
 }
 
@@ -269,7 +269,7 @@ func (f *forge) trailing() error {
 	extra := []byte("bytes that no image of the tree claims")
 	f.out = append(f.raw, extra...)
 	f.changed("%d bytes appended at offset %d", len(extra), len(f.raw))
-	f.expect(format.LayerStructure, format.ErrTrailing, "nothing covers bytes behind the last image")
+	f.expect(format.LayerStructure, format.ErrTrailing, "nothing covers bytes behind the last image; U-Boot itself does not look at them, so a device may take the rest as it is")
 	return nil
 }
 
@@ -314,11 +314,11 @@ func (f *forge) lengthLie() error {
 }
 
 func (f *forge) swapped() error {
-	f.files = map[string][]byte{"first": bytes.Clone(f.raw)}
+	f.files = map[string][]byte{format.FileFirst: bytes.Clone(f.raw)}
 	if err := f.rehash(); err != nil {
 		return err
 	}
-	f.files["second"], f.out = f.out, nil
+	f.files[format.FileSecond], f.out = f.out, nil
 	f.expect(format.LayerSignature, format.ErrBadSignature, "what is checked must be what is used: the second image is refused wherever it is read")
 	f.manifest.Classic = "time of check, time of use"
 	return nil

@@ -57,9 +57,9 @@ func TestTamper(t *testing.T) {
 func refused(t *testing.T, g goodImage, v format.Variant) {
 	b := v.Bytes
 	if v.Files != nil {
-		_, err := Open(format.FromBytes(v.Files["first"]), g.trust(t))
+		_, err := Open(format.FromBytes(v.Files[format.FileFirst]), g.trust(t))
 		require.NoError(t, err)
-		b = v.Files["second"]
+		b = v.Files[format.FileSecond]
 	}
 	trusts := []format.Trust{g.trust(t)}
 	if g.by == "conf" {

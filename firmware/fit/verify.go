@@ -150,20 +150,21 @@ func (c *check) fitsConfig(k keyNode, s signature) error {
 	name, _ := s.algorithms()
 	h, _ := hashOf(name)
 	must := c.img.cover(c.img.mustCover(c.config))
-	if p := c.img.unnamed(must, max(s.strings, 0)); p != nil {
-		return wrap(format.ErrNotBound, "hashed-strings leaves out the name of property %s of %s", p.Name, p.Node.Path())
-	}
-	digest, err := c.img.digest(must, s.strings, h)
+	names := max(s.strings, 0)
+	digest, err := c.img.digest(must, names, h)
 	if err != nil {
 		return err
 	}
 	if k.fits(s, h, digest) {
+		if p := c.img.unnamed(must, names); p != nil {
+			return wrap(format.ErrNotBound, "hashed-strings leaves out the name of property %s of %s", p.Name, p.Node.Path())
+		}
 		c.report.Digest = fmt.Sprintf("%s:%x", name, digest)
 		return nil
 	}
 	// Tell a signature that is none from one that leaves out what will be used.
 	if claimed := c.img.claimedNodes(s); claimed != nil {
-		digest, err := c.img.digest(c.img.cover(claimed), s.strings, h)
+		digest, err := c.img.digest(c.img.cover(claimed), names, h)
 		if err == nil && k.fits(s, h, digest) {
 			return wrap(format.ErrNotBound, "it fits the nodes of its hashed-nodes, which are not all that the configuration uses")
 		}
