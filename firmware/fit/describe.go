@@ -199,23 +199,33 @@ func (img *Image) configNotes(c *config, bySignature bool) []string {
 			say("where the data of %s lies is not covered, only its hash is", p.name)
 		}
 	}
+	var unsigned, others, unused []string
 	for _, o := range img.configs {
 		if o != c && len(o.signatures) == 0 {
-			say("configuration %s is not signed: a device must refuse to boot it", shown(o.name))
+			unsigned = append(unsigned, o.name)
 		} else if o != c {
-			say("configuration %s was not looked at", shown(o.name))
+			others = append(others, o.name)
 		}
 	}
 	for _, p := range img.parts {
 		if !used[p] {
-			say("image %s is not used by configuration %s and not covered by it", shown(p.name), shown(c.name))
+			unused = append(unused, p.name)
 		}
+	}
+	if len(unsigned) > 0 && bySignature {
+		say("configurations without a signature, which a device must refuse to boot: %s", some(unsigned))
+	}
+	if len(others) > 0 {
+		say("configurations that were not looked at: %s", some(others))
+	}
+	if len(unused) > 0 {
+		say("images that configuration %s does not use and does not cover: %s", shown(c.name), some(unused))
 	}
 	if len(c.compatible) == 0 {
 		say("configuration %s names no compatible board: nothing ties it to a device", shown(c.name))
 	}
 	if bySignature && len(c.signatures) > 1 {
-		say("%d signatures of configuration %s: what is covered is shown for the first", len(c.signatures), shown(c.name))
+		say("%d signatures of configuration %s: what is covered is shown for the one that covers least", len(c.signatures), shown(c.name))
 	}
 	for _, s := range c.signatures {
 		name, _ := s.algorithms()
@@ -227,6 +237,15 @@ func (img *Image) configNotes(c *config, bySignature bool) []string {
 		}
 	}
 	return notes
+}
+
+// some names the first of many.
+func some(names []string) string {
+	const most = 8
+	if more := len(names) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), more)
+	}
+	return strings.Join(names, ", ")
 }
 
 // leftOut is a node that has to be covered and that the signature does not list.

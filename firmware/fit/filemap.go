@@ -36,10 +36,9 @@ func (img *Image) mapOf(c *config, bySignature bool) fileMap {
 	}
 	if c != nil && bySignature {
 		for _, s := range c.signatures {
-			if s.strings >= 0 {
+			if s.strings >= 0 && (names == 0 || s.strings < names) {
 				names = s.strings
 				tokens = img.cover(img.mustCover(c))
-				break
 			}
 		}
 		if names == 0 {

@@ -236,7 +236,7 @@ func TestConfigurationThatIsBooted(t *testing.T) {
 	trust := bare(t, "p256")
 	report, err := verify(t, b, trust)
 	require.NoError(t, err)
-	assert.Contains(t, report.Image.Notes, "configuration conf-2 is not signed: a device must refuse to boot it")
+	assert.Contains(t, report.Image.Notes, "configurations without a signature, which a device must refuse to boot: conf-2")
 	trust.Configuration = "conf-2"
 	_, err = verify(t, b, trust)
 	require.ErrorIs(t, err, format.ErrUnsigned)
