@@ -24,6 +24,7 @@ type fitContext struct {
 	Boots      string `yaml:"boots,omitempty"`
 	BootConfig string `yaml:"boot_config,omitempty"`
 	Compatible string `yaml:"compatible,omitempty"`
+	Arch       string `yaml:"arch,omitempty"`
 	Installed  string `yaml:"installed,omitempty"`
 	SlotSize   int64  `yaml:"slot_size,omitempty"`
 }
@@ -51,6 +52,9 @@ func fitDevice(t *testing.T, c vectorCase) firmware.Device {
 	}
 	if x.Compatible != "" {
 		d.Is["compatible"] = x.Compatible
+	}
+	if x.Arch != "" {
+		d.Is["arch"] = x.Arch
 	}
 	return d
 }
@@ -98,7 +102,7 @@ func generateFIT(t *testing.T, dir string) manifest {
 				r := row{File: "bad-" + name + "-" + variant, Verdict: "reject", Scope: "signature", ControlDTB: tree}
 				if d := bad.Manifest.Device; d != nil {
 					r.Scope = "device"
-					r.Context = node(t, fitContext{Installed: d.Version, Compatible: d.Is["compatible"], SlotSize: d.Size})
+					r.Context = node(t, fitContext{Installed: d.Version, Compatible: d.Is["compatible"], Arch: d.Is["arch"], SlotSize: d.Size})
 				}
 				image := bad.Bytes
 				if bad.Files != nil {

@@ -328,6 +328,32 @@ func (f *forge) otherProduct() error {
 	return f.resign(o, how, key)
 }
 
+// otherHardware is genuine, and its kernel is for another architecture.
+func (f *forge) otherHardware() error {
+	n := f.target.node.Property("arch")
+	arch, err := f.img.tree.Text(n)
+	if err != nil || arch == "" {
+		return wrap(format.ErrNotApplicable, "%s names no architecture", f.target.node.Path())
+	}
+	f.manifest.Device = &format.Device{Is: map[string]string{"arch": arch}}
+	f.expect(format.LayerIdentity, format.ErrWrongDevice, "%s is not made for %s", f.target.name, arch)
+	how, key, err := f.byMaker()
+	if err != nil {
+		return err
+	}
+	o, err := f.open()
+	if err != nil {
+		return err
+	}
+	other := "sandbox"
+	if arch == other {
+		other = "mips"
+	}
+	o.part(f.target).SetText("arch", other)
+	f.changed("arch of %s is %s", f.target.node.Path(), other)
+	return f.resign(o, how, key)
+}
+
 // genuine takes another image of the maker as it is.
 func (f *forge) genuine(src *format.Source, fits func(*Image) bool, not string) error {
 	img, err := OpenUnverified(*src)

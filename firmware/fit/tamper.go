@@ -29,6 +29,7 @@ func recipes() []recipe {
 		{format.WeakAlgorithm, (*forge).weakHash},
 		{format.Older, (*forge).older},
 		{format.OtherProduct, (*forge).otherProduct},
+		{format.OtherHardware, (*forge).otherHardware},
 		{format.TruncatedHeader, (*forge).cutHeader},
 		{format.TruncatedPayload, (*forge).cutData},
 		{format.TruncatedSignature, (*forge).cutSignature},
