@@ -1,6 +1,7 @@
 package cms
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
@@ -16,8 +17,15 @@ import (
 // followChain builds chains from cert to the roots and takes the first that fits purpose,
 // revocation and name.
 func followChain(m *Message, cert *x509.Certificate, trust format.Trust, policy Policy, r *Result) error {
+	if trust.At.IsZero() { // the time that stands for none is one at which some certificates begin
+		return wrap(format.ErrValidity, "no time was given at which certificates must be valid")
+	}
 	roots, helpers := x509.NewCertPool(), x509.NewCertPool()
 	for _, root := range trust.Roots {
+		if policy.WholeChain && !bytes.Equal(root.RawIssuer, root.RawSubject) {
+			helpers.AddCert(root.Certificate)
+			continue
+		}
 		roots.AddCert(root.Certificate)
 	}
 	for _, c := range slices.Concat(trust.Intermediates, m.Certificates) {
@@ -158,7 +166,7 @@ func purposeOf(c *x509.Certificate) string {
 func (r *Result) describeChain(m *Message, trust format.Trust) error {
 	for i, c := range slices.Backward(r.Chain) {
 		l := format.Link{
-			Kind: "certificate", Name: c.Subject.String(), Algorithm: keyName(c), Strength: bits(c), Purpose: purposeOf(c),
+			Kind: "certificate", Name: c.Subject.String(), Algorithm: keyName(c), Strength: format.Strength(c.PublicKey), Purpose: purposeOf(c),
 			NotBefore: c.NotBefore.UTC().Format(time.RFC3339), NotAfter: c.NotAfter.UTC().Format(time.RFC3339), From: "trust",
 		}
 		if slices.ContainsFunc(m.Certificates, c.Equal) {
@@ -193,7 +201,7 @@ func (r *Result) links(s *Signer) {
 	if s.Attributes {
 		what = "signed attributes"
 	}
-	r.Links = append(r.Links, format.Link{Kind: "signature", Name: what, Algorithm: r.Signature, Strength: bits(r.Chain[0]), From: "image"})
+	r.Links = append(r.Links, format.Link{Kind: "signature", Name: what, Algorithm: r.Signature, Strength: format.Strength(r.Chain[0].PublicKey), From: "image"})
 	if s.Attributes {
 		r.Links = append(r.Links, format.Link{Kind: "hash", Name: "content", Algorithm: s.digest.name, Strength: s.digest.hash.Size() * 4, From: "signed attributes"})
 	}
@@ -211,33 +219,20 @@ func keyName(c *x509.Certificate) string {
 	return c.PublicKeyAlgorithm.String()
 }
 
-// bits is the strength of a key by NIST SP 800-57 part 1 revision 5, table 2.
-func bits(c *x509.Certificate) int {
-	switch p := c.PublicKey.(type) {
-	case *rsa.PublicKey:
-		for _, row := range [][2]int{{15360, 256}, {7680, 192}, {3072, 128}, {2048, 112}, {1024, 80}} {
-			if p.N.BitLen() >= row[0] {
-				return row[1]
+// findings tells weak digests and keys: of the signature, and of every certificate but the
+// root, whose own signature nobody relies on.
+func findings(s *Signer, chain []*x509.Certificate) []format.Finding {
+	all := format.WeakDigest(s.digest.name)
+	for i, c := range chain {
+		weak := format.WeakKey(c.PublicKey)
+		if i < len(chain)-1 {
+			weak = format.WeakCertificate(c)
+		}
+		for _, f := range weak {
+			if !slices.Contains(all, f) {
+				all = append(all, f)
 			}
 		}
-	case *ecdsa.PublicKey:
-		return p.Curve.Params().BitSize / 2
-	case ed25519.PublicKey:
-		return 128
-	}
-	return 0
-}
-
-// findings tells a weak digest and a weak key of the signer.
-func findings(s *Signer, c *x509.Certificate) []format.Finding {
-	var all []format.Finding
-	if s.digest.tooShort {
-		all = append(all, format.Finding{ID: "weak-digest", What: s.digest.name,
-			Says: "Collisions of this digest are made in practice.", Source: "NIST SP 800-131A revision 2 (2019) section 9"})
-	}
-	if n := bits(c); n < 112 {
-		all = append(all, format.Finding{ID: "weak-key", What: keyName(c),
-			Says: "A key below 112 bits of strength signs nothing of value.", Source: "NIST SP 800-131A revision 2 (2019) section 3"})
 	}
 	return all
 }

@@ -61,6 +61,7 @@ type Signer struct {
 	SigningTime time.Time // what the signer says; zero where it says nothing. Never used to decide
 	Unsigned    int       // number of unsigned attributes
 
+	raw       []byte // the whole SignerInfo
 	issuer    []byte // DER
 	digest    digest
 	scheme    scheme

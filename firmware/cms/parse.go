@@ -228,10 +228,10 @@ func (p *parser) signer(in *cryptobyte.String) error {
 	var si, attrs, sig, unsigned cryptobyte.String
 	var present bool
 	var version int
+	s := Signer{raw: peek(*in)}
 	if !in.ReadASN1(&si, casn1.SEQUENCE) || !si.ReadASN1Integer(&version) {
 		return malformed("not DER")
 	}
-	var s Signer
 	if err := s.readID(&si, version); err != nil {
 		return err
 	}

@@ -33,6 +33,7 @@ type Policy struct {
 	RequireAttributes bool     // refuse every signature without signed attributes, not only those that could be stripped ones
 	AllowWeak         bool     // take weak digests and keys, which are findings in any case
 	RequireCRLs       bool     // every issuer in the chain needs a current CRL (OpenSSL's crl_check_all)
+	WholeChain        bool     // only a self-signed root ends a chain, other roots are helpers (OpenSSL without partial_chain)
 	CommonName        bool     // Trust.Signer may be the subject's common name (SWUpdate's forced signer name)
 }
 
@@ -120,10 +121,11 @@ func (m *Message) verifySigner(s *Signer, content source, trust format.Trust, po
 		return err
 	}
 	r.Signature = s.algorithm(cert)
-	r.Findings = findings(s, cert)
+	r.Findings = findings(s, []*x509.Certificate{cert, cert})
 	if err := followChain(m, cert, trust, policy, r); err != nil {
 		return err
 	}
+	r.Findings = findings(s, r.Chain)
 	if !s.Attributes {
 		if policy.RequireAttributes {
 			return wrap(format.ErrNotBound, "the signature has no signed attributes")
@@ -149,8 +151,10 @@ func (m *Message) verifySigner(s *Signer, content source, trust format.Trust, po
 		}
 	}
 	r.links(s)
-	if !policy.AllowWeak && len(r.Findings) > 0 {
-		return wrap(format.ErrWeak, "%s: %s", r.Findings[0].What, r.Findings[0].Says)
+	for _, f := range r.Findings {
+		if f.Level == format.Disallowed && !policy.AllowWeak {
+			return wrap(format.ErrWeak, "%s: %s", f.What, f.Says)
+		}
 	}
 	return nil
 }
