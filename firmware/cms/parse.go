@@ -23,7 +23,9 @@ const (
 )
 
 // Looks tells whether b begins like DER SignedData; it looks at no more than 24 bytes.
-func Looks(b []byte) bool {
+func Looks(b []byte) bool { return looksLike(b, oidSignedData) }
+
+func looksLike(b []byte, want asn1.ObjectIdentifier) bool {
 	in := cryptobyte.String(b)
 	if len(b) < 2 || b[0] != 0x30 {
 		return false
@@ -33,7 +35,7 @@ func Looks(b []byte) bool {
 		head += int(b[1] & 0x7f)
 	}
 	var oid asn1.ObjectIdentifier
-	return in.Skip(head) && in.ReadASN1ObjectIdentifier(&oid) && oid.Equal(oidSignedData)
+	return in.Skip(head) && in.ReadASN1ObjectIdentifier(&oid) && oid.Equal(want)
 }
 
 // Parse reads one DER ContentInfo with SignedData and nothing behind it. It keeps parts of

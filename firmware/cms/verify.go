@@ -32,7 +32,7 @@ type Policy struct {
 	Purposes          []string // any one of them will do; Trust.Purpose wins; empty: format.PurposeEmail
 	RequireAttributes bool     // refuse every signature without signed attributes, not only those that could be stripped ones
 	AllowWeak         bool     // take weak digests and keys, which are findings in any case
-	RequireCRLs       bool     // every issuer in the chain needs a current CRL (OpenSSL's crl_check_all)
+	RequireCRLs       bool     // as if Trust.RequireCRLs were set (OpenSSL's crl_check_all)
 	WholeChain        bool     // only a self-signed root ends a chain, other roots are helpers (OpenSSL without partial_chain)
 	CommonName        bool     // Trust.Signer may be the subject's common name (SWUpdate's forced signer name)
 }
