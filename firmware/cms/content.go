@@ -2,7 +2,7 @@ package cms
 
 import (
 	"bytes"
-	"errors"
+	"hash"
 	"io"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -30,39 +30,49 @@ func (m *memory) sum(d digest) ([]byte, error) {
 func (m *memory) whole() ([]byte, bool) { return m.b, true }
 func (m *memory) likeAttributes() bool  { return likeAttributes(m.b, int64(len(m.b))) }
 
-// A stream can be read once: the first digest is the one that counts.
+// A stream can be read once, for all the digests that will be asked for.
 type stream struct {
-	r    io.Reader
-	name string
-	done []byte
-	head bytes.Buffer
-	size int64
+	r      io.Reader
+	wanted []digest
+	done   map[string][]byte
+	head   bytes.Buffer
+	size   int64
 }
 
-var errSecondDigest = errors.New("signers use different digests, the content can be read once only")
-
 func (s *stream) sum(d digest) ([]byte, error) {
-	if s.done != nil {
-		if s.name != d.name {
-			return nil, errSecondDigest
-		}
-		return s.done, nil
-	}
-	h := d.hash.New()
-	buf := make([]byte, 1<<18)
-	for {
-		n, err := s.r.Read(buf)
-		h.Write(buf[:n])
-		s.size += int64(n)
-		s.head.Write(buf[:min(n, keepLimit-s.head.Len())])
-		if err == io.EOF {
-			s.name, s.done = d.name, h.Sum(nil)
-			return s.done, nil
-		}
-		if err != nil {
+	if s.done == nil {
+		if err := s.read(); err != nil {
 			return nil, err
 		}
 	}
+	return s.done[d.name], nil
+}
+
+func (s *stream) read() error {
+	hashes := make([]hash.Hash, len(s.wanted))
+	for i, d := range s.wanted {
+		hashes[i] = d.hash.New()
+	}
+	buf := make([]byte, 1<<18)
+	for {
+		n, err := s.r.Read(buf)
+		for _, h := range hashes {
+			h.Write(buf[:n])
+		}
+		s.size += int64(n)
+		s.head.Write(buf[:min(n, keepLimit-s.head.Len())])
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	s.done = map[string][]byte{}
+	for i, d := range s.wanted {
+		s.done[d.name] = hashes[i].Sum(nil)
+	}
+	return nil
 }
 
 func (s *stream) whole() ([]byte, bool) { return s.head.Bytes(), s.size <= keepLimit }

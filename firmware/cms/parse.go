@@ -191,7 +191,7 @@ func (p *parser) content(in *cryptobyte.String) error {
 	if !wrapped.ReadASN1(&octets, casn1.OCTET_STRING) || !wrapped.Empty() {
 		return malformed("content is not one DER octet string")
 	}
-	p.m.Content = octets
+	p.m.Content = octets[:len(octets):len(octets)]
 	p.covered("content", octets)
 	return nil
 }

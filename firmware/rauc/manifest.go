@@ -102,7 +102,7 @@ func addPair(all []group, line string) error {
 	if slices.ContainsFunc(g.keys, func(p pair) bool { return p.key == key }) {
 		return malformed("key %q twice", key)
 	}
-	text, err := unescape(strings.Trim(value, " \t"))
+	text, err := unescape(strings.TrimLeft(value, " \t")) // GLib keeps what follows
 	if err != nil {
 		return err
 	}

@@ -111,7 +111,7 @@ func TestManifestRules(t *testing.T) {
 	const update = "[update]\ncompatible=Board\n"
 	for text, want := range map[string]string{
 		update: "",
-		"# comment\n" + update + "version = 1.0 \n[meta.x]\nanything=1\n[rollout]\na=b\n": "",
+		"# comment\n" + update + "version = 1.0\n[meta.x]\nanything=1\n[rollout]\na=b\n": "",
 		update + "[future]\nkey=value\n":     "",
 		"":                                   "no compatible",
 		"compatible=Board\n":                 "before the first group",

@@ -103,8 +103,8 @@ func (s *squashfs) metadata(start uint64, offset, n int) ([]byte, error) {
 				return nil, err
 			}
 		}
-		if len(block) == 0 {
-			return nil, errSquashfs
+		if len(block) < metadataSize && len(out)+len(block) < offset+n {
+			return nil, errSquashfs // only the last block of a table may be short
 		}
 		out = append(out, block...)
 		start += 2 + uint64(length)

@@ -267,7 +267,7 @@ func (t *tampering) truncatedSignature() error {
 }
 
 // oversize adds payload behind what was signed, as an attacker of CVE-2026-34155 does
-// with some GiB of it; see Overlong.
+// with 4 GiB of it; see Overlong.
 func (t *tampering) oversize() error {
 	t.changed("a block of zeros at offset %d, behind the payload that was signed", t.b.payload)
 	payload := append(t.payload(), make([]byte, blockSize)...)

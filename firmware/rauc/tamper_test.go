@@ -72,21 +72,16 @@ func TestTamper(t *testing.T) {
 	require.ErrorIs(t, err, format.ErrUnknownVariant)
 }
 
-// TestOverlong is CVE-2026-34155: 2 GiB of payload and more, of which the signature covers the first bytes.
+// TestOverlong is CVE-2026-34155: 4 GiB of payload and more, of which the signature covers the first bytes.
 func TestOverlong(t *testing.T) {
 	if testing.Short() {
-		t.Skip("hashes 2 GiB")
+		t.Skip("hashes 4 GiB")
 	}
 	p := newPKI(t, cms.PKIOptions{})
-	plain := opened(t, build(t, specOf(Plain, p)))
-	for _, size := range []int64{plain.payload, plain.payload + 1} {
-		_, err := plain.Overlong(size)
-		require.Error(t, err)
-	}
-	_, err := opened(t, build(t, specOf(Verity, p))).Overlong(1 << 31)
+	_, err := opened(t, build(t, specOf(Verity, p))).Overlong()
 	require.ErrorIs(t, err, format.ErrNotApplicable)
-
-	long, err := plain.Overlong(1<<31 + plain.payload)
+	plain := opened(t, build(t, specOf(Plain, p)))
+	long, err := plain.Overlong()
 	require.NoError(t, err)
 	head, err := long.Bytes(0, plain.payload)
 	require.NoError(t, err)
