@@ -254,6 +254,11 @@ func TestLikeAttributes(t *testing.T) {
 	assert.False(t, likeAttributes(nil, 0))
 	assert.False(t, likeAttributes([]byte("1 firmware"), 10))
 	assert.False(t, likeAttributes(make([]byte, keepLimit), keepLimit+1))
+	for _, n := range []int{200, 70_000, 3 << 20} { // lengths in two, three and four bytes
+		long := attributes(make([]byte, n), time.Time{})
+		assert.True(t, likeAttributes(long[:min(len(long), keepLimit)], int64(len(long))), "%d", n)
+		assert.False(t, likeAttributes(long[:min(len(long), keepLimit)], int64(len(long))+1), "%d", n)
+	}
 }
 
 // TestMutants: no message verifies that differs where the parser says that it is covered.

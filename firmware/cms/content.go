@@ -82,17 +82,26 @@ func (s *stream) likeAttributes() bool  { return likeAttributes(s.head.Bytes(), 
 // signature with signed attributes is over, so that content and signature may have been a
 // genuine pair of another content (MTG AG, October 2024). The head is enough to see it.
 func likeAttributes(head []byte, size int64) bool {
-	var set, attr cryptobyte.String
-	in := cryptobyte.String(head)
-	if size <= keepLimit {
-		if !in.ReadASN1(&set, casn1.SET) || !in.Empty() {
-			return false
-		}
-	} else if in.Skip(1) && len(head) > 0 && head[0] == 0x31 {
-		// Longer than what is kept: no signer makes such attributes, but the head tells.
-		set = head[min(len(head), 6):]
-	} else {
+	if len(head) < 2 || head[0] != 0x31 {
 		return false
 	}
-	return set.PeekASN1Tag(casn1.SEQUENCE) && set.ReadASN1(&attr, casn1.SEQUENCE) && attr.PeekASN1Tag(casn1.OBJECT_IDENTIFIER)
+	length, start := int64(head[1]), 2
+	if length >= 0x80 {
+		n := int(length & 0x7f)
+		if n > 6 || len(head) < 2+n {
+			return false
+		}
+		length = 0
+		for _, b := range head[2 : 2+n] {
+			length = length<<8 | int64(b)
+		}
+		start += n
+	}
+	set := cryptobyte.String(head[start:])
+	if length != size-int64(start) || !set.PeekASN1Tag(casn1.SEQUENCE) {
+		return false
+	}
+	// The first attribute is a sequence that begins with an identifier.
+	return len(set) > 2 && (set[1] < 0x80 && set[2:].PeekASN1Tag(casn1.OBJECT_IDENTIFIER) ||
+		set[1] > 0x80 && len(set) > 2+int(set[1]&0x7f) && set[2+int(set[1]&0x7f):].PeekASN1Tag(casn1.OBJECT_IDENTIFIER))
 }

@@ -83,6 +83,9 @@ func parse(der []byte) (*Message, error) {
 	in := cryptobyte.String(der)
 	var info, wrapped, sd cryptobyte.String
 	var oid asn1.ObjectIdentifier
+	if len(der) > 1 && der[0] == 0x30 && der[1] == 0x80 {
+		return nil, malformed("BER with indefinite lengths: not DER")
+	}
 	if !in.ReadASN1(&info, casn1.SEQUENCE) {
 		return nil, malformed("not DER, or cut short")
 	}

@@ -174,6 +174,9 @@ func TestRAUCRefusesWhatWeTamper(t *testing.T) {
 		r := newTool(t, cms.PKIOptions{Kind: key})
 		older := format.FromBytes(r.bundle(Verity, strings.Replace(toolManifest, "2026.11", "2026.10", 1), map[string][]byte{"rootfs.img": rand300k(1)}))
 		for _, kind := range []Kind{Plain, Verity} {
+			if key != "ecdsa-p256" && kind != Verity {
+				continue // another key changes the signature only
+			}
 			genuine := r.bundle(kind, toolManifest, toolFiles())
 			log, err := r.accepts(genuine)
 			require.NoError(t, err, "the genuine one: %s", log)

@@ -3,6 +3,7 @@ package rauc
 import (
 	"bytes"
 	"errors"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -47,6 +48,9 @@ func TestTamper(t *testing.T) {
 				"no means": {}, "the maker's key": means,
 				"other bundles": {Older: &olderSource, Sister: &sisterSource},
 			} {
+				if kind != "ecdsa-p256" && name != "the maker's key" {
+					continue
+				}
 				made := 0
 				for _, variant := range variants() {
 					v, err := opened(t, genuine).Tamper(variant, m)
@@ -89,6 +93,10 @@ func TestOverlong(t *testing.T) {
 	b, err := OpenUnverified(long)
 	require.NoError(t, err)
 	require.Contains(t, b.Describe().Notes[1], "CVE-2026-34155")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
 	_, err = b.Verify(trustOf(p))
 	require.ErrorIs(t, err, format.ErrBadHash)
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(8<<20), "bytes allocated on the way through 4 GiB")
 }
