@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"assay/firmware/fit"
 	"assay/firmware/format"
 	"assay/firmware/mcuboot"
 	"assay/firmware/rauc"
@@ -79,6 +80,7 @@ func Formats() []format.Format {
 	return []format.Format{
 		mcuboot.Format(),
 		rauc.Format(),
+		fit.Format(),
 	}
 }
 

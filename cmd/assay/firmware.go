@@ -46,6 +46,7 @@ type imageFlags struct {
 	issuer        string
 	at            string
 	noLog         bool
+	configuration string
 }
 
 func (f *imageFlags) add(cmd *cobra.Command) {
@@ -59,6 +60,7 @@ func (f *imageFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.signer, "signer", "", "identity that must have signed: a subject alternative name")
 	cmd.Flags().StringVar(&f.issuer, "issuer", "", "OIDC issuer that must have vouched for --signer (Sigstore)")
 	cmd.Flags().StringVar(&f.at, "at", "", "time at which certificates must be valid, e.g. 2026-11-25 or RFC 3339 (default now)")
+	cmd.Flags().StringVar(&f.configuration, "configuration", "", "configuration of a U-Boot FIT that the device boots (default that of the image)")
 	cmd.Flags().BoolVar(&f.noLog, "no-log", false, "a managed key's Sigstore signature counts without a transparency log")
 }
 
@@ -163,6 +165,7 @@ func (f *imageFlags) read(now time.Time) (firmware.Trust, error) {
 	}
 	trust.RequireCRLs = f.requireCRLs
 	trust.Purpose, trust.Signer, trust.Issuer, trust.NoLog, trust.At = f.purpose, f.signer, f.issuer, f.noLog, now
+	trust.Configuration = f.configuration
 	if f.at != "" {
 		if trust.At, err = moment(f.at); err != nil {
 			return firmware.Trust{}, err

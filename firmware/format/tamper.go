@@ -58,6 +58,13 @@ const (
 	// Freeze, MixAndMatch are metadata attacks: old and genuine, or parts of two releases.
 	Freeze      = "freeze"
 	MixAndMatch = "mix-and-match"
+	// FakeRoot, NodeClone, UnitAddress and UnsignedDefault are those of device trees: a second root in front
+	// of the real one, the signed nodes copied aside and the real ones changed, a name that libfdt takes for
+	// another, an unsigned configuration made the default.
+	FakeRoot        = "fake-root"
+	NodeClone       = "node-clone"
+	UnitAddress     = "unit-address"
+	UnsignedDefault = "unsigned-default"
 	// Swapped is a pair: the genuine image while it is checked, another while it is used.
 	Swapped = "toctou"
 )
@@ -69,7 +76,8 @@ func Variants() []string {
 		Unsigned, DuplicateSignature, WrongKey, WrongKeyForged, SelfMadeChain, ExpiredCertificate, WrongPurpose,
 		AlgorithmConfusion, FormatDowngrade, WeakAlgorithm, Older, OtherProduct, OtherHardware,
 		TruncatedHeader, TruncatedPayload, TruncatedSignature, Empty, Oversize, TrailingData, LengthLie, DuplicateEntry,
-		DecompressionBomb, EndlessData, PathEscape, Freeze, MixAndMatch, Swapped,
+		DecompressionBomb, EndlessData, PathEscape, Freeze, MixAndMatch,
+		FakeRoot, NodeClone, UnitAddress, UnsignedDefault, Swapped,
 	}
 }
 

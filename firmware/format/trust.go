@@ -21,6 +21,7 @@ type Trust struct {
 	Issuer        string              // Sigstore: the OIDC issuer that must have vouched for Signer
 	At            time.Time           // when certificates must be valid; zero: at no time
 	NoLog         bool                // Sigstore: a managed key's signature counts without a transparency log
+	Configuration string              // U-Boot FIT: the configuration that the device boots; empty: the image's default
 }
 
 // Purposes of a signing certificate.
