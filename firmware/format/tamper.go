@@ -34,6 +34,10 @@ const (
 	WrongPurpose       = "wrong-purpose"
 	// AlgorithmConfusion names another or no algorithm, or keys a MAC with the public key.
 	AlgorithmConfusion = "algorithm-confusion"
+	// ZeroSignature has r = s = 0, which some ECDSA verifiers take for anything (CVE-2022-21449).
+	ZeroSignature = "zero-signature"
+	// SaltLength is signed with the maker's key, but by RSA-PSS with another salt length than the format fixes.
+	SaltLength = "salt-length"
 	// WeakAlgorithm replaces a strong digest by a weak one that the format knows.
 	WeakAlgorithm = "weak-algorithm"
 	// Older, OtherProduct and OtherHardware are genuine, signed with the maker's key or the maker's own other image.
@@ -49,6 +53,7 @@ const (
 	TrailingData       = "trailing-data"
 	LengthLie          = "length-lie"
 	DuplicateEntry     = "duplicate-entry" // a field or member twice, first and last differ
+	UncoveredEntry     = "uncovered-entry" // a field added where the signature does not cover it
 	DecompressionBomb  = "decompression-bomb"
 	EndlessData        = "endless-data"
 	// PathEscape has a member whose name leaves the folder it is unpacked to.
@@ -65,8 +70,8 @@ func Variants() []string {
 	return []string{
 		Tampered, TamperedPlain, HeaderFlip, SignatureFlip, TrailerFlip,
 		Unsigned, DuplicateSignature, WrongKey, WrongKeyForged, SelfMadeChain, ExpiredCertificate, WrongPurpose,
-		AlgorithmConfusion, WeakAlgorithm, Older, OtherProduct, OtherHardware,
-		TruncatedHeader, TruncatedPayload, TruncatedSignature, Empty, Oversize, TrailingData, LengthLie, DuplicateEntry,
+		AlgorithmConfusion, ZeroSignature, SaltLength, WeakAlgorithm, Older, OtherProduct, OtherHardware,
+		TruncatedHeader, TruncatedPayload, TruncatedSignature, Empty, Oversize, TrailingData, LengthLie, DuplicateEntry, UncoveredEntry,
 		DecompressionBomb, EndlessData, PathEscape, Freeze, MixAndMatch, Swapped,
 	}
 }
