@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"assay/firmware/esp32"
 	"assay/firmware/format"
 	"assay/firmware/mcuboot"
 )
@@ -77,6 +78,7 @@ const (
 func Formats() []format.Format {
 	return []format.Format{
 		mcuboot.Format(),
+		esp32.Format(),
 	}
 }
 
