@@ -35,6 +35,7 @@ type adapter struct {
 // adapters has one line per format that a manifest can name.
 func adapters() map[string]adapter {
 	return map[string]adapter{
+		"esp32":   esp32Vectors(),
 		"mcuboot": mcubootVectors(),
 	}
 }
@@ -69,7 +70,7 @@ type row struct {
 	Note        string   `yaml:"note,omitempty"`
 	Base        string   `yaml:"base,omitempty"`
 	MadeBy      string   `yaml:"made_by,omitempty"`
-	Checked     string   `yaml:"checked,omitempty"`
+	Checked     any      `yaml:"checked,omitempty"` // one line, or several
 	Context     ast.Node `yaml:"context,omitempty"`
 	Reference   string   `yaml:"reference,omitempty"`
 	Origin      string   `yaml:"origin,omitempty"`
