@@ -88,7 +88,7 @@ func (img *Image) measure() (measured, error) {
 	}
 	to := io.MultiWriter(all...)
 	var at int64
-	size := min(256<<10, max(hashSize, img.covered))
+	size := min(64<<10, max(hashSize, img.covered))
 	buffer, fold := make([]byte, size), make([]byte, size)
 	pass := func(end int64, xor bool) error {
 		for at < end {
