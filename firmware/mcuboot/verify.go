@@ -39,7 +39,9 @@ func Open(b []byte, trust format.Trust) (*Image, error) {
 // the report's Notes and Uncovered name what is there. Any other byte makes a difference.
 func (img *Image) Verify(trust format.Trust) (format.Report, error) {
 	report := format.Report{Image: img.Describe()}
-	if err := img.verify(trust.Keys, &report); err != nil {
+	err := img.verify(trust.Keys, &report)
+	report.Findings = img.findings(report.Key)
+	if err != nil {
 		return report, fmt.Errorf("verify mcuboot image %v: %w", img.Version(), err)
 	}
 	report.Verified = true
@@ -62,11 +64,13 @@ func (img *Image) verify(keys format.Keys, report *format.Report) error {
 	if err != nil {
 		return err
 	}
-	report.Key = &key
+	report.Key, report.Chain = &key, img.chain(key, "")[:1]
 	if err := img.checkSignature(key, sig, hash, digest, report.Digest != ""); err != nil {
 		return err
 	}
+	report.Chain = img.chain(key, report.Image.Signature)
 	if report.Digest == "" {
+		report.Chain = report.Chain[:2]
 		return wrap(format.ErrEncrypted, "the signature is one of the hash, but the hash is one of the plaintext")
 	}
 	report.Signature = report.Image.Signature
