@@ -128,7 +128,7 @@ func (g *generated) addTampered(good []byte, prefix, key string, means firmware.
 		}
 		require.NoError(g.t, err)
 		image := bad.Bytes
-		if second, ok := bad.Files["second"]; ok {
+		if second, ok := bad.Files[firmware.FileSecond]; ok {
 			image = second
 		}
 		g.add(row{File: prefix + variant, Verdict: "reject", Scope: "signature", Key: key}, image)

@@ -122,7 +122,7 @@ func TestOpensslJudgesAlike(t *testing.T) {
 				}
 				b := v.Bytes
 				if v.Files != nil {
-					b = v.Files["second"]
+					b = v.Files[format.FileSecond]
 				}
 				if _, err := OpenUnverified(format.FromBytes(b)); err != nil {
 					require.ErrorIs(t, err, v.Manifest.Reason, "no signature to ask openssl about")

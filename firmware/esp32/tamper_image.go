@@ -224,7 +224,7 @@ func (d *draft) swapped() error {
 	if err := d.tampered(); err != nil {
 		return err
 	}
-	d.Files = map[string][]byte{"first": genuine, "second": d.Bytes}
+	d.Files = map[string][]byte{format.FileFirst: genuine, format.FileSecond: d.Bytes}
 	d.Bytes = nil
 	d.Manifest.Classic = "CVE-2024-28183"
 	d.expect(format.LayerSignature, format.ErrBadSignature, "the image is checked where it will run, not where it was fetched")

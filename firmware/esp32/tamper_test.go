@@ -23,9 +23,9 @@ func means(t testing.TB, g goodImage) format.Means {
 func refused(t testing.TB, v format.Variant, trust format.Trust) error {
 	b := v.Bytes
 	if v.Files != nil {
-		_, err := verify(t, v.Files["first"], trust)
+		_, err := verify(t, v.Files[format.FileFirst], trust)
 		require.NoError(t, err, "the first of a pair is genuine")
-		b = v.Files["second"]
+		b = v.Files[format.FileSecond]
 	}
 	_, err := verify(t, b, trust)
 	if v.Manifest.Device == nil {

@@ -27,7 +27,7 @@ func (a anchor) name() string {
 	if a.efuse == nil {
 		return "eFuse digest " + hex.EncodeToString(a.digest[:])
 	}
-	return a.key.Fingerprint
+	return "sha256:" + a.key.Fingerprint
 }
 
 // isAnchor tells whether b is a trust anchor that only this format reads.

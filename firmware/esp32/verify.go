@@ -242,9 +242,9 @@ func hashName(h crypto.Hash) string {
 func succeed(report *format.Report, a anchor, key format.Key, place, scheme string, hash crypto.Hash) {
 	report.Key, report.Signature = &key, scheme
 	report.Chain = []format.Link{
-		{Kind: "key", Name: a.name(), Algorithm: key.Algorithm, Strength: strength(key.Public), From: cmp.Or(key.From, "given")},
+		{Kind: "key", Name: a.name(), Algorithm: key.Algorithm, Strength: strength(key.Public), From: key.From},
 		{Kind: "signature", Name: place, Algorithm: scheme, From: "image"},
-		{Kind: "hash", Name: "all before the signature: header, segments, checksum, padding", Algorithm: hashName(hash), From: "signature above"},
+		{Kind: "hash", Name: "header, segments, checksum and padding", Algorithm: hashName(hash), From: "image"},
 	}
 }
 

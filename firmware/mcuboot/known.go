@@ -1,7 +1,6 @@
 package mcuboot
 
 import (
-	"cmp"
 	"crypto"
 	"encoding/hex"
 	"slices"
@@ -75,21 +74,6 @@ func (img *Image) findings(trusted *format.Key) []format.Finding {
 		}
 	}
 	return all
-}
-
-// chain tells what Verify has found to hold, from the key to the payload.
-func (img *Image) chain(key format.Key, name string) []format.Link {
-	sig, _ := img.signature()
-	tlv, _, _ := img.hashTLV()
-	_, hash, _ := hashOf(tlv.Type)
-	links := []format.Link{
-		{Kind: "key", Name: key.Fingerprint, Algorithm: key.Algorithm, Strength: format.Strength(key.Public), From: cmp.Or(key.From, "given")},
-		{Kind: "signature", Name: sig.Type.String(), Algorithm: name, From: "image"},
-	}
-	if find(img.unprotected, TypePure) == nil {
-		links = append(links, format.Link{Kind: "hash", Name: tlv.Type.String() + " of header, payload and protected TLVs", Algorithm: hash, From: "signature above"})
-	}
-	return links
 }
 
 // targets are the UUIDs that a device compares.

@@ -24,7 +24,7 @@ func (img *Image) Tamper(variant string, means format.Means) (format.Variant, er
 	}
 	v := format.Variant{Bytes: b, Manifest: m}
 	if variant == format.Swapped {
-		v.Files, v.Bytes = map[string][]byte{"first": bytes.Clone(img.raw), "second": b}, nil
+		v.Files, v.Bytes = map[string][]byte{format.FileFirst: bytes.Clone(img.raw), format.FileSecond: b}, nil
 	}
 	return v, nil
 }

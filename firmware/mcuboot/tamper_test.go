@@ -28,9 +28,9 @@ func means(t testing.TB, g goodImage) format.Means {
 func refused(t testing.TB, v format.Variant, trust format.Trust) error {
 	b := v.Bytes
 	if v.Files != nil {
-		_, err := Open(v.Files["first"], trust)
+		_, err := Open(v.Files[format.FileFirst], trust)
 		require.NoError(t, err, "the first of a pair is genuine")
-		b = v.Files["second"]
+		b = v.Files[format.FileSecond]
 	}
 	img, err := Open(b, trust)
 	if v.Manifest.Device == nil || err != nil {
@@ -65,7 +65,7 @@ func TestTamper(t *testing.T) {
 				require.NotNil(t, m.Reason)
 				require.ErrorIs(t, refused(t, v, trust(t, g.key)), m.Reason)
 				if g.name == "p256_filling_a_slot" && !slices.Contains(otherSizes(), variant) {
-					assert.Len(t, append(v.Bytes, v.Files["second"]...), len(genuine))
+					assert.Len(t, append(v.Bytes, v.Files[format.FileSecond]...), len(genuine))
 				}
 			})
 		}

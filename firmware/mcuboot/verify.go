@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 
 	"assay/firmware/format"
 )
@@ -64,16 +65,18 @@ func (img *Image) verify(keys format.Keys, report *format.Report) error {
 	if err != nil {
 		return err
 	}
-	report.Key, report.Chain = &key, img.chain(key, "")[:1]
+	report.Key = &key
+	report.Chain = []format.Link{{Kind: "key", Name: "sha256:" + key.Fingerprint, Algorithm: key.Algorithm, Strength: format.Strength(key.Public), From: key.From}}
 	if err := img.checkSignature(key, sig, hash, digest, report.Digest != ""); err != nil {
 		return err
 	}
-	report.Chain = img.chain(key, report.Image.Signature)
+	report.Chain = append(report.Chain, format.Link{Kind: "signature", Name: sig.Type.String(), Algorithm: report.Image.Signature, From: "image"})
 	if report.Digest == "" {
-		report.Chain = report.Chain[:2]
 		return wrap(format.ErrEncrypted, "the signature is one of the hash, but the hash is one of the plaintext")
 	}
 	report.Signature = report.Image.Signature
+	report.Chain = append(report.Chain,
+		format.Link{Kind: "hash", Name: "header, payload and protected TLVs", Algorithm: strings.SplitN(report.Digest, ":", 2)[0], From: "image"})
 	return nil
 }
 
