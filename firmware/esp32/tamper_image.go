@@ -50,36 +50,54 @@ func (d *draft) other(src *format.Source, what string) (*Image, error) {
 	return img, nil
 }
 
+// lent tries an image that the maker lent, and leaves no trace if it does not serve.
+func (d *draft) lent(src *format.Source, try func(*draft) error) error {
+	if src == nil {
+		return notApplicable("no such image was given")
+	}
+	before := d.Variant
+	err := try(d)
+	if err != nil {
+		d.Variant = before
+	}
+	return err
+}
+
 func (d *draft) older() error {
 	if d.img.desc == nil {
 		return notApplicable("it has no secure version")
 	}
-	now := d.img.desc.secureVersion
-	device := format.Device{Counter: new(uint64(now))}
-	if d.means.Older != nil {
-		img, err := d.other(d.means.Older, "older")
-		if err != nil {
-			return err
-		}
-		d.expect(format.LayerFreshness, format.ErrRollback, "the eFuses hold secure version %d", now)
-		if img.desc == nil || img.desc.secureVersion < now {
-			d.Manifest.Device = &device
-			return nil
-		}
-		if order, err := compareVersions(img.Version(), d.img.Version()); err != nil || order >= 0 {
-			return notApplicable("the image %s with secure version %d is not older", img.Version(), img.desc.secureVersion)
-		}
-		d.Manifest.Device = &format.Device{Version: d.img.Version()}
-		d.expect(format.LayerFreshness, format.ErrRollback,
-			"version %s is older than %s; its secure version is the same, so only a device that compares versions refuses it", img.Version(), d.img.Version())
-		return nil
+	if err := d.lent(d.means.Older, (*draft).olderImage); err == nil || d.means.Signer == nil && d.means.Older != nil {
+		return err
 	}
+	now := d.img.desc.secureVersion
 	if now == 0 {
 		return notApplicable("secure version 0 has no older one")
 	}
 	binary.LittleEndian.PutUint32(d.Bytes[appDescAt+4:], now-1)
 	d.changed("secure version at offset %d from %d to %d", appDescAt+4, now, now-1)
-	return d.resign(device, format.LayerFreshness, format.ErrRollback, "the eFuses hold secure version %d", now)
+	return d.resign(format.Device{Counter: new(uint64(now))}, format.LayerFreshness, format.ErrRollback, "the eFuses hold secure version %d", now)
+}
+
+// olderImage is the maker's own.
+func (d *draft) olderImage() error {
+	img, err := d.other(d.means.Older, "older")
+	if err != nil {
+		return err
+	}
+	now := d.img.desc.secureVersion
+	d.expect(format.LayerFreshness, format.ErrRollback, "the eFuses hold secure version %d", now)
+	if img.desc == nil || img.desc.secureVersion < now {
+		d.Manifest.Device = &format.Device{Counter: new(uint64(now))}
+		return nil
+	}
+	if order, err := compareVersions(img.Version(), d.img.Version()); err != nil || order >= 0 {
+		return notApplicable("the image %s with secure version %d is not older", img.Version(), img.desc.secureVersion)
+	}
+	d.Manifest.Device = &format.Device{Version: d.img.Version()}
+	d.expect(format.LayerFreshness, format.ErrRollback,
+		"version %s is older than %s; its secure version is the same, so only a device that compares versions refuses it", img.Version(), d.img.Version())
+	return nil
 }
 
 func (d *draft) otherProduct() error {
@@ -89,17 +107,17 @@ func (d *draft) otherProduct() error {
 	project := d.img.desc.project
 	device := format.Device{Is: map[string]string{"project-name": project}}
 	const sentence = "the device runs project %q; ESP-IDF itself does not compare it"
-	if d.means.Sister != nil {
+	err := d.lent(d.means.Sister, func(d *draft) error {
 		img, err := d.other(d.means.Sister, "other product's")
-		if err != nil {
-			return err
-		}
-		if img.desc != nil && img.desc.project == project {
-			return notApplicable("the other product's image is of the same project %q", project)
+		if err == nil && img.desc != nil && img.desc.project == project {
+			err = notApplicable("the other product's image is of the same project %q", project)
 		}
 		d.Manifest.Device = &device
 		d.expect(format.LayerIdentity, format.ErrWrongDevice, sentence, project)
-		return nil
+		return err
+	})
+	if err == nil || d.means.Signer == nil && d.means.Sister != nil {
+		return err
 	}
 	const at = appDescAt + 48
 	clear(d.Bytes[at : at+32])
@@ -114,24 +132,24 @@ func (d *draft) otherProduct() error {
 func (d *draft) otherHardware() error {
 	chip := d.img.header.chip
 	device := format.Device{Is: map[string]string{"chip-id": fmt.Sprint(uint16(chip))}}
-	if d.means.Sister != nil {
+	err := d.lent(d.means.Sister, func(d *draft) error {
 		img, err := d.other(d.means.Sister, "other product's")
-		if err != nil {
-			return err
-		}
-		if img.header.chip == chip {
-			return notApplicable("the other product's image is for the same chip")
+		if err == nil && img.header.chip == chip {
+			err = notApplicable("the other product's image is for the same chip")
 		}
 		d.Manifest.Device = &device
 		d.expect(format.LayerIdentity, format.ErrWrongDevice, "the device is %v", chip)
-		return nil
+		return err
+	})
+	if err == nil || d.means.Signer == nil && d.means.Sister != nil {
+		return err
+	}
+	if d.img.v1 != nil {
+		return notApplicable("secure boot v1 is one of the ESP32 alone")
 	}
 	foreign := ChipS3
 	if chip == ChipS3 {
 		foreign = ChipC3
-	}
-	if d.img.v1 != nil {
-		return notApplicable("secure boot v1 is one of the ESP32 alone")
 	}
 	binary.LittleEndian.PutUint16(d.Bytes[12:], uint16(foreign))
 	d.changed("chip id at offset 12 from %d to %d", chip, foreign)

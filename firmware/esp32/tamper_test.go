@@ -129,10 +129,13 @@ func TestGenuineOtherImages(t *testing.T) {
 		{"newer version", format.Older, format.Means{Older: source(func(s *Spec) { s.Version = "1.5" }, "p256")}, nil},
 		{"another maker's", format.Older, format.Means{Older: source(func(s *Spec) { s.SecureVersion = 1 }, "other")}, nil},
 		{"no image", format.Older, format.Means{Older: new(format.FromBytes([]byte("x")))}, nil},
+		{"no image, but the key", format.Older, format.Means{Older: new(format.FromBytes([]byte("x"))), Signer: signer(t, "p256")}, format.ErrRollback},
 		{"other project", format.OtherProduct, format.Means{Sister: source(func(s *Spec) { s.Project = "kettle" }, "p256")}, format.ErrWrongDevice},
 		{"same project", format.OtherProduct, format.Means{Sister: source(func(*Spec) {}, "p256")}, nil},
+		{"same project, but the key", format.OtherProduct, format.Means{Sister: source(func(*Spec) {}, "p256"), Signer: signer(t, "p256")}, format.ErrWrongDevice},
 		{"other chip", format.OtherHardware, format.Means{Sister: source(func(s *Spec) { s.Chip = ChipH2 }, "p256")}, format.ErrWrongDevice},
 		{"same chip", format.OtherHardware, format.Means{Sister: source(func(*Spec) {}, "p256")}, nil},
+		{"same chip, but the key", format.OtherHardware, format.Means{Sister: source(func(*Spec) {}, "p256"), Signer: signer(t, "p256")}, format.ErrWrongDevice},
 		{"same image", format.MixAndMatch, format.Means{Older: source(func(*Spec) {}, "p256")}, nil},
 	} {
 		v, err := opened(t, good).Tamper(tc.variant, tc.means)

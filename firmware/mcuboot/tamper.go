@@ -52,7 +52,7 @@ func variants() []string {
 }
 
 func (img *Image) tamper(variant string, m *format.Manifest, means format.Means) ([]byte, error) {
-	make, known := recipes()[variant]
+	recipe, known := recipes()[variant]
 	if !known {
 		return nil, format.ErrUnknownVariant
 	}
@@ -62,7 +62,7 @@ func (img *Image) tamper(variant string, m *format.Manifest, means format.Means)
 	if _, signed := img.signature(); !signed {
 		return nil, notApplicable("it is not signed")
 	}
-	return make(img, m, means)
+	return recipe(img, m, means)
 }
 
 func changed(m *format.Manifest, what string, args ...any) {

@@ -79,23 +79,23 @@ func (img *Image) other(src *format.Source, what string) (*Image, error) {
 	return o, nil
 }
 
+// lent tries an image that the maker lent, and leaves no trace if it does not serve. Where
+// there is no key to sign another one, its refusal is final.
+func lent(src *format.Source, m *format.Manifest, means format.Means, try func() ([]byte, error)) (b []byte, final bool, err error) {
+	if src == nil {
+		return nil, false, nil
+	}
+	before := *m
+	if b, err = try(); err != nil {
+		*m = before
+	}
+	return b, err == nil || means.Signer == nil, err
+}
+
 func (img *Image) older(m *format.Manifest, means format.Means) ([]byte, error) {
 	counter, counted := img.SecurityCounter()
-	if means.Older != nil {
-		o, err := img.other(means.Older, "older")
-		if err != nil {
-			return nil, err
-		}
-		changed(m, "all: the maker's own image %v", o.Version())
-		if n, ok := o.SecurityCounter(); counted && (!ok || n < counter) {
-			img.expectCounter(m, counter)
-			return bytes.Clone(o.raw), nil
-		}
-		if o.Version().Compare(img.Version()) < 0 {
-			img.expectVersion(m)
-			return bytes.Clone(o.raw), nil
-		}
-		return nil, notApplicable("the image %v is not older", o.Version())
+	if b, final, err := lent(means.Older, m, means, func() ([]byte, error) { return img.olderImage(m, means) }); final {
+		return b, err
 	}
 	b := bytes.Clone(img.raw)
 	if counted && counter > 0 {
@@ -116,6 +116,25 @@ func (img *Image) older(m *format.Manifest, means format.Means) ([]byte, error) 
 	changed(m, "version at offset 20 from %v to %v", img.Version(), before)
 	img.expectVersion(m)
 	return img.resigned(b, m, means.Signer)
+}
+
+// olderImage is the maker's own.
+func (img *Image) olderImage(m *format.Manifest, means format.Means) ([]byte, error) {
+	counter, counted := img.SecurityCounter()
+	o, err := img.other(means.Older, "older")
+	if err != nil {
+		return nil, err
+	}
+	changed(m, "all: the maker's own image %v", o.Version())
+	if n, ok := o.SecurityCounter(); counted && (!ok || n < counter) {
+		img.expectCounter(m, counter)
+		return bytes.Clone(o.raw), nil
+	}
+	if o.Version().Compare(img.Version()) < 0 {
+		img.expectVersion(m)
+		return bytes.Clone(o.raw), nil
+	}
+	return nil, notApplicable("the image %v is not older", o.Version())
 }
 
 func (img *Image) expectCounter(m *format.Manifest, counter uint32) {
@@ -161,7 +180,7 @@ func (img *Image) foreign(m *format.Manifest, means format.Means, t Type, key st
 	}
 	m.Device = &format.Device{Is: map[string]string{key: hex.EncodeToString(id)}}
 	expect(m, format.LayerIdentity, format.ErrWrongDevice, "the device has %v %x", t, id)
-	if means.Sister != nil {
+	sister, final, err := lent(means.Sister, m, means, func() ([]byte, error) {
 		o, err := img.other(means.Sister, "other product's")
 		if err != nil {
 			return nil, err
@@ -171,6 +190,9 @@ func (img *Image) foreign(m *format.Manifest, means format.Means, t Type, key st
 		}
 		changed(m, "all: the maker's own image %v for another product", o.Version())
 		return bytes.Clone(o.raw), nil
+	})
+	if final {
+		return sister, err
 	}
 	b := bytes.Clone(img.raw)
 	edited, err := OpenUnverified(b)

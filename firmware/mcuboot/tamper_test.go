@@ -129,9 +129,11 @@ func TestGenuineOtherImages(t *testing.T) {
 		{"same", format.Older, format.Means{Older: source("p256", func(*Spec) {})}, nil},
 		{"another maker's", format.Older, format.Means{Older: source("ed25519", func(s *Spec) { s.SecurityCounter = 6 })}, nil},
 		{"no image", format.Older, format.Means{Older: new(format.FromBytes([]byte("x")))}, nil},
+		{"no image, but the key", format.Older, format.Means{Older: new(format.FromBytes([]byte("x"))), Signer: signer(t, "p256")}, format.ErrRollback},
 		{"other class", format.OtherProduct, format.Means{Sister: source("p256", func(s *Spec) { s.ClassID = make([]byte, 16) })}, format.ErrWrongDevice},
 		{"no class", format.OtherProduct, format.Means{Sister: source("p256", func(s *Spec) { s.ClassID = nil })}, format.ErrWrongDevice},
 		{"same class", format.OtherProduct, format.Means{Sister: source("p256", func(*Spec) {})}, nil},
+		{"same class, but the key", format.OtherProduct, format.Means{Sister: source("p256", func(*Spec) {}), Signer: signer(t, "p256")}, format.ErrWrongDevice},
 		{"other vendor", format.OtherHardware, format.Means{Sister: source("p256", func(s *Spec) { s.VendorID = make([]byte, 16) })}, format.ErrWrongDevice},
 		{"same image", format.MixAndMatch, format.Means{Older: source("p256", func(*Spec) {})}, nil},
 	} {
