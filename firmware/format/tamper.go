@@ -34,6 +34,8 @@ const (
 	WrongPurpose       = "wrong-purpose"
 	// AlgorithmConfusion names another or no algorithm, or keys a MAC with the public key.
 	AlgorithmConfusion = "algorithm-confusion"
+	// FormatDowngrade is the older, weaker form of the format, made of the genuine parts.
+	FormatDowngrade = "format-downgrade"
 	// ZeroSignature has r = s = 0, which some ECDSA verifiers take for anything (CVE-2022-21449).
 	ZeroSignature = "zero-signature"
 	// SaltLength is signed with the maker's key, but by RSA-PSS with another salt length than the format fixes.
@@ -53,9 +55,10 @@ const (
 	TrailingData       = "trailing-data"
 	LengthLie          = "length-lie"
 	DuplicateEntry     = "duplicate-entry" // a field or member twice, first and last differ
-	UncoveredEntry     = "uncovered-entry" // a field added where the signature does not cover it
 	DecompressionBomb  = "decompression-bomb"
 	EndlessData        = "endless-data"
+	// UnsignedExtra has something added that the signature does not cover, for devices that use whatever is there.
+	UnsignedExtra = "unsigned-extra"
 	// PathEscape has a member whose name leaves the folder it is unpacked to.
 	PathEscape = "path-escape"
 	// Freeze, MixAndMatch are metadata attacks: old and genuine, or parts of two releases.
@@ -70,9 +73,9 @@ func Variants() []string {
 	return []string{
 		Tampered, TamperedPlain, HeaderFlip, SignatureFlip, TrailerFlip,
 		Unsigned, DuplicateSignature, WrongKey, WrongKeyForged, SelfMadeChain, ExpiredCertificate, WrongPurpose,
-		AlgorithmConfusion, ZeroSignature, SaltLength, WeakAlgorithm, Older, OtherProduct, OtherHardware,
-		TruncatedHeader, TruncatedPayload, TruncatedSignature, Empty, Oversize, TrailingData, LengthLie, DuplicateEntry, UncoveredEntry,
-		DecompressionBomb, EndlessData, PathEscape, Freeze, MixAndMatch, Swapped,
+		AlgorithmConfusion, FormatDowngrade, ZeroSignature, SaltLength, WeakAlgorithm, Older, OtherProduct, OtherHardware,
+		TruncatedHeader, TruncatedPayload, TruncatedSignature, Empty, Oversize, TrailingData, LengthLie, DuplicateEntry,
+		DecompressionBomb, EndlessData, UnsignedExtra, PathEscape, Freeze, MixAndMatch, Swapped,
 	}
 }
 

@@ -42,7 +42,7 @@ func recipes() map[string]recipe {
 		format.Older: (*Image).older, format.OtherProduct: (*Image).otherClass, format.OtherHardware: (*Image).otherVendor,
 		format.TruncatedHeader: (*Image).cutHeader, format.TruncatedPayload: (*Image).cutPayload, format.TruncatedSignature: (*Image).cutSignature,
 		format.Empty: (*Image).empty, format.Oversize: (*Image).oversize, format.TrailingData: (*Image).trailing, format.LengthLie: (*Image).lengthLie,
-		format.DuplicateEntry: (*Image).twoHashes, format.UncoveredEntry: (*Image).uncovered, format.MixAndMatch: (*Image).mix,
+		format.DuplicateEntry: (*Image).twoHashes, format.UnsignedExtra: (*Image).uncovered, format.MixAndMatch: (*Image).mix,
 	}
 }
 
