@@ -174,25 +174,47 @@ func (d *draft) forged() error {
 	return nil
 }
 
-// otherScheme signs with a fresh key by the scheme that the image does not use.
-func (d *draft) otherScheme() error {
-	stranger, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return err
-	}
+// otherAlgorithm calls the blocks what they are not, in the words of the format.
+func (d *draft) otherAlgorithm() error {
 	if d.img.v1 != nil {
+		stranger, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return err
+		}
 		d.Bytes, err = signV2(fill(d.Bytes[:d.img.covered], sectorSize), stranger)
 		d.changed("a signature sector of secure boot v2 by a fresh key in the place of the signature of v1")
 		d.expect(format.LayerTrust, format.ErrNoTrustedKey, "the key is unknown, by whatever scheme")
 		return err
 	}
+	d.eachBlock(func(b block, raw []byte) {
+		if b.raw[1] == blockECDSA {
+			raw[1] = blockRSA
+			d.changed("%s called one of rsa at offset %d", b.place(), d.offset(b, 1))
+			return
+		}
+		const p256 = 2
+		raw[1], raw[rsaKeyAt] = blockECDSA, p256
+		d.changed("%s called one of ecdsa on P-256 at offsets %d and %d", b.place(), d.offset(b, 1), d.offset(b, rsaKeyAt))
+	})
+	d.expect(format.LayerStructure, format.ErrMalformed, "the key fields hold no key of that algorithm")
+	return nil
+}
+
+// downgrade signs the genuine image by the scheme of older chips, with a fresh key.
+func (d *draft) downgrade() error {
+	b, ok := d.first()
+	if !ok {
+		return notApplicable("secure boot v1 is the oldest scheme")
+	}
+	stranger, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
 	d.Bytes, err = signV1(d.Bytes[:d.img.end], stranger)
 	d.changed("a signature of secure boot v1 by a fresh key at offset %d in the place of the signature sector", d.img.end)
 	d.expect(format.LayerSignature, format.ErrAlgorithm, "a device with secure boot v2 does not know the older scheme")
-	if b, ok := d.first(); ok && d.img.header.chip == ChipESP32 {
-		if _, also := b.public.(*ecdsa.PublicKey); also && b.hash == crypto.SHA256 {
-			d.expect(format.LayerSignature, format.ErrBadSignature, "neither the older scheme nor the key is the device's")
-		}
+	if _, also := b.public.(*ecdsa.PublicKey); also && b.hash == crypto.SHA256 && d.img.header.chip == ChipESP32 {
+		d.expect(format.LayerSignature, format.ErrBadSignature, "neither the older scheme nor the key is the device's")
 	}
 	return err
 }

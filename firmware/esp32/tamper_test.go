@@ -70,7 +70,7 @@ func notFor(g goodImage, variant string) bool {
 	switch variant {
 	case format.DuplicateSignature:
 		return len(g.keys) == maxBlocks
-	case format.WrongKeyForged:
+	case format.WrongKeyForged, format.FormatDowngrade:
 		return spec.V1
 	case format.ZeroSignature:
 		return g.key == "rsa"
