@@ -211,7 +211,7 @@ func (img *Image) tryBlock(b block, known []anchor, m measured, report *format.R
 		found.From = key.From
 		key = found
 	}
-	report.Key = &key
+	report.Key, report.Chain = &key, []format.Link{keyLink(known[i], key)}
 	if !bytes.Equal(b.digest(), m.digests[b.hash]) {
 		return refusal{4, wrap(format.ErrBadHash, "%s is of an image with digest %x, this one has %x", b.place(), b.digest(), m.digests[b.hash])}
 	}
@@ -242,10 +242,14 @@ func hashName(h crypto.Hash) string {
 func succeed(report *format.Report, a anchor, key format.Key, place, scheme string, hash crypto.Hash) {
 	report.Key, report.Signature = &key, scheme
 	report.Chain = []format.Link{
-		{Kind: "key", Name: a.name(), Algorithm: key.Algorithm, Strength: strength(key.Public), From: key.From},
+		keyLink(a, key),
 		{Kind: "signature", Name: place, Algorithm: scheme, From: "image"},
 		{Kind: "hash", Name: "header, segments, checksum and padding", Algorithm: hashName(hash), From: "image"},
 	}
+}
+
+func keyLink(a anchor, key format.Key) format.Link {
+	return format.Link{Kind: "key", Name: a.name(), Algorithm: key.Algorithm, Strength: strength(key.Public), From: key.From}
 }
 
 // onCurve stands for a key on P-192 where only the size of the curve matters.
