@@ -250,8 +250,7 @@ func (d *draft) salt() error {
 		return err
 	}
 	digest := sha256.Sum256(d.Bytes[:d.img.covered])
-	const length = 20
-	sig, err := key.Sign(rand.Reader, digest[:], &rsa.PSSOptions{SaltLength: length, Hash: crypto.SHA256})
+	sig, length, err := format.SignOtherSalt(key, crypto.SHA256, digest[:])
 	if err != nil {
 		return err
 	}

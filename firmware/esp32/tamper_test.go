@@ -40,9 +40,10 @@ func TestTamper(t *testing.T) {
 		good := g.bytes(t)
 		before := bytes.Clone(good)
 		img := opened(t, good)
+		lent := means(t, g)
 		for _, variant := range variants() {
 			t.Run(g.name+"/"+variant, func(t *testing.T) {
-				v, err := img.Tamper(variant, means(t, g))
+				v, err := img.Tamper(variant, lent)
 				if err != nil {
 					require.ErrorIs(t, err, format.ErrNotApplicable)
 					require.True(t, notFor(g, variant), "%v", err)

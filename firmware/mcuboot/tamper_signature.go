@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/rand"
-	"crypto/rsa"
 	"slices"
 
 	"assay/firmware/format"
@@ -170,9 +169,8 @@ func (img *Image) otherSalt(m *format.Manifest, means format.Means) ([]byte, err
 	if err := img.isMaker(means.Signer); err != nil {
 		return nil, err
 	}
-	const length = 20
 	tlv, hash, _ := img.hashTLV()
-	value, err := means.Signer.Sign(rand.Reader, tlv.Value, &rsa.PSSOptions{SaltLength: length, Hash: hash})
+	value, length, err := format.SignOtherSalt(means.Signer, hash, tlv.Value)
 	if err != nil {
 		return nil, err
 	}

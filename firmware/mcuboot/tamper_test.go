@@ -46,9 +46,10 @@ func TestTamper(t *testing.T) {
 		before := bytes.Clone(genuine)
 		img, err := OpenUnverified(genuine)
 		require.NoError(t, err)
+		lent := means(t, g)
 		for _, variant := range variants() {
 			t.Run(g.name+"/"+variant, func(t *testing.T) {
-				v, err := img.Tamper(variant, means(t, g))
+				v, err := img.Tamper(variant, lent)
 				if err != nil {
 					require.ErrorIs(t, err, format.ErrNotApplicable)
 					require.True(t, notFor(g, variant), "%v", err)
