@@ -37,6 +37,7 @@ func adapters() map[string]adapter {
 	return map[string]adapter{
 		"esp32":   esp32Vectors(),
 		"mcuboot": mcubootVectors(),
+		"rauc":    raucVectors(),
 	}
 }
 
