@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"assay/firmware/esp32"
 	"assay/firmware/fit"
 	"assay/firmware/format"
 	"assay/firmware/mcuboot"
@@ -79,6 +80,7 @@ const (
 func Formats() []format.Format {
 	return []format.Format{
 		mcuboot.Format(),
+		esp32.Format(),
 		rauc.Format(),
 		fit.Format(),
 	}

@@ -38,6 +38,7 @@ func adapters() map[string]adapter {
 		"mcuboot":   mcubootVectors(),
 		"rauc":      raucVectors(),
 		"uboot-fit": fitVectors(),
+		"esp32":     esp32Vectors(),
 	}
 }
 
@@ -71,7 +72,7 @@ type row struct {
 	Note        string   `yaml:"note,omitempty"`
 	Base        string   `yaml:"base,omitempty"`
 	MadeBy      string   `yaml:"made_by,omitempty"`
-	Checked     string   `yaml:"checked,omitempty"`
+	Checked     any      `yaml:"checked,omitempty"` // one line, or several
 	Context     ast.Node `yaml:"context,omitempty"`
 	Reference   string   `yaml:"reference,omitempty"`
 	Origin      string   `yaml:"origin,omitempty"`

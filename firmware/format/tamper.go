@@ -36,6 +36,10 @@ const (
 	AlgorithmConfusion = "algorithm-confusion"
 	// FormatDowngrade is the older, weaker form of the format, made of the genuine parts.
 	FormatDowngrade = "format-downgrade"
+	// ZeroSignature has r = s = 0, which some ECDSA verifiers take for anything (CVE-2022-21449).
+	ZeroSignature = "zero-signature"
+	// SaltLength is signed with the maker's key, but by RSA-PSS with another salt length than the format fixes.
+	SaltLength = "salt-length"
 	// WeakAlgorithm replaces a strong digest by a weak one that the format knows.
 	WeakAlgorithm = "weak-algorithm"
 	// Older, OtherProduct and OtherHardware are genuine, signed with the maker's key or the maker's own other image.
@@ -53,6 +57,8 @@ const (
 	DuplicateEntry     = "duplicate-entry" // a field or member twice, first and last differ
 	DecompressionBomb  = "decompression-bomb"
 	EndlessData        = "endless-data"
+	// UnsignedExtra has something added that the signature does not cover, for devices that use whatever is there.
+	UnsignedExtra = "unsigned-extra"
 	// PathEscape has a member whose name leaves the folder it is unpacked to.
 	PathEscape = "path-escape"
 	// Freeze, MixAndMatch are metadata attacks: old and genuine, or parts of two releases.
@@ -72,12 +78,12 @@ const (
 // Variants lists all variants.
 func Variants() []string {
 	return []string{
-		Tampered, TamperedPlain, HeaderFlip, SignatureFlip, TrailerFlip,
-		Unsigned, DuplicateSignature, WrongKey, WrongKeyForged, SelfMadeChain, ExpiredCertificate, WrongPurpose,
-		AlgorithmConfusion, FormatDowngrade, WeakAlgorithm, Older, OtherProduct, OtherHardware,
-		TruncatedHeader, TruncatedPayload, TruncatedSignature, Empty, Oversize, TrailingData, LengthLie, DuplicateEntry,
-		DecompressionBomb, EndlessData, PathEscape, Freeze, MixAndMatch,
-		FakeRoot, NodeClone, UnitAddress, UnsignedDefault, Swapped,
+		Tampered, TamperedPlain, HeaderFlip, SignatureFlip, TrailerFlip, Unsigned, DuplicateSignature, WrongKey,
+		WrongKeyForged, SelfMadeChain, ExpiredCertificate, WrongPurpose, AlgorithmConfusion, FormatDowngrade,
+		ZeroSignature, SaltLength, WeakAlgorithm, Older, OtherProduct, OtherHardware, TruncatedHeader,
+		TruncatedPayload, TruncatedSignature, Empty, Oversize, TrailingData, LengthLie, DuplicateEntry,
+		DecompressionBomb, EndlessData, UnsignedExtra, PathEscape, Freeze, MixAndMatch, FakeRoot, NodeClone,
+		UnitAddress, UnsignedDefault, Swapped,
 	}
 }
 
