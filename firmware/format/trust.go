@@ -19,6 +19,7 @@ type Trust struct {
 	Issuer        string              // Sigstore: the OIDC issuer that must have vouched for Signer
 	At            time.Time           // when certificates must be valid; zero: at no time
 	NoLog         bool                // Sigstore: a managed key's signature counts without a transparency log
+	Installed     bool                // SUIT: the device has installed it and only starts it, so what the installation alone needs may be gone
 }
 
 // Purposes of a signing certificate.
