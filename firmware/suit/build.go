@@ -20,6 +20,7 @@ import (
 // A Spec is what Build needs to make an envelope with one component.
 type Spec struct {
 	Sequence  uint64
+	ID        []byte // suit-manifest-component-id, of one part; empty: none
 	Component []byte // identifier of one part; empty: 00
 	VendorID  []byte // 16 bytes
 	ClassID   []byte // 16 bytes
@@ -161,6 +162,9 @@ func (spec Spec) draft() (*draft, error) {
 	}
 	if spec.Reference != "" {
 		m[keyReference] = spec.Reference
+	}
+	if len(spec.ID) > 0 {
+		m[keyComponentID] = [][]byte{spec.ID}
 	}
 	d := &draft{tagged: !spec.Untagged, alg: spec.Algorithm}
 	if spec.Severable {
