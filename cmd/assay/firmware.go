@@ -35,15 +35,15 @@ const maxAnchor = 8 << 20
 
 // imageFlags name one image and what is trusted.
 type imageFlags struct {
-	signature     string
-	trust         []string
-	intermediates []string
-	secrets       []string
-	purpose       string
-	signer        string
-	issuer        string
-	at            string
-	noLog         bool
+	signature        string
+	trust            []string
+	intermediates    []string
+	secrets          []string
+	purpose          string
+	signer           string
+	issuer           string
+	at               string
+	noLog, installed bool
 }
 
 func (f *imageFlags) add(cmd *cobra.Command) {
@@ -56,6 +56,7 @@ func (f *imageFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.issuer, "issuer", "", "OIDC issuer that must have vouched for --signer (Sigstore)")
 	cmd.Flags().StringVar(&f.at, "at", "", "time at which certificates must be valid, e.g. 2026-11-25 or RFC 3339 (default now)")
 	cmd.Flags().BoolVar(&f.noLog, "no-log", false, "a managed key's Sigstore signature counts without a transparency log")
+	cmd.Flags().BoolVar(&f.installed, "installed", false, "SUIT: the device has installed the manifest and only starts it, so what the installation alone needs may be gone")
 }
 
 // opened is an image with its file, which lives as long as the image is looked at.
@@ -155,6 +156,7 @@ func (f *imageFlags) read(now time.Time) (firmware.Trust, error) {
 		return firmware.Trust{}, unusable(fmt.Errorf("--purpose %s is not known", f.purpose), "use code-signing, email-protection or any")
 	}
 	trust.Purpose, trust.Signer, trust.Issuer, trust.NoLog, trust.At = f.purpose, f.signer, f.issuer, f.noLog, now
+	trust.Installed = f.installed
 	if f.at != "" {
 		if trust.At, err = moment(f.at); err != nil {
 			return firmware.Trust{}, err

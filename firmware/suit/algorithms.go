@@ -235,7 +235,7 @@ func (v voucher) name() string {
 	if v.secret != nil {
 		return fmt.Sprintf("shared secret of %d bytes", len(v.secret.Bytes))
 	}
-	return v.key.Algorithm + " " + v.key.Fingerprint
+	return "sha256:" + v.key.Fingerprint
 }
 
 func (v voucher) from() string {

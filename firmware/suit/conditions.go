@@ -19,7 +19,7 @@ func (m *machine) condition(number int64, i int, s state) ([]state, []failure, e
 		if m.device == nil {
 			return either()
 		}
-		known, err := m.device.matches(number, s.params[i])
+		known, err := m.device.matches(number, s.params[i], m.img.depth)
 		if err != nil {
 			return fail(err)
 		}
@@ -82,6 +82,9 @@ func (m *machine) compare(number int64, i int, s *state) (known bool, err error)
 		if err != nil {
 			return false, err
 		}
+		if m.hashed += len(body); m.hashed > maxHashed {
+			return false, tooMuch()
+		}
 		sum := sha256.Sum256(body)
 		return m.same(c, Digest{SHA256, sum[:]}, uint64(len(body)), i, s)
 	}
@@ -114,6 +117,9 @@ func (m *machine) compare(number int64, i int, s *state) (known bool, err error)
 func (m *machine) same(c content, d Digest, size uint64, i int, s *state) (known bool, err error) {
 	switch c.kind {
 	case contentInline:
+		if m.hashed += len(c.bytes); m.hashed > maxHashed {
+			return false, tooMuch()
+		}
 		ok, err := d.fits(bytes.NewReader(c.bytes))
 		if err == nil && (!ok || size > 0 && size != uint64(len(c.bytes))) {
 			err = wrap(format.ErrBadHash, "what the manifest writes to component %d is not what it compares it with", i)
@@ -131,4 +137,8 @@ func (m *machine) same(c content, d Digest, size uint64, i int, s *state) (known
 		return true, err
 	}
 	return false, nil
+}
+
+func tooMuch() error {
+	return malformed("the manifest compares more than %d bytes of its own", maxHashed)
 }

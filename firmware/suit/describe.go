@@ -72,8 +72,13 @@ func (img *Image) regions() (covered, uncovered []format.Region) {
 	}
 	add(&uncovered, "envelope head", 0, img.headSize)
 	signed := len(img.blocks) > 0
-	for _, m := range img.members {
+	for n, m := range img.members {
 		switch {
+		case m.isName && signed && len(img.manifest.dependency) > 0 && img.isEnvelope(n):
+			add(&uncovered, m.label()+": head", m.at, m.body)
+			sub, _ := img.dependency(n)
+			in, out := sub.regions()
+			covered, uncovered = append(covered, moved(m, in)...), append(uncovered, moved(m, out)...)
 		case m.isName, m.key != keyWrapper:
 			to := &covered
 			if _, ok := img.manifest.severed[m.key]; !signed || !m.isName && m.key != keyManifest && !ok {
@@ -89,6 +94,20 @@ func (img *Image) regions() (covered, uncovered []format.Region) {
 		}
 	}
 	return covered, uncovered
+}
+
+func (img *Image) isEnvelope(n int) bool {
+	_, err := img.dependency(n)
+	return err == nil
+}
+
+// moved are the regions of an envelope as those of the one around it.
+func moved(m member, regions []format.Region) []format.Region {
+	for i := range regions {
+		regions[i].Name = m.name + ": " + regions[i].Name
+		regions[i].Offset += m.body
+	}
+	return regions
 }
 
 func (img *Image) keyHint() string {

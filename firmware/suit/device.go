@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,7 +50,22 @@ func (img *Image) check(d format.Device) error {
 	if len(who.ids) == 0 {
 		return nil
 	}
-	return img.checkIdentity(who)
+	for _, one := range append([]*Image{img}, img.dependencies()...) {
+		if err := one.checkIdentity(who); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dependencies lists the envelopes that the sequences use as manifests, those within them too.
+func (img *Image) dependencies() (list []*Image) {
+	for _, n := range slices.Sorted(maps.Keys(img.needed)) {
+		if sub, err := img.dependency(n); err == nil {
+			list = append(append(list, sub), sub.dependencies()...)
+		}
+	}
+	return list
 }
 
 func identityOf(d format.Device) (*identity, error) {
@@ -90,7 +106,7 @@ func (img *Image) checkSequence(d format.Device) error {
 		if err != nil {
 			return wrap(format.ErrDevice, "version %q of %s is no sequence number", text, id)
 		}
-		for _, sub := range img.subs {
+		for _, sub := range img.dependencies() {
 			if sub.manifest.id == id && sub.manifest.sequence < n {
 				return wrap(format.ErrRollback, "dependency %s has sequence number %d, %d is installed", id, sub.manifest.sequence, n)
 			}
@@ -164,7 +180,7 @@ func (img *Image) checkIdentity(who *identity) error {
 }
 
 // matches compares one identifier; known is false where the device has not been told.
-func (who *identity) matches(cond int64, p parameters) (known bool, err error) {
+func (who *identity) matches(cond int64, p parameters, depth int) (known bool, err error) {
 	names := map[int64]string{condVendor: isVendor, condClass: isClass, condDevice: isDevice}
 	numbers := map[int64]int64{condVendor: paramVendor, condClass: paramClass, condDevice: paramDevice}
 	id, ok := who.ids[numbers[cond]]
@@ -172,6 +188,9 @@ func (who *identity) matches(cond int64, p parameters) (known bool, err error) {
 		return false, nil
 	}
 	raw, ok := p[numbers[cond]]
+	if !ok && depth > 0 {
+		return false, nil // the manifest that it depends on may have set it
+	}
 	if !ok {
 		return true, wrap(format.ErrWrongDevice, "%s is asked for and none is given", names[cond])
 	}

@@ -75,3 +75,17 @@ func TestCheckFollowsTheSequences(t *testing.T) {
 		})
 	}
 }
+
+// TestCheckDependency: what a manifest brings along must be for the device, too.
+func TestCheckDependency(t *testing.T) {
+	sub := spec()
+	sub.ClassID = bytes.Repeat([]byte{0xcc}, 16)
+	s := spec()
+	s.Dependency = made(t, sub, "p256")
+	img, err := Open(input(made(t, s, "p256")), trust(t, "p256"))
+	require.NoError(t, err)
+	is := map[string]string{isVendor: hex.EncodeToString(vendor)}
+	require.NoError(t, img.Check(format.Device{Is: is}))
+	is[isClass] = hex.EncodeToString(class)
+	require.ErrorIs(t, img.Check(format.Device{Is: is}), format.ErrWrongDevice)
+}

@@ -30,8 +30,9 @@ type Image struct {
 	manifestRaw []byte            // with its byte string head: what the digest is over
 	severable   map[uint64][]byte // members beside the manifest, with their heads
 
-	sums map[string]Digest // of payloads, hashed once
-	subs map[int]*Image    // envelopes among the payloads, by member
+	sums   map[string]Digest // of payloads, hashed once
+	subs   map[int]opened    // envelopes among the payloads, by member
+	needed map[int]bool      // those that are dependencies
 }
 
 // A member is one entry of the envelope.
@@ -73,7 +74,7 @@ func OpenUnverified(in format.Input) (*Image, error) { return open(in.Source, in
 func open(src format.Source, artifact *format.Source, depth int) (*Image, error) {
 	img := &Image{
 		src: src, artifact: artifact, depth: depth,
-		severable: map[uint64][]byte{}, sums: map[string]Digest{}, subs: map[int]*Image{},
+		severable: map[uint64][]byte{}, sums: map[string]Digest{}, subs: map[int]opened{}, needed: map[int]bool{},
 	}
 	if err := img.parse(); err != nil {
 		return nil, fmt.Errorf("open suit envelope: %w", err)

@@ -15,7 +15,9 @@ type machine struct {
 	img    *Image
 	device *identity // nil: any device
 	steps  int
-	wants  []want // digests of what comes from elsewhere
+	hashed int      // bytes of the manifest's own content
+	wants  []want   // digests of what comes from elsewhere
+	remote []string // URIs of what does
 }
 
 // A want is a payload that the envelope does not carry.
@@ -27,6 +29,7 @@ type want struct {
 
 const (
 	maxSteps  = 10_000
+	maxHashed = 64 << 20
 	maxStates = 512
 )
 
@@ -142,16 +145,16 @@ func (m *machine) step(c command, i int, s state) ([]state, []failure, error) {
 	}
 	s = s.clone()
 	if c.number == dirIndex {
-		list, err := m.img.manifest.indexList(c.arg)
-		s.index = list
-		return []state{s}, nil, err
+		s.index = c.index
+		return []state{s}, nil, nil
 	}
 	if i >= len(s.params) {
 		return nil, nil, malformed("command %d without a component", c.number)
 	}
 	switch c.number {
 	case dirOverride, dirOverrideMany, dirCopyParameters:
-		return []state{s}, nil, m.override(c, i, &s)
+		override(c, i, &s)
+		return []state{s}, nil, nil
 	case dirFetch, dirWrite, dirCopy, dirSwap, dirUnlink:
 		return m.move(c.number, i, s)
 	case dirTryEach:
@@ -164,7 +167,7 @@ func (m *machine) step(c command, i int, s state) ([]state, []failure, error) {
 	return m.condition(c.number, i, s)
 }
 
-func (m *machine) override(c command, i int, s *state) error {
+func override(c command, i int, s *state) {
 	set := func(i int, p parameters) {
 		merged := maps.Clone(s.params[i])
 		if merged == nil {
@@ -173,38 +176,22 @@ func (m *machine) override(c command, i int, s *state) error {
 		maps.Copy(merged, p)
 		s.params[i] = merged
 	}
-	switch c.number {
-	case dirOverride:
-		p, err := m.img.manifest.parseParameters(c.arg)
-		if err != nil {
-			return err
-		}
-		if raw, ok := p[paramSoft]; ok {
-			s.soft = raw[0] == cborTrue
-		}
+	if raw, ok := c.params[paramSoft]; ok {
+		s.soft = raw[0] == cborTrue
+	}
+	if c.params != nil {
+		set(i, c.params)
+	}
+	for i, p := range c.many {
 		set(i, p)
-	case dirOverrideMany:
-		by, err := m.img.manifest.parametersByIndex(c.arg)
-		if err != nil {
-			return err
-		}
-		for i, p := range by {
-			set(i, p)
-		}
-	case dirCopyParameters:
-		by, err := m.img.manifest.sources(c.arg)
-		if err != nil {
-			return err
-		}
-		for from, numbers := range by {
-			for _, n := range numbers {
-				if v, ok := s.params[from][n]; ok {
-					set(i, parameters{n: v})
-				}
+	}
+	for from, numbers := range c.from {
+		for _, n := range numbers {
+			if v, ok := s.params[from][n]; ok {
+				set(i, parameters{n: v})
 			}
 		}
 	}
-	return nil
 }
 
 // move follows content from where it comes to the component.
@@ -224,6 +211,9 @@ func (m *machine) move(number int64, i int, s state) ([]state, []failure, error)
 			return nil, []failure{{s, failAbort, wrap(format.ErrNotBound, "integrated payload %q is not in the envelope", uri)}}, nil
 		default:
 			c = content{kind: contentRemote, uri: uri}
+			if !slices.Contains(m.remote, uri) {
+				m.remote = append(m.remote, uri)
+			}
 		}
 	case dirWrite:
 		if _, ok := p[paramContent]; ok {

@@ -30,8 +30,12 @@ type manifest struct {
 type command struct {
 	number int64
 	arg    cbor.RawMessage
-	nested [][]command // of try-each and run-sequence
-	orNone bool        // try-each: doing nothing is the last choice
+	nested [][]command        // of try-each and run-sequence
+	orNone bool               // try-each: doing nothing is the last choice
+	index  []int              // of set-component-index
+	params parameters         // of override-parameters
+	many   map[int]parameters // of override-multiple
+	from   map[int][]int64    // of copy-parameters
 }
 
 // isSequence holds for the members that are command sequences.

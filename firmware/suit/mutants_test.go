@@ -60,8 +60,8 @@ func sameImage(want, img *Image) bool {
 		if !ok {
 			return false
 		}
-		if sub := want.subs[n]; sub != nil {
-			if img.subs[at] == nil || !sameImage(sub, img.subs[at]) {
+		if want.needed[n] {
+			if !img.needed[at] || !sameImage(want.subs[n].img, img.subs[at].img) {
 				return false
 			}
 		} else if !bytes.Equal(payloadOf(want, n), payloadOf(img, at)) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"slices"
 
 	"assay/firmware/format"
 )
@@ -51,6 +52,7 @@ func (img *Image) compareDependency(n int, d Digest, size uint64) error {
 	if err != nil {
 		return err
 	}
+	img.needed[n] = true
 	if sub.digest.equal(d) {
 		if m := img.members[n]; size > 0 && size != uint64(m.size) {
 			return wrap(format.ErrBadHash, "%s has %d bytes, the manifest says %d", m.label(), m.size, size)
@@ -60,21 +62,27 @@ func (img *Image) compareDependency(n int, d Digest, size uint64) error {
 	return img.comparePayload(n, d, size)
 }
 
-// dependency opens an envelope among the payloads.
+// dependency opens an envelope among the payloads, once.
 func (img *Image) dependency(n int) (*Image, error) {
-	if sub := img.subs[n]; sub != nil {
-		return sub, nil
+	if sub, ok := img.subs[n]; ok {
+		return sub.img, sub.err
 	}
 	m := img.members[n]
+	var sub opened
 	if img.depth+1 > maxDepth {
-		return nil, malformed("%s is nested deeper than %d", m.label(), maxDepth)
+		sub.err = malformed("%s is nested deeper than %d", m.label(), maxDepth)
+	} else {
+		sub.img, sub.err = open(format.NewSource(img.src.Section(m.body, m.size), m.size), nil, img.depth+1)
 	}
-	sub, err := open(format.NewSource(img.src.Section(m.body, m.size), m.size), nil, img.depth+1)
-	if err != nil {
-		return nil, inside(m.label(), err)
-	}
+	sub.err = inside(m.label(), sub.err)
 	img.subs[n] = sub
-	return sub, nil
+	return sub.img, sub.err
+}
+
+// opened is a dependency, or why it is none.
+type opened struct {
+	img *Image
+	err error
 }
 
 // An outcome is what came out of all ways through the sequences.
@@ -82,6 +90,7 @@ type outcome struct {
 	done  []state
 	died  []failure
 	wants []want
+	loose []string // URIs of what comes from elsewhere and is never compared
 }
 
 // follow runs the update procedure, then, as after a restart, the boot procedure.
@@ -113,7 +122,10 @@ func (m *machine) follow(installed bool) (outcome, error) {
 			done, died = ok, append(died, bad...)
 		}
 	}
-	return outcome{done, died, m.wants}, nil
+	loose := slices.DeleteFunc(m.remote, func(uri string) bool {
+		return slices.ContainsFunc(m.wants, func(w want) bool { return w.uri == uri })
+	})
+	return outcome{done, died, m.wants, loose}, nil
 }
 
 // fresh begins a sequence with the first component.

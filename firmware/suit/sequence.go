@@ -34,7 +34,7 @@ func (m *manifest) sequenceAt(b []byte, depth int) ([]command, error) {
 		if c.number, err = asInt(list[i]); err != nil {
 			return nil, err
 		}
-		if err := m.checkArgument(&c, depth); err != nil {
+		if err := m.parseArgument(&c, depth); err != nil {
 			return nil, inside(fmt.Sprintf("command %d", c.number), err)
 		}
 		seq = append(seq, c)
@@ -42,19 +42,20 @@ func (m *manifest) sequenceAt(b []byte, depth int) ([]command, error) {
 	return seq, nil
 }
 
-func (m *manifest) checkArgument(c *command, depth int) error {
+// parseArgument reads it once; a command may be followed many times.
+func (m *manifest) parseArgument(c *command, depth int) (err error) {
 	switch c.number {
 	case dirIndex:
-		_, err := m.indexList(c.arg)
+		c.index, err = m.indexList(c.arg)
 		return err
 	case dirOverride:
-		_, err := m.parseParameters(c.arg)
+		c.params, err = m.parseParameters(c.arg)
 		return err
 	case dirOverrideMany:
-		_, err := m.parametersByIndex(c.arg)
+		c.many, err = m.parametersByIndex(c.arg)
 		return err
 	case dirCopyParameters:
-		_, err := m.sources(c.arg)
+		c.from, err = m.sources(c.arg)
 		return err
 	case dirRun:
 		return m.nest(c, c.arg, depth)
@@ -278,15 +279,11 @@ func (m *manifest) overrides(visit func(parameters)) {
 	see := func(c command) {
 		switch c.number {
 		case dirOverride:
-			if p, err := m.parseParameters(c.arg); err == nil {
-				visit(p)
-			}
+			visit(c.params)
 		case dirOverrideMany:
-			if by, err := m.parametersByIndex(c.arg); err == nil {
-				for i := range m.indexes {
-					if by[i] != nil {
-						visit(by[i])
-					}
+			for i := range m.indexes {
+				if c.many[i] != nil {
+					visit(c.many[i])
 				}
 			}
 		}

@@ -32,8 +32,7 @@ func (w *work) isDependency(n int) bool {
 	if len(w.img.manifest.dependency) == 0 {
 		return false
 	}
-	_, err := w.img.dependency(n)
-	return err == nil
+	return w.img.isEnvelope(n)
 }
 
 // harmless picks the byte whose change is least likely to stop a device that takes the
@@ -229,7 +228,7 @@ func (w *work) swapped() error {
 	if err := w.tamperedPlain(); err != nil {
 		return err
 	}
-	w.files = map[string][]byte{"first": genuine, "second": w.d.bytes()}
+	w.files = map[string][]byte{format.FileFirst: genuine, format.FileSecond: w.d.bytes()}
 	return nil
 }
 

@@ -79,9 +79,9 @@ func checkVariant(t *testing.T, g goodImage, genuine []byte, v format.Variant) {
 	assert.NotEmpty(t, m.Expected)
 	b := v.Bytes
 	if v.Files != nil {
-		_, err := Open(input(v.Files["first"]), trust(t, g.key))
+		_, err := Open(input(v.Files[format.FileFirst]), trust(t, g.key))
 		require.NoError(t, err)
-		b = v.Files["second"]
+		b = v.Files[format.FileSecond]
 	}
 	require.NotEqual(t, genuine, b)
 	changed, err := Open(input(b), trust(t, g.key))

@@ -143,7 +143,11 @@ func (img *Image) checkContents(trust format.Trust, report *format.Report) error
 		if !m.isName {
 			continue
 		}
-		if sub := img.subs[n]; sub != nil {
+		if img.needed[n] {
+			sub, err := img.dependency(n)
+			if err != nil {
+				return err
+			}
 			r, err := sub.Verify(trust)
 			if err != nil {
 				return fmt.Errorf("dependency %s: %w", m.label(), err)
@@ -165,6 +169,10 @@ func (img *Image) checkContents(trust format.Trust, report *format.Report) error
 		k, _ := w.digest.kind()
 		report.Chain = append(report.Chain, format.Link{Kind: "hash", Name: "payload of " + w.uri, Algorithm: k.name, From: "manifest"})
 		return nil
+	}
+	for _, uri := range out.loose {
+		report.Image.Notes = append(report.Image.Notes,
+			fmt.Sprintf("the payload of %q lies elsewhere, and no condition compares it with a digest", uri))
 	}
 	for _, w := range out.wants {
 		report.Image.Notes = append(report.Image.Notes,
