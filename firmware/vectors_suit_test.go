@@ -81,7 +81,7 @@ func generateSUIT(t *testing.T, dir string) manifest {
 	for kind, key := range keys {
 		keyFile, text := kind+".pem", []byte(nil)
 		if key == nil {
-			keyFile, text = kind+".bin", bytes.Repeat([]byte{0x61}, 32)
+			keyFile, text = kind+".bin", bytes.Repeat([]byte{0x5a}, 32)
 		} else {
 			text = publicPEM(t, key.Public())
 		}

@@ -82,6 +82,16 @@ func made(t testing.TB, s Spec, kind string) []byte {
 	return b
 }
 
+// input is the image, with its payload where that lies beside it.
+func (g goodImage) input(t testing.TB, b []byte) format.Input {
+	in := input(b)
+	if g.name == "beside" {
+		payload := format.FromBytes(g.spec(t).Payload)
+		in.Artifact = &payload
+	}
+	return in
+}
+
 type goodImage struct {
 	name, key string
 	edit      func(t testing.TB, s *Spec)
@@ -107,6 +117,7 @@ func goodImages() []goodImage {
 		{"specific", "p256", func(_ testing.TB, s *Spec) { s.Specific = true }},
 		{"untagged", "p256", func(_ testing.TB, s *Spec) { s.Untagged = true }},
 		{"elsewhere", "p256", func(_ testing.TB, s *Spec) { s.URI = "coap://update.example/fw.bin" }},
+		{"beside", "p256", func(_ testing.TB, s *Spec) { s.URI = "coap://update.example/fw.bin" }},
 		{"p384", "p384", func(_ testing.TB, s *Spec) { s.Algorithm = SHA384 }},
 		{"p521", "p521", func(_ testing.TB, s *Spec) { s.Algorithm, s.Specific = SHA512, true }},
 		{"ed25519", "ed25519", func(_ testing.TB, s *Spec) { s.Algorithm = SHAKE128 }},

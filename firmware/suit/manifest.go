@@ -100,7 +100,7 @@ func (m *manifest) parseElement(key uint64, raw cbor.RawMessage) error {
 		return err
 	case key == keySetVersion:
 		return m.parseVersion(raw)
-	case majorOf(raw) == majorArray:
+	case majorOf(raw) == majorArray && !slices.Contains(bootOrder(), key) && key != keyUninstall:
 		d, err := parseDigest(raw)
 		m.severed[key] = d
 		return err

@@ -114,6 +114,7 @@ func TestManifestRefuses(t *testing.T) {
 		{"digest with more", with(keyText, []any{-16, []byte{1}, 2}), "a digest of 3 parts"},
 		{"digest as text", with(keyText, []any{-16, "x"}), "no byte string"},
 		{"sequence not wrapped", with(keyValidate, 1), "validate: no byte string"},
+		{"severed validate", with(keyValidate, []any{SHA256, make([]byte, 32)}), "validate: no byte string"},
 		{"odd sequence", install(condImage), "1 items"},
 		{"command as text", install("fetch", 2), "no number"},
 		{"component index", install(dirIndex, 7), "component index 7 of 1"},

@@ -19,13 +19,14 @@ type recipe struct {
 
 // work is one variant in the making.
 type work struct {
-	img    *Image
-	means  format.Means
-	d      *draft
-	m      *format.Manifest
-	out    []byte            // where the draft cannot say it
-	files  map[string][]byte // of a pair
-	device *format.Device
+	img      *Image
+	means    format.Means
+	d        *draft
+	m        *format.Manifest
+	out      []byte            // where the draft cannot say it
+	files    map[string][]byte // of a pair
+	artifact []byte            // a payload beside the envelope
+	device   *format.Device
 }
 
 func recipes() []recipe {
@@ -134,6 +135,9 @@ func (img *Image) tamper(variant string, means format.Means) (format.Variant, er
 
 func (w *work) finish() (format.Variant, error) {
 	w.m.Device = w.device
+	if w.artifact != nil {
+		w.files = map[string][]byte{format.FileSignature: w.d.bytes(), format.FileArtifact: w.artifact}
+	}
 	if w.files != nil {
 		return format.Variant{Files: w.files, Manifest: *w.m}, nil
 	}

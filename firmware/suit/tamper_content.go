@@ -8,10 +8,17 @@ import (
 	"assay/firmware/format"
 )
 
-// largest finds the biggest payload that is not a dependency, by its place in the draft.
-func (w *work) largest() (member, place int, err error) {
-	member, place = -1, -1
-	at := -1
+// A target is the payload that a variant changes: the biggest of the envelope that is no
+// dependency, or the one that lies beside it.
+type target struct {
+	name  string
+	value []byte
+	set   func([]byte)
+	old   func(digestKind) ([]byte, error)
+}
+
+func (w *work) target() (target, error) {
+	member, place, at := -1, -1, -1
 	for n, m := range w.img.members {
 		if !m.isName && (m.key == keyWrapper || m.key == keyManifest) {
 			continue
@@ -23,9 +30,28 @@ func (w *work) largest() (member, place int, err error) {
 		member, place = n, at
 	}
 	if member < 0 {
-		return 0, 0, wrap(format.ErrNotApplicable, "the envelope carries no payload")
+		return w.beside()
 	}
-	return member, place, nil
+	return target{
+		name: w.img.members[member].name, value: w.d.members[place].value,
+		set: func(b []byte) { w.d.members[place].value = b },
+		old: func(k digestKind) ([]byte, error) {
+			d, err := w.img.digestOfMember(member, k)
+			return d.Value, err
+		},
+	}, nil
+}
+
+func (w *work) beside() (target, error) {
+	if w.img.artifact == nil || w.img.artifact.Size() == 0 {
+		return target{}, wrap(format.ErrNotApplicable, "the envelope carries no payload, and none lies beside it")
+	}
+	b, err := w.img.artifact.Whole(1 << 30)
+	return target{
+		value: b,
+		set:   func(b []byte) { w.artifact = b },
+		old:   func(k digestKind) ([]byte, error) { return sum(k, w.img.artifact.Section(0, w.img.artifact.Size())) },
+	}, err
 }
 
 func (w *work) isDependency(n int) bool {
@@ -53,42 +79,46 @@ func harmless(payload []byte) int {
 }
 
 func (w *work) tamperedPlain() error {
-	_, place, err := w.largest()
+	t, err := w.target()
 	if err != nil {
 		return err
 	}
-	p := w.d.members[place].value
-	at := harmless(p)
-	p[at] ^= 1
-	return w.say("lowest bit of byte %d of the payload", at)
+	w.flip(t)
+	return nil
+}
+
+func (w *work) flip(t target) []byte {
+	at := harmless(t.value)
+	b := bytes.Clone(t.value)
+	b[at] ^= 1
+	t.set(b)
+	_ = w.say("lowest bit of byte %d of the payload", at)
+	return b
 }
 
 func (w *work) tampered() error {
-	if err := w.tamperedPlain(); err != nil {
-		return err
-	}
-	n, place, err := w.largest()
+	t, err := w.target()
 	if err != nil {
 		return err
 	}
-	if err := w.replacePayload(n, w.d.members[place].value); err != nil {
+	if err := w.repairImage(t, w.flip(t)); err != nil {
 		return err
 	}
 	return w.redigest()
 }
 
-// replacePayload writes the digest of a payload wherever the old one stands, in severed
-// members too, whose digests it repairs in turn.
-func (w *work) replacePayload(n int, payload []byte) error {
+// repairImage writes the digest of the payload as it is now wherever the old one stands, in
+// severed members too, whose digests it repairs in turn.
+func (w *work) repairImage(t target, now []byte) error {
 	found := false
 	for _, k := range digestKinds() {
-		old, err := w.img.digestOfMember(n, k)
+		old, err := t.old(k)
 		if err != nil {
 			return err
 		}
 		h := k.new()
-		h.Write(payload)
-		found = w.substitute(old.Value, h.Sum(nil)) || found
+		h.Write(now)
+		found = w.substitute(old, h.Sum(nil)) || found
 	}
 	if !found {
 		return wrap(format.ErrNotApplicable, "the manifest holds no digest of the payload to repair")
@@ -171,12 +201,15 @@ func (w *work) severedReplaced() error {
 }
 
 func (w *work) severedMissing() error {
-	what := "payload"
 	i, key, err := w.severed()
-	if err == nil {
-		what = memberName(key)
-	} else if _, i, err = w.largest(); err != nil {
-		return err
+	what := memberName(key)
+	if err != nil {
+		t, err := w.target()
+		if err != nil || t.name == "" {
+			return wrap(format.ErrNotApplicable, "nothing beside the manifest is needed to install it")
+		}
+		what = "integrated payload " + t.name
+		i = slices.IndexFunc(w.d.members, func(p part) bool { return bytes.Equal(p.key, encode(t.name)) })
 	}
 	w.d.members = slices.Delete(w.d.members, i, i+1)
 	w.repaired("number of members")
@@ -184,14 +217,16 @@ func (w *work) severedMissing() error {
 }
 
 func (w *work) truncatedPayload() error {
-	_, place, err := w.largest()
+	t, err := w.target()
 	if err != nil {
 		return err
 	}
-	p := w.d.members[place].value
-	w.d.members[place].value = p[:len(p)-min(len(p), 10)]
-	w.repaired("length of the member")
-	return w.say("payload cut by %d bytes", min(len(p), 10))
+	cut := min(len(t.value), 10)
+	t.set(t.value[:len(t.value)-cut])
+	if t.name != "" {
+		w.repaired("length of the member")
+	}
+	return w.say("payload cut by %d bytes", cut)
 }
 
 // mixAndMatch puts the payload of another release under this manifest.
@@ -203,7 +238,7 @@ func (w *work) mixAndMatch() error {
 	if source == nil {
 		return wrap(format.ErrNotApplicable, "needs another genuine image")
 	}
-	n, place, err := w.largest()
+	t, err := w.target()
 	if err != nil {
 		return err
 	}
@@ -211,29 +246,36 @@ func (w *work) mixAndMatch() error {
 	if err != nil {
 		return err
 	}
-	from, ok := other.payload(w.img.members[n].name)
+	from, ok := other.payload(t.name)
 	if !ok {
-		return wrap(format.ErrNotApplicable, "the other image carries no payload %q", w.img.members[n].name)
+		return wrap(format.ErrNotApplicable, "the other image carries no payload %q", t.name)
 	}
 	m := other.members[from]
-	if w.d.members[place].value, err = other.src.Bytes(m.body, m.size); err != nil {
+	b, err := other.src.Bytes(m.body, m.size)
+	if err != nil {
 		return err
 	}
+	t.set(b)
 	w.repaired("length of the member")
 	return w.say("payload is the one of sequence number %d", other.manifest.sequence)
 }
 
 func (w *work) swapped() error {
 	genuine := w.d.bytes()
-	if err := w.tamperedPlain(); err != nil {
+	t, err := w.target()
+	if err != nil {
 		return err
 	}
+	if t.name == "" {
+		return wrap(format.ErrNotApplicable, "the payload is not in the envelope, where it could be swapped with it")
+	}
+	w.flip(t)
 	w.files = map[string][]byte{format.FileFirst: genuine, format.FileSecond: w.d.bytes()}
 	return nil
 }
 
 func (w *work) older() error {
-	if w.means.Older != nil {
+	if w.means.Older != nil && w.img.artifact == nil {
 		b, err := w.means.Older.Whole(1 << 30)
 		if err != nil {
 			return err
@@ -264,7 +306,7 @@ func (w *work) older() error {
 }
 
 func (w *work) otherProduct() error {
-	if w.means.Sister == nil {
+	if w.means.Sister == nil || w.img.artifact != nil {
 		return w.otherIdentifier(paramVendor, isVendor)
 	}
 	b, err := w.means.Sister.Whole(1 << 30)

@@ -81,14 +81,14 @@ func (w *work) unknownVersion() (err error) {
 
 // oversize makes the payload grow, with size, digests and signature as they must be.
 func (w *work) oversize() error {
-	n, place, err := w.largest()
+	t, err := w.target()
 	if err != nil {
 		return err
 	}
-	p := append(bytes.Clone(w.d.members[place].value), bytes.Repeat([]byte{0xff}, 4096)...)
-	size := w.img.members[n].size
-	w.d.members[place].value = p
-	if err := w.replacePayload(n, p); err != nil {
+	size := int64(len(t.value))
+	p := append(bytes.Clone(t.value), bytes.Repeat([]byte{0xff}, 4096)...)
+	t.set(p)
+	if err := w.repairImage(t, p); err != nil {
 		return err
 	}
 	if err := w.setSize(uint64(size), uint64(len(p))); err != nil {

@@ -31,7 +31,7 @@ func TestTamper(t *testing.T) {
 	for _, g := range goodImages() {
 		genuine := g.bytes(t)
 		before := bytes.Clone(genuine)
-		img, err := OpenUnverified(input(genuine))
+		img, err := OpenUnverified(g.input(t, genuine))
 		require.NoError(t, err)
 		for _, variant := range variants() {
 			t.Run(g.name+"/"+variant, func(t *testing.T) {
@@ -62,6 +62,8 @@ func inapplicable(image string) []string {
 			format.Tampered, format.TamperedPlain, format.TruncatedPayload, format.Oversize, format.MixAndMatch,
 			format.SeveredReplaced, format.SeveredMissing, format.Swapped,
 		}
+	case "beside":
+		return []string{format.MixAndMatch, format.SeveredReplaced, format.SeveredMissing, format.Swapped}
 	case "mac":
 		return []string{
 			format.AlgorithmConfusion, format.WeakAlgorithm, format.OtherHardware, format.Oversize, format.AlgorithmUnprotected,
@@ -78,17 +80,21 @@ func checkVariant(t *testing.T, g goodImage, genuine []byte, v format.Variant) {
 	assert.NotEmpty(t, m.Layer)
 	assert.NotEmpty(t, m.Expected)
 	b := v.Bytes
-	if v.Files != nil {
+	in := g.input(t, b)
+	if artifact, ok := v.Files[format.FileArtifact]; ok {
+		payload := format.FromBytes(artifact)
+		in = format.Input{Source: format.FromBytes(v.Files[format.FileSignature]), Artifact: &payload}
+	} else if v.Files != nil {
 		_, err := Open(input(v.Files[format.FileFirst]), trust(t, g.key))
 		require.NoError(t, err)
-		b = v.Files[format.FileSecond]
+		in = input(v.Files[format.FileSecond])
 	}
 	require.NotEqual(t, genuine, b)
-	changed, err := Open(input(b), trust(t, g.key))
+	changed, err := Open(in, trust(t, g.key))
 	if m.Device != nil {
 		require.NoError(t, err, "genuine")
 		err = changed.Check(*m.Device)
-		good, openErr := Open(input(genuine), trust(t, g.key))
+		good, openErr := Open(g.input(t, genuine), trust(t, g.key))
 		require.NoError(t, openErr)
 		require.NoError(t, good.Check(*m.Device))
 	}

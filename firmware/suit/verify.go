@@ -68,9 +68,7 @@ func (img *Image) verify(trust format.Trust, report *format.Report) error {
 		return err
 	}
 	report.Signature, report.Key = v.algorithm, v.key
-	if v.key != nil {
-		report.Findings = append(report.Findings, format.WeakKey(v.key.Public)...)
-	}
+	report.Findings = append(report.Findings, v.findings()...)
 	report.Chain = append(report.Chain,
 		format.Link{Kind: "key", Name: v.name(), Algorithm: v.algorithm, Strength: v.strength(), From: v.from()},
 		format.Link{Kind: "signature", Name: "authentication block", Algorithm: v.algorithm, Strength: v.strength(), From: "image"},
@@ -168,7 +166,7 @@ func (img *Image) checkContents(trust format.Trust, report *format.Report) error
 		}
 		k, _ := w.digest.kind()
 		report.Chain = append(report.Chain, format.Link{Kind: "hash", Name: "payload of " + w.uri, Algorithm: k.name, From: "manifest"})
-		return nil
+		out.wants = slices.DeleteFunc(out.wants, func(o want) bool { return o.digest.equal(w.digest) })
 	}
 	for _, uri := range out.loose {
 		report.Image.Notes = append(report.Image.Notes,
