@@ -57,7 +57,7 @@ func (m member) label() string {
 
 func memberName(key uint64) string {
 	names := map[uint64]string{
-		keyDelegation: "delegation", keyWrapper: "authentication wrapper", keyManifest: "manifest",
+		keyWrapper: "authentication wrapper", keyManifest: "manifest",
 		keyDependencies: "dependency resolution", keyFetch: "payload fetch", keyCandidate: "candidate verification",
 		keyInstall: "install", keyText: "text", keySoftwareID: "coswid", keyValidate: "validate", keyLoad: "load",
 		keyInvoke: "invoke", keyUninstall: "uninstall",
@@ -138,10 +138,13 @@ func (img *Image) parseMembers(at int64, count int) error {
 		if err != nil {
 			return inside("envelope", err)
 		}
-		if m.isName || m.key != keyWrapper || len(img.members) == 0 {
-			err = order.next(key)
-		} else {
+		switch {
+		case !m.isName && m.key < keyWrapper:
+			err = malformed("member %d, which stood for a delegation in old drafts", m.key)
+		case !m.isName && m.key == keyWrapper && len(img.members) > 0:
 			err = malformed("the authentication wrapper does not come first, or comes twice")
+		default:
+			err = order.next(key)
 		}
 		if err != nil {
 			return inside("envelope", err)

@@ -159,6 +159,7 @@ func TestEnvelopeRefuses(t *testing.T) {
 		"member twice":                       twice.bytes(),
 		"install in the manifest and beside": inline.bytes(),
 		"an array":                           number,
+		"a delegation":                       append([]byte{0xd8, tagEnvelope, 0xa2, 0x01, 0x41, 0x80}, good[bytes.Index(good, encode(d.manifest))-1:]...),
 		"another tag":                        append([]byte{0xd8, 0x6c}, good[2:]...),
 		"no manifest":                        {0xd8, tagEnvelope, 0xa1, 0x02, 0x41, 0x80},
 		"many members":                       {0xd8, tagEnvelope, 0xb9, 0xff, 0xff},

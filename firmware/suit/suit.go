@@ -25,9 +25,8 @@ const (
 
 // Members of the envelope and of the manifest; what can be severed has one key in both.
 const (
-	keyDelegation = 1 // of the envelope, in old drafts
-	keyWrapper    = 2
-	keyManifest   = 3
+	keyWrapper  = 2
+	keyManifest = 3
 
 	keyVersion      = 1
 	keySequence     = 2

@@ -30,7 +30,7 @@ func (w *work) lengthLie() error {
 		if !m.isName && m.key == keyManifest {
 			w.out = append(bytes.Clone(b[:m.value]), writeHead(majorBytes, 1<<40)...)
 			w.out = append(w.out, b[m.body:]...)
-			return w.say("the manifest claims %d bytes", 1<<40)
+			return w.say("the manifest claims %d bytes", uint64(1<<40))
 		}
 	}
 	return wrap(format.ErrNotApplicable, "no manifest")
