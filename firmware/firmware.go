@@ -13,6 +13,7 @@ import (
 	"assay/firmware/format"
 	"assay/firmware/mcuboot"
 	"assay/firmware/rauc"
+	"assay/firmware/suit"
 )
 
 // The contract that every format fulfils; see package format.
@@ -83,6 +84,7 @@ func Formats() []format.Format {
 		esp32.Format(),
 		rauc.Format(),
 		fit.Format(),
+		suit.Format(),
 	}
 }
 

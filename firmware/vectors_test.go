@@ -39,6 +39,7 @@ func adapters() map[string]adapter {
 		"rauc":      raucVectors(),
 		"uboot-fit": fitVectors(),
 		"esp32":     esp32Vectors(),
+		"suit":      suitVectors(),
 	}
 }
 

@@ -47,6 +47,7 @@ type imageFlags struct {
 	at            string
 	noLog         bool
 	configuration string
+	installed     bool
 }
 
 func (f *imageFlags) add(cmd *cobra.Command) {
@@ -62,6 +63,7 @@ func (f *imageFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.at, "at", "", "time at which certificates must be valid, e.g. 2026-11-25 or RFC 3339 (default now)")
 	cmd.Flags().StringVar(&f.configuration, "configuration", "", "configuration of a U-Boot FIT that the device boots (default that of the image)")
 	cmd.Flags().BoolVar(&f.noLog, "no-log", false, "a managed key's Sigstore signature counts without a transparency log")
+	cmd.Flags().BoolVar(&f.installed, "installed", false, "SUIT: the device has installed the manifest and only starts it, so what the installation alone needs may be gone")
 }
 
 // opened is an image with its file, which lives as long as the image is looked at.
@@ -166,6 +168,7 @@ func (f *imageFlags) read(now time.Time) (firmware.Trust, error) {
 	trust.RequireCRLs = f.requireCRLs
 	trust.Purpose, trust.Signer, trust.Issuer, trust.NoLog, trust.At = f.purpose, f.signer, f.issuer, f.noLog, now
 	trust.Configuration = f.configuration
+	trust.Installed = f.installed
 	if f.at != "" {
 		if trust.At, err = moment(f.at); err != nil {
 			return firmware.Trust{}, err

@@ -71,6 +71,27 @@ const (
 	NodeClone       = "node-clone"
 	UnitAddress     = "unit-address"
 	UnsignedDefault = "unsigned-default"
+	// UnsignedBare lacks not only the signature but what would hold one.
+	UnsignedBare = "unsigned-bare"
+	// AlgorithmNone names no algorithm and carries an empty signature; AlgorithmUnprotected
+	// names it where the signature does not cover it; UnknownCritical carries a header that
+	// the signer says must be understood.
+	AlgorithmNone        = "algorithm-none"
+	AlgorithmUnprotected = "algorithm-unprotected"
+	UnknownCritical      = "unknown-critical"
+	// AttachedPayload has a genuine signature of something else that it carries along.
+	AttachedPayload = "attached-payload"
+	// DigestUnchecked has metadata changed under a genuine signature of the old digest.
+	DigestUnchecked = "digest-unchecked"
+	// SeveredReplaced and SeveredMissing have a part replaced or cut off whose digest is signed.
+	SeveredReplaced = "severed-replaced"
+	SeveredMissing  = "severed-missing"
+	// UnknownVersion is genuine, in a version of the format that the device cannot know.
+	UnknownVersion = "unknown-version"
+	// AmbiguousEncoding says the same in an encoding that readers may take in two ways.
+	AmbiguousEncoding = "ambiguous-encoding"
+	// DeepNesting is nested deeper than a device has stack.
+	DeepNesting = "deep-nesting"
 	// Swapped is a pair: the genuine image while it is checked, another while it is used.
 	Swapped = "toctou"
 )
@@ -83,7 +104,9 @@ func Variants() []string {
 		ZeroSignature, SaltLength, WeakAlgorithm, Older, OtherProduct, OtherHardware, TruncatedHeader,
 		TruncatedPayload, TruncatedSignature, Empty, Oversize, TrailingData, LengthLie, DuplicateEntry,
 		DecompressionBomb, EndlessData, UnsignedExtra, PathEscape, Freeze, MixAndMatch, FakeRoot, NodeClone,
-		UnitAddress, UnsignedDefault, Swapped,
+		UnitAddress, UnsignedDefault, UnsignedBare, AlgorithmNone, AlgorithmUnprotected, UnknownCritical,
+		AttachedPayload, DigestUnchecked, SeveredReplaced, SeveredMissing, UnknownVersion, AmbiguousEncoding,
+		DeepNesting, Swapped,
 	}
 }
 
