@@ -343,13 +343,24 @@ func verifyImage(w io.Writer, path string, f imageFlags, d *firmware.Device, fac
 // verification is an error only where there is nothing to tell about.
 func verification(in *opened, trust firmware.Trust, d *firmware.Device) (*image.Verification, error) {
 	v := &image.Verification{File: in.path, Device: d}
-	var err error
-	if v.SHA256, err = in.digest(); err != nil {
-		return nil, err
+	whole := make(chan error, 1)
+	go func() { // the name of the file goes beside the verification: both read all of it
+		var err error
+		v.SHA256, err = in.digest()
+		whole <- err
+	}()
+	err := check(v, in, trust, d)
+	if digested := <-whole; digested != nil {
+		return nil, digested
 	}
+	return v, err
+}
+
+// check fills what the formats say.
+func check(v *image.Verification, in *opened, trust firmware.Trust, d *firmware.Device) error {
 	img, err := firmware.OpenUnverified(in.Input)
 	if errors.Is(err, firmware.ErrUnknownFormat) {
-		return nil, unusable(fmt.Errorf("image %s: %w", in.path, err), "known are "+formatNames()+"; a detached signature goes to --signature")
+		return unusable(fmt.Errorf("image %s: %w", in.path, err), "known are "+formatNames()+"; a detached signature goes to --signature")
 	}
 	if err == nil {
 		v.Report, err = img.Verify(trust)
@@ -358,12 +369,12 @@ func verification(in *opened, trust firmware.Trust, d *firmware.Device) (*image.
 		accepts := false
 		v.Accepts = &accepts
 		if err = img.Check(*d); errors.Is(err, firmware.ErrDevice) {
-			return nil, unusable(err, "--device wants the words of the format; the README lists them")
+			return unusable(err, "--device wants the words of the format; the README lists them")
 		}
 		accepts = err == nil
 	}
 	if err != nil {
 		v.Refused = err.Error()
 	}
-	return v, nil
+	return nil
 }
