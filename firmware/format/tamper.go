@@ -13,6 +13,8 @@ const (
 	Tampered = "tampered"
 	// TamperedPlain has one payload byte changed and nothing repaired.
 	TamperedPlain = "tampered-plain"
+	// HeaderPlain has the metadata changed and nothing repaired, for devices that check the payload alone.
+	HeaderPlain = "header-plain"
 	// HeaderFlip, SignatureFlip and TrailerFlip have one bit of that region changed, unkeyed checksums repaired.
 	HeaderFlip    = "header-flip"
 	SignatureFlip = "signature-flip"
@@ -51,6 +53,8 @@ const (
 	DuplicateEntry     = "duplicate-entry" // a field or member twice, first and last differ
 	DecompressionBomb  = "decompression-bomb"
 	EndlessData        = "endless-data"
+	// UnsignedExtra has something added that the signature does not cover, for devices that use whatever is there.
+	UnsignedExtra = "unsigned-extra"
 	// PathEscape has a member whose name leaves the folder it is unpacked to.
 	PathEscape = "path-escape"
 	// Freeze, MixAndMatch are metadata attacks: old and genuine, or parts of two releases.
@@ -63,11 +67,11 @@ const (
 // Variants lists all variants.
 func Variants() []string {
 	return []string{
-		Tampered, TamperedPlain, HeaderFlip, SignatureFlip, TrailerFlip,
+		Tampered, TamperedPlain, HeaderPlain, HeaderFlip, SignatureFlip, TrailerFlip,
 		Unsigned, DuplicateSignature, WrongKey, WrongKeyForged, SelfMadeChain, ExpiredCertificate, WrongPurpose,
 		AlgorithmConfusion, WeakAlgorithm, Older, OtherProduct, OtherHardware,
 		TruncatedHeader, TruncatedPayload, TruncatedSignature, Empty, Oversize, TrailingData, LengthLie, DuplicateEntry,
-		DecompressionBomb, EndlessData, PathEscape, Freeze, MixAndMatch, Swapped,
+		DecompressionBomb, EndlessData, UnsignedExtra, PathEscape, Freeze, MixAndMatch, Swapped,
 	}
 }
 
