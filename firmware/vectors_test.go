@@ -36,6 +36,7 @@ type adapter struct {
 func adapters() map[string]adapter {
 	return map[string]adapter{
 		"mcuboot": mcubootVectors(),
+		"mender":  menderVectors(),
 	}
 }
 
