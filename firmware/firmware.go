@@ -11,6 +11,7 @@ import (
 	"assay/firmware/format"
 	"assay/firmware/mcuboot"
 	"assay/firmware/mender"
+	"assay/firmware/swupdate"
 )
 
 // The contract that every format fulfils; see package format.
@@ -79,6 +80,7 @@ func Formats() []format.Format {
 	return []format.Format{
 		mcuboot.Format(),
 		mender.Format(),
+		swupdate.Format(),
 	}
 }
 

@@ -35,8 +35,9 @@ type adapter struct {
 // adapters has one line per format that a manifest can name.
 func adapters() map[string]adapter {
 	return map[string]adapter{
-		"mcuboot": mcubootVectors(),
-		"mender":  menderVectors(),
+		"mcuboot":  mcubootVectors(),
+		"mender":   menderVectors(),
+		"swupdate": swupdateVectors(),
 	}
 }
 
