@@ -56,7 +56,7 @@ func (img *Image) verify(trust format.Trust, report *format.Report) error {
 		report.Key = &key
 		report.Findings = format.WeakKey(key.Public)
 		report.Chain = append(report.Chain, format.Link{
-			Kind: "key", Name: key.Fingerprint, Algorithm: key.Algorithm, Strength: format.Strength(key.Public), From: key.From,
+			Kind: "key", Name: "sha256:" + key.Fingerprint, Algorithm: key.Algorithm, Strength: format.Strength(key.Public), From: key.From,
 		})
 	}
 	if err != nil {

@@ -38,7 +38,7 @@ func TestVerifyGood(t *testing.T) {
 			for _, l := range report.Chain {
 				steps = append(steps, l.Kind+" "+l.Name)
 			}
-			want := []string{"key " + report.Key.Fingerprint, "signature manifest", "hash version", "hash " + img.header.name}
+			want := []string{"key sha256:" + report.Key.Fingerprint, "signature manifest", "hash version", "hash " + img.header.name}
 			require.Equal(t, want, steps[:4])
 			require.Len(t, steps, 4+len(img.lines)-2, "every line is a link")
 			assert.Equal(t, g.key == "rsa", len(report.Findings) > 0, "rsa-2048 is on its way out")

@@ -110,7 +110,7 @@ func (x *xzReader) next() error {
 			}
 			return x.startBlock(append(size, rest...), start)
 		}
-		if err := x.index(start); err != nil {
+		if err := x.index(); err != nil {
 			return err
 		}
 		if err := x.startStream(); err != nil {
@@ -212,32 +212,23 @@ func (x *xzReader) endBlock() error {
 	return nil
 }
 
-// index compares the index with the blocks, and the footer with the header.
-func (x *xzReader) index(start int64) error {
-	count, err := binary.ReadUvarint(xzCursor{x})
-	if err != nil || count != uint64(len(x.records)) {
-		return errors.New("number of blocks in the index")
-	}
+// index compares index and footer with those that the blocks ask for; there is one way to write them.
+func (x *xzReader) index() error {
+	want := binary.AppendUvarint([]byte{0}, uint64(len(x.records)))
 	for _, r := range x.records {
-		for _, want := range r {
-			if got, err := binary.ReadUvarint(xzCursor{x}); err != nil || got != uint64(want) {
-				return errors.New("sizes in the index")
-			}
-		}
+		want = binary.AppendUvarint(binary.AppendUvarint(want, uint64(r[0])), uint64(r[1]))
 	}
-	size := x.pos - start
-	pad := (4 - size%4) % 4
-	b, err := x.take(int(pad) + 4 + 12)
-	if err != nil {
-		return err
+	want = append(want, make([]byte, (4-len(want)%4)%4)...)
+	want = binary.LittleEndian.AppendUint32(want, crc32.ChecksumIEEE(want))
+	foot := binary.LittleEndian.AppendUint32(nil, uint32(len(want)/4-1))
+	foot = append(foot, x.flags[:]...)
+	want = binary.LittleEndian.AppendUint32(want, crc32.ChecksumIEEE(foot))
+	want = append(append(want, foot...), "YZ"...)
+	got, err := x.take(len(want) - 1) // its first byte told that it is the index
+	if err == nil && !bytes.Equal(got, want[1:]) {
+		err = errors.New("index or footer")
 	}
-	foot := b[pad+4:]
-	if !zero(b[:pad]) || string(foot[10:]) != "YZ" || [2]byte(foot[8:10]) != x.flags ||
-		crc32.ChecksumIEEE(foot[4:10]) != binary.LittleEndian.Uint32(foot) ||
-		(int64(binary.LittleEndian.Uint32(foot[4:]))+1)*4 != size+pad+4 {
-		return errors.New("footer")
-	}
-	return nil
+	return err
 }
 
 // noCheck is the check that an xz stream without one has.

@@ -292,7 +292,7 @@ func (img *Image) swap(v *format.Variant) error {
 	if err != nil {
 		return err
 	}
-	v.Files = map[string][]byte{"first": first, "second": second}
+	v.Files = map[string][]byte{format.FileFirst: first, format.FileSecond: second}
 	v.Manifest.Changed = append(v.Manifest.Changed, "first is the genuine archive, second the changed one")
 	v.Manifest.Classic = "CVE-2020-25860 (the same race in another updater)"
 	v.Manifest.Expected = "what is installed is what was checked: the device takes neither the second alone nor in place of the first"

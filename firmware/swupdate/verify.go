@@ -103,7 +103,7 @@ func (img *Image) verifyRSA(trust format.Trust, sum []byte, report *format.Repor
 		report.Key, report.Findings = &k, format.WeakKey(p)
 		report.Signature = fmt.Sprintf("rsa-%d-%s-sha256", p.N.BitLen(), scheme)
 		report.Chain = append(report.Chain,
-			format.Link{Kind: "key", Name: k.Fingerprint, Algorithm: k.Algorithm, Strength: format.Strength(p), From: k.From},
+			format.Link{Kind: "key", Name: "sha256:" + k.Fingerprint, Algorithm: k.Algorithm, Strength: format.Strength(p), From: k.From},
 			format.Link{Kind: "signature", Name: descriptionName, Algorithm: report.Signature, From: "image"})
 		return nil
 	}
