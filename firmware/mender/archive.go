@@ -102,6 +102,9 @@ func plainFile(h *tar.Header, inner, folders bool) error {
 			return malformed("%q has the extended record %q", h.Name, key)
 		}
 	}
+	if len(h.Name) > 255 {
+		return malformed("name of %d bytes: %.60q", len(h.Name), h.Name)
+	}
 	if h.Size < 0 || h.Typeflag == tar.TypeDir && h.Size > 0 {
 		return malformed("%q has %d bytes", h.Name, h.Size)
 	}

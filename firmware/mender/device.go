@@ -38,11 +38,10 @@ func (img *Image) check(d format.Device) error {
 	if is := d.Is["device_type"]; is != "" && !slices.Contains(img.info.depends["device_type"], is) {
 		return wrap(format.ErrWrongDevice, "made for device_type %.200q, the device is %q", img.info.depends["device_type"], is)
 	}
-	has := maps.Clone(d.Has)
+	has := map[string]string{}
+	maps.Copy(has, d.Has)
+	maps.Copy(has, d.Is) // a payload may ask for the device type, too
 	if v := cmp.Or(d.Has["artifact_name"], d.Version); v != "" {
-		if has == nil {
-			has = map[string]string{}
-		}
 		has["artifact_name"] = v
 	}
 	if err := depends(img.info.depends, has); err != nil {
@@ -78,7 +77,7 @@ func (img *Image) checkSize(room int64) error {
 func depends(needs map[string][]string, has map[string]string) error {
 	for _, key := range slices.Sorted(maps.Keys(needs)) {
 		have, known := has[key]
-		if key == "device_type" || !known || len(needs[key]) == 0 {
+		if !known || len(needs[key]) == 0 {
 			continue
 		}
 		if !slices.Contains(needs[key], have) {

@@ -36,6 +36,9 @@ func TestCheck(t *testing.T) {
 			assert.ErrorIs(t, err, tc.want, name)
 		}
 	}
+	spec := fullSpec()
+	spec.Needs = map[string][]string{"device_type": {"board-b"}}
+	assert.ErrorIs(t, opened(t, made(t, spec, "ecdsa")).Check(format.Device{Is: m{"device_type": "board-a"}}), format.ErrDependency, "the payload is for another type")
 	none := opened(t, reseal(t, made(t, fullSpec(), "ecdsa"), signer(t, "ecdsa"), func(p *parts) {
 		setHeader(t, p, File{"header-info", []byte(`{"payloads":[{"type":"x"}],"artifact_provides":{"artifact_name":"n"}}`)})
 	}))

@@ -53,6 +53,7 @@ func detect(in format.Input) bool {
 type Image struct {
 	in          format.Source
 	members     []member
+	byName      map[string]int
 	end         int64 // behind the trailer
 	text        []byte
 	description description
@@ -85,7 +86,9 @@ func (img *Image) parse() error {
 	if img.text, err = img.bytes(img.members[0], maxDescription); err != nil {
 		return err
 	}
+	img.byName = map[string]int{}
 	for i, m := range img.members {
+		img.byName[m.name] = i
 		if m.name != signatureName {
 			continue
 		}
@@ -128,12 +131,11 @@ func (img *Image) bind() error {
 }
 
 func (img *Image) member(name string) (member, bool) {
-	for _, m := range img.members {
-		if m.name == name {
-			return m, true
-		}
+	i, ok := img.byName[name]
+	if !ok {
+		return member{}, false
 	}
-	return member{}, false
+	return img.members[i], true
 }
 
 // Version is that of sw-description.
