@@ -240,7 +240,7 @@ func (img *Image) bomb(m *format.Manifest) ([]byte, error) {
 		return nil, err
 	}
 	// gzip files in a row are one file (RFC 1952 section 2.2), so one piece is compressed once.
-	const piece = 64 << 20
+	const piece = 4 << 20
 	for _, part := range []struct {
 		into *bytes.Buffer
 		b    []byte
