@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"slices"
 
+	"assay/firmware/fit"
 	"assay/firmware/format"
 	"assay/firmware/mcuboot"
 	"assay/firmware/mender"
+	"assay/firmware/rauc"
 	"assay/firmware/swupdate"
 )
 
@@ -79,6 +81,8 @@ const (
 func Formats() []format.Format {
 	return []format.Format{
 		mcuboot.Format(),
+		rauc.Format(),
+		fit.Format(),
 		mender.Format(),
 		swupdate.Format(),
 	}
@@ -135,7 +139,10 @@ func Tamper(in Input, variant string, means Means) (Variant, error) {
 func Compare(a, b Facts) (int, error) {
 	formats := Formats()
 	i := slices.IndexFunc(formats, func(f format.Format) bool { return f.Name == a.Format })
-	if i < 0 || a.Format != b.Format || formats[i].Compare == nil {
+	if i >= 0 && a.Format == b.Format && formats[i].Compare == nil {
+		return format.CompareVersions(a.Version, b.Version)
+	}
+	if i < 0 || a.Format != b.Format {
 		return 0, fmt.Errorf("compare versions of %q and %q: %w", a.Format, b.Format, ErrUnknownFormat)
 	}
 	return formats[i].Compare(a.Version, b.Version)

@@ -35,9 +35,11 @@ type adapter struct {
 // adapters has one line per format that a manifest can name.
 func adapters() map[string]adapter {
 	return map[string]adapter{
-		"mcuboot":  mcubootVectors(),
-		"mender":   menderVectors(),
-		"swupdate": swupdateVectors(),
+		"mcuboot":   mcubootVectors(),
+		"rauc":      raucVectors(),
+		"uboot-fit": fitVectors(),
+		"mender":    menderVectors(),
+		"swupdate":  swupdateVectors(),
 	}
 }
 

@@ -39,6 +39,8 @@ const (
 	WrongPurpose       = "wrong-purpose"
 	// AlgorithmConfusion names another or no algorithm, or keys a MAC with the public key.
 	AlgorithmConfusion = "algorithm-confusion"
+	// FormatDowngrade is the older, weaker form of the format, made of the genuine parts.
+	FormatDowngrade = "format-downgrade"
 	// WeakAlgorithm replaces a strong digest by a weak one that the format knows.
 	WeakAlgorithm = "weak-algorithm"
 	// Older, OtherProduct and OtherHardware are genuine, signed with the maker's key or the maker's own other image.
@@ -63,6 +65,13 @@ const (
 	// Freeze, MixAndMatch are metadata attacks: old and genuine, or parts of two releases.
 	Freeze      = "freeze"
 	MixAndMatch = "mix-and-match"
+	// FakeRoot, NodeClone, UnitAddress and UnsignedDefault are those of device trees: a second root in front
+	// of the real one, the signed nodes copied aside and the real ones changed, a name that libfdt takes for
+	// another, an unsigned configuration made the default.
+	FakeRoot        = "fake-root"
+	NodeClone       = "node-clone"
+	UnitAddress     = "unit-address"
+	UnsignedDefault = "unsigned-default"
 	// Swapped is a pair: the genuine image while it is checked, another while it is used.
 	Swapped = "toctou"
 )
@@ -72,9 +81,10 @@ func Variants() []string {
 	return []string{
 		Tampered, TamperedPlain, TamperedSum, HeaderPlain, HeaderFlip, SignatureFlip, TrailerFlip,
 		Unsigned, DuplicateSignature, WrongKey, WrongKeyForged, SelfMadeChain, ExpiredCertificate, WrongPurpose,
-		AlgorithmConfusion, WeakAlgorithm, Older, OtherProduct, OtherHardware,
+		AlgorithmConfusion, FormatDowngrade, WeakAlgorithm, Older, OtherProduct, OtherHardware,
 		TruncatedHeader, TruncatedPayload, TruncatedSignature, Empty, Oversize, TrailingData, LengthLie, DuplicateEntry,
-		DecompressionBomb, EndlessData, UnsignedExtra, PathEscape, Freeze, MixAndMatch, Swapped,
+		DecompressionBomb, EndlessData, UnsignedExtra, PathEscape, Freeze, MixAndMatch,
+		FakeRoot, NodeClone, UnitAddress, UnsignedDefault, Swapped,
 	}
 }
 
