@@ -12,8 +12,10 @@ import (
 	"assay/firmware/fit"
 	"assay/firmware/format"
 	"assay/firmware/mcuboot"
+	"assay/firmware/mender"
 	"assay/firmware/rauc"
 	"assay/firmware/suit"
+	"assay/firmware/swupdate"
 )
 
 // The contract that every format fulfils; see package format.
@@ -85,6 +87,8 @@ func Formats() []format.Format {
 		rauc.Format(),
 		fit.Format(),
 		suit.Format(),
+		mender.Format(),
+		swupdate.Format(),
 	}
 }
 

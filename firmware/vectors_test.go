@@ -40,6 +40,8 @@ func adapters() map[string]adapter {
 		"uboot-fit": fitVectors(),
 		"esp32":     esp32Vectors(),
 		"suit":      suitVectors(),
+		"mender":    menderVectors(),
+		"swupdate":  swupdateVectors(),
 	}
 }
 

@@ -13,6 +13,11 @@ const (
 	Tampered = "tampered"
 	// TamperedPlain has one payload byte changed and nothing repaired.
 	TamperedPlain = "tampered-plain"
+	// TamperedSum has one payload byte changed and the sums of the outer container repaired, for devices
+	// that check these and not the hash that the signature covers.
+	TamperedSum = "tampered-sum"
+	// HeaderPlain has the metadata changed and nothing repaired, for devices that check the payload alone.
+	HeaderPlain = "header-plain"
 	// HeaderFlip, SignatureFlip and TrailerFlip have one bit of that region changed, unkeyed checksums repaired.
 	HeaderFlip    = "header-flip"
 	SignatureFlip = "signature-flip"
@@ -99,12 +104,12 @@ const (
 // Variants lists all variants.
 func Variants() []string {
 	return []string{
-		Tampered, TamperedPlain, HeaderFlip, SignatureFlip, TrailerFlip, Unsigned, DuplicateSignature, WrongKey,
-		WrongKeyForged, SelfMadeChain, ExpiredCertificate, WrongPurpose, AlgorithmConfusion, FormatDowngrade,
-		ZeroSignature, SaltLength, WeakAlgorithm, Older, OtherProduct, OtherHardware, TruncatedHeader,
-		TruncatedPayload, TruncatedSignature, Empty, Oversize, TrailingData, LengthLie, DuplicateEntry,
-		DecompressionBomb, EndlessData, UnsignedExtra, PathEscape, Freeze, MixAndMatch, FakeRoot, NodeClone,
-		UnitAddress, UnsignedDefault, UnsignedBare, AlgorithmNone, AlgorithmUnprotected, UnknownCritical,
+		Tampered, TamperedPlain, TamperedSum, HeaderPlain, HeaderFlip, SignatureFlip, TrailerFlip, Unsigned,
+		DuplicateSignature, WrongKey, WrongKeyForged, SelfMadeChain, ExpiredCertificate, WrongPurpose,
+		AlgorithmConfusion, FormatDowngrade, ZeroSignature, SaltLength, WeakAlgorithm, Older, OtherProduct,
+		OtherHardware, TruncatedHeader, TruncatedPayload, TruncatedSignature, Empty, Oversize, TrailingData, LengthLie,
+		DuplicateEntry, DecompressionBomb, EndlessData, UnsignedExtra, PathEscape, Freeze, MixAndMatch, FakeRoot,
+		NodeClone, UnitAddress, UnsignedDefault, UnsignedBare, AlgorithmNone, AlgorithmUnprotected, UnknownCritical,
 		AttachedPayload, DigestUnchecked, SeveredReplaced, SeveredMissing, UnknownVersion, AmbiguousEncoding,
 		DeepNesting, Swapped,
 	}

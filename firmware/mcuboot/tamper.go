@@ -82,31 +82,12 @@ func (img *Image) flip(m *format.Manifest, _ format.Means) ([]byte, error) {
 	if len(payload) == 0 {
 		return nil, notApplicable("the payload is empty")
 	}
-	at := int(img.header.size) + harmless(payload)
+	at := int(img.header.size) + format.Harmless(payload)
 	b := bytes.Clone(img.raw)
 	b[at] ^= 1
 	changed(m, "lowest bit of the payload byte at offset %d", at)
 	expect(m, format.LayerHash, format.ErrBadHash, "the hash TLV is of another image")
 	return b, nil
-}
-
-// harmless picks the payload byte whose change is least likely to stop a device that
-// takes the image after all: one amid the longest run of filling (0x00 or 0xff), else
-// the middle. A device that runs the variant says so; one that does not come up needs a person.
-func harmless(payload []byte) int {
-	const worth = 8
-	best, length := len(payload)/2, worth-1
-	for i := 0; i < len(payload); {
-		j := i
-		for j < len(payload) && payload[j] == payload[i] {
-			j++
-		}
-		if n := j - i; n > length && (payload[i] == 0 || payload[i] == 0xff) {
-			best, length = i+n/2, n
-		}
-		i = j
-	}
-	return best
 }
 
 func (img *Image) flipAndRepair(m *format.Manifest, means format.Means) ([]byte, error) {
