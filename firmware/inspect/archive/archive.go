@@ -1,0 +1,156 @@
+// Package archive is for reading tar, zip and cpio archives that may lie. Names, modes and
+// links are told as they stand; nothing is written, no link is followed.
+package archive
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"assay/firmware/format"
+	"assay/firmware/inspect/tree"
+)
+
+// IsTar tells whether b begins with a tar header whose checksum is right.
+func IsTar(b []byte) bool {
+	if len(b) < 512 || string(b[257:262]) != "ustar" {
+		return false
+	}
+	sum := 8 * int(' ') // the checksum counts itself as spaces
+	for i, c := range b[:512] {
+		if i < 148 || i >= 156 {
+			sum += int(c)
+		}
+	}
+	want := 0
+	for _, c := range b[148:156] {
+		if c >= '0' && c <= '7' {
+			want = want*8 + int(c-'0')
+		} else if c == 0 {
+			break
+		}
+	}
+	return sum == want
+}
+
+// position counts what a stream has taken of its source.
+type position struct {
+	r io.Reader
+	n int64
+}
+
+func (p *position) Read(b []byte) (int, error) {
+	n, err := p.r.Read(b)
+	p.n += int64(n)
+	return n, err
+}
+
+// Tar is a tree.Reader.
+func Tar(src format.Source, visit tree.Visit) (int64, error) {
+	pos := &position{r: src.Section(0, src.Size())}
+	r := tar.NewReader(pos)
+	for range maxEntries {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return min(up(pos.n, 512), src.Size()), nil
+		}
+		if err != nil {
+			return pos.n, fmt.Errorf("tar: %w: %w", err, tree.ErrBroken)
+		}
+		e := tree.Entry{Name: h.Name, Mode: h.FileInfo().Mode(), UID: uint32(h.Uid), GID: uint32(h.Gid)}
+		switch h.Typeflag {
+		case tar.TypeReg, tar.TypeGNUSparse:
+			e.Size = h.Size
+			e.Open = func() (io.Reader, error) { return r, nil }
+		case tar.TypeSymlink:
+			e.Target = h.Linkname
+		case tar.TypeLink:
+			// The content is with the member that it names; only where it points is of interest.
+			e.Mode, e.Target = fs.ModeIrregular, h.Linkname
+		}
+		if err := visit(e); err != nil {
+			return pos.n, err
+		}
+	}
+	return pos.n, fmt.Errorf("%d members: %w", maxEntries, tree.ErrLimit)
+}
+
+// IsZip tells whether b begins with a zip member's header.
+func IsZip(b []byte) bool {
+	return len(b) > 30 && string(b[:4]) == "PK\x03\x04" && b[4] <= 63 && b[5] == 0
+}
+
+// maxDirectory bounds a zip's central directory, which the library reads whole.
+const maxDirectory = 64 << 20
+
+// Zip is a tree.Reader.
+func Zip(src format.Source, visit tree.Visit) (int64, error) {
+	used, err := zipEnd(src)
+	if err != nil {
+		return 0, err
+	}
+	r, err := zip.NewReader(src.Section(0, used), used)
+	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
+		return 0, fmt.Errorf("zip: %w: %w", err, tree.ErrBroken)
+	}
+	for _, f := range r.File {
+		e := tree.Entry{Name: f.Name, Mode: f.Mode(), Size: int64(f.UncompressedSize64), NoMode: f.CreatorVersion>>8 != 3}
+		if f.Flags&1 != 0 {
+			e.Open = func() (io.Reader, error) { return nil, fmt.Errorf("zip member is encrypted: %w", tree.ErrUnsupported) }
+		} else if !e.Mode.IsDir() {
+			e.Open = func() (io.Reader, error) { return f.Open() }
+		}
+		if e.Size < 0 {
+			return used, tree.Broken("zip member of %d bytes", f.UncompressedSize64)
+		}
+		if e.Mode&fs.ModeSymlink != 0 {
+			if e.Target, err = zipTarget(f); err != nil {
+				return used, err
+			}
+		}
+		if err := visit(e); err != nil {
+			return used, err
+		}
+	}
+	return used, nil
+}
+
+func zipTarget(f *zip.File) (string, error) {
+	r, err := f.Open()
+	if err != nil {
+		return "", fmt.Errorf("zip: %w: %w", err, tree.ErrBroken)
+	}
+	defer r.Close()
+	b, err := io.ReadAll(io.LimitReader(r, tree.MaxName))
+	return string(b), err
+}
+
+// zipEnd finds where the archive that begins src ends. A record that another archive
+// behind it wrote would count other offsets, so the first that fits counts.
+func zipEnd(src format.Source) (int64, error) {
+	b := bufio.NewReaderSize(src.Section(0, src.Size()), 1<<16)
+	at := int64(0)
+	for {
+		w, err := b.Peek(22)
+		if err != nil {
+			return 0, tree.Broken("zip without an end")
+		}
+		if string(w[:4]) == "PK\x05\x06" {
+			size, offset := int64(le32(w[12:])), int64(le32(w[16:]))
+			comment := int64(w[20]) | int64(w[21])<<8
+			if offset+size <= at && size <= maxDirectory && at-offset-size <= 76 || offset == 0xffffffff {
+				return min(at+22+comment, src.Size()), nil
+			}
+		}
+		b.Discard(1)
+		at++
+	}
+}
+
+func le32(b []byte) uint32 {
+	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
+}
