@@ -41,14 +41,12 @@ type Limits struct {
 	Files    int   `json:"files"`     // entries of all containers; 500,000
 	FileSize int64 `json:"file_size"` // bytes of one file; 1 GiB
 	Total    int64 `json:"total"`     // unpacked bytes of all files; 8 GiB
-	Ratio    int64 `json:"ratio"`     // unpacked to packed bytes of one container, beyond the first 256 MiB; 200
+	Ratio    int64 `json:"ratio"`     // unpacked to packed bytes of one container; 200
+	Free     int64 `json:"free"`      // bytes to which a container may unpack at any ratio, as erased flash does; 256 MiB
 }
 
-// ratioFree is how much a container may unpack to at any ratio: erased flash packs very well.
-const ratioFree = 256 << 20
-
 func (l Limits) withDefaults() Limits {
-	return Limits{cmp.Or(l.Depth, 12), cmp.Or(l.Files, 500_000), cmp.Or(l.FileSize, 1<<30), cmp.Or(l.Total, 8<<30), cmp.Or(l.Ratio, 200)}
+	return Limits{cmp.Or(l.Depth, 12), cmp.Or(l.Files, 500_000), cmp.Or(l.FileSize, 1<<30), cmp.Or(l.Total, 8<<30), cmp.Or(l.Ratio, 200), cmp.Or(l.Free, 256<<20)}
 }
 
 // Options are what an inspection needs to know beside the image. The zero value is useful:

@@ -207,6 +207,32 @@ func recipes() []recipe {
 	)
 }
 
+// small are for fuzzing: a mutation of a megabyte hits nothing.
+func small() []recipe {
+	return []recipe{
+		{"fuzz-ext2", "ext", true, "truncate -s 64K $OUT && mke2fs -q -F -d $ROOT -t ext2 -b 1024 -N 16 $OUT"},
+		{"fuzz-ext4", "ext", true, "truncate -s 64K $OUT && mke2fs -q -F -d $ROOT -t ext4 -b 1024 -N 16 -O ^has_journal,^resize_inode $OUT"},
+		{"fuzz-fat12", "fat", false, "truncate -s 64K $OUT && mkfs.fat -F 12 $OUT >/dev/null && cd $ROOT && mcopy -Q -s -i $OUT bin etc ::/"},
+		{"fuzz-ubifs", "ubifs", true, "mkfs.ubifs -q -r $ROOT -o $OUT -m 512 -e 15360 -c 30 -j 63KiB"},
+		{"fuzz-ubi", "ubi", true, "printf hello >$OUT.fs && printf '[a]\\nmode=ubi\\nimage=%s\\nvol_id=0\\nvol_type=static\\nvol_name=a\\n' $OUT.fs >$OUT.ini && ubinize -o $OUT -m 512 -p 16KiB $OUT.ini"},
+	}
+}
+
+// tryMake is make for a corpus: nothing where the tool is missing.
+func tryMake(r recipe, root, dir string) []byte {
+	out := filepath.Join(dir, "out")
+	cmd := exec.Command("sh", "-e", "-c", r.script)
+	cmd.Env = append(os.Environ(), "ROOT="+root, "OUT="+out, "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
+	if cmd.Run() != nil {
+		return nil
+	}
+	b, err := os.ReadFile(out)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
 // make runs the recipe; a missing tool skips with its name.
 func (r recipe) make(t testing.TB, root string) []byte {
 	t.Helper()

@@ -382,7 +382,7 @@ func (v *visitor) copy(s *spool, r io.Reader, most, left int64) error {
 			w.limit(v.n.path, 0, 0, "more than %d bytes in all files", w.limits.Total)
 			return errStop
 		}
-		if v.out > ratioFree && v.out/w.limits.Ratio > v.packed {
+		if v.out > w.limits.Free && v.out/w.limits.Ratio > v.packed {
 			return errRatio
 		}
 		if n > 0 {
