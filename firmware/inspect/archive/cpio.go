@@ -108,7 +108,7 @@ func CPIO(src format.Source, visit tree.Visit) (int64, error) {
 		name := strings.TrimRight(string(raw), "\x00")
 		next := up(data+m.size, m.pad)
 		if name == "TRAILER!!!" {
-			return up(padded(src, min(next, src.Size())), 4), nil
+			return min(up(padded(src, min(next, src.Size())), 4), src.Size()), nil
 		}
 		if err := cpioEntry(src, m, name, data, visit); err != nil {
 			return at, err

@@ -165,8 +165,12 @@ func reasonFor(id string, groups map[string][]string, lists ...[]remark) string 
 func (it item) fits(c Subject) bool {
 	base, version := purlBase(it.purl)
 	own, _ := purlBase(c.PURL)
+	_, bare, _ := strings.Cut(base, "pkg:generic/")
 	switch {
 	case it.purl != "" && base == own:
+	case it.purl != "" && !strings.EqualFold(bare, c.Name): // another package, whatever its name
+		return false
+	case it.purl != "":
 	case it.name != "" && (strings.EqualFold(it.name, c.Name) || strings.EqualFold(it.name, c.Name+" "+c.Version)):
 	default:
 		return false

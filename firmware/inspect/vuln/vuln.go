@@ -260,9 +260,10 @@ func (s *Snapshot) osv(c Subject, release map[string]string, used map[int]bool) 
 	return out
 }
 
-// vex lets the statements of CSAF documents speak: about what OSV named, and on their own.
-// not_affected outweighs a range; a statement that a product is affected outweighs nothing.
+// vex lets the statements of CSAF documents speak: about what OSV named, and on their own. A
+// statement outweighs a range of versions; where documents disagree, the component counts as affected.
 func (s *Snapshot) vex(c Subject, matches []Match, used map[int]bool) []Match {
+	said := map[int]bool{} // matches on which a document has spoken
 	for _, st := range s.statements {
 		if !st.fits(c) {
 			continue
@@ -274,15 +275,18 @@ func (s *Snapshot) vex(c Subject, matches []Match, used map[int]bool) []Match {
 		})
 		if at < 0 {
 			matches = append(matches, Match{ID: st.ids[0], Aliases: st.ids[1:], Component: c.Name, Version: c.Version, Status: st.status, Basis: "CSAF statement", Reason: st.reason, Files: []string{file}})
+			said[len(matches)-1] = true
 			continue
 		}
 		m := &matches[at]
 		if !slices.Contains(m.Files, file) {
 			m.Files = append(m.Files, file)
 		}
-		if m.Status == Affected && st.status != Affected {
-			m.Status, m.Reason = st.status, st.reason
+		if said[at] && m.Status != st.status {
+			m.Status, m.Reason = Affected, "the documents disagree: counted as affected"
+			continue
 		}
+		m.Status, m.Reason, said[at] = st.status, st.reason, true
 	}
 	return matches
 }
