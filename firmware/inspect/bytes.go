@@ -203,15 +203,16 @@ func (w *walk) unknown(n node, from int64, c content, inside []span) {
 		w.inv.Counts.Media++
 		return
 	}
-	for _, s := range without(c.high, inside) {
-		if s.to-s.from >= window {
+	high := slices.DeleteFunc(without(c.high, inside), func(s span) bool { return s.to-s.from < window/2 }) // the edges of containers
+	for _, s := range high {
+		if s = trim(n.src, s); s.from < s.to {
 			w.gap(n.path, s.from, s.to-s.from, "high entropy: encrypted, or compressed in a way that is not known")
 		}
 	}
-	if !n.segment || from == 0 && known(n.src, head) {
+	if !n.segment || from == 0 && len(inside) == 0 && len(high) == 0 && known(n.src, head) {
 		return
 	}
-	for _, s := range without(without(c.filled, inside), c.high) {
+	for _, s := range without(without(c.filled, inside), high) {
 		if s = trim(n.src, s); s.from == s.to {
 			continue // padding
 		}
@@ -266,7 +267,9 @@ func without(list, cut []span) []span {
 	return out
 }
 
-// known is what a segment may be beside a container.
+// known is what a segment may be beside a container: a program, or text from its head to its end.
 func known(src format.Source, head []byte) bool {
-	return bytes.HasPrefix(head, []byte("\x7fELF")) || isText(src)
+	const part = 8 << 10
+	tail := max(0, src.Size()-part)
+	return bytes.HasPrefix(head, []byte("\x7fELF")) || isText(src) && isText(format.NewSource(src.Section(tail, part), src.Size()-tail))
 }

@@ -293,3 +293,11 @@ func mutate(r *mrand.Rand, b []byte) {
 		}
 	}
 }
+
+// heap is what is in use now.
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}

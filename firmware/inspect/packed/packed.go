@@ -74,6 +74,13 @@ func plausible(kind Kind, b []byte) bool {
 		return len(b) > 18 && b[3]&0xe0 == 0
 	case Bzip2:
 		return len(b) > 14 && b[3] >= '1' && b[3] <= '9' && (string(b[4:10]) == "\x31\x41\x59\x26\x53\x59" || string(b[4:10]) == "\x17\x72\x45\x38\x50\x90")
+	case LZ4:
+		return len(b) > 7 && b[4]>>6 == 1 && b[4]&2 == 0 && b[5]&0x8f == 0
+	case LZ4K: // blocks of 8 MB, each behind its size
+		n := uint32(b[min(len(b)-1, 4)]) | uint32(b[min(len(b)-1, 5)])<<8 | uint32(b[min(len(b)-1, 6)])<<16 | uint32(b[min(len(b)-1, 7)])<<24
+		return len(b) > 8 && n > 0 && n < 8<<20+8<<20/255+16
+	case Zstd:
+		return len(b) > 9 && b[4]&8 == 0
 	}
 	return true
 }

@@ -81,7 +81,7 @@ var marks = []mark{
 	{"lwip", lib, "lwIP/", 0, re(`^lwIP/` + v)},
 	{"mongoose", lib, "Mongoose/", 0, re(`^Mongoose/` + v)},
 	// ESP-IDF's description of an application (esp_app_desc_t): version, project and IDF version at fixed places.
-	{"esp-idf", sys, "\x32\x54\xcd\xab", 0, re(`(?s)^\x32\x54\xcd\xab.{108}v?(\d+\.\d+[0-9A-Za-z.+-]{0,24})\x00`)},
+	{"esp-idf", sys, "\x32\x54\xcd\xab", -112, re(`^v?(\d+\.\d+[0-9A-Za-z.+-]{0,24})\x00`)},
 }
 
 // Needles are what the scan has to look for; Judge takes the index of one.
@@ -96,6 +96,9 @@ func Needles() []scan.Needle {
 // Judge looks closer at a hit of the needle with the index.
 func (s *Set) Judge(f found.File, path string, needle int, at int64) {
 	m := marks[needle]
+	if at >= f.Size() {
+		return
+	}
 	b, err := f.Bytes(at, min(256, f.Size()-at))
 	if err != nil {
 		return
