@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 
 	"assay/firmware/format"
 	"assay/firmware/inspect/tree"
@@ -37,34 +38,35 @@ func IsTar(b []byte) bool {
 	return sum == want
 }
 
-// position counts what a stream has taken of its source.
-type position struct {
-	r io.Reader
-	n int64
-}
+// position tells how much of its source a stream has taken.
+type position struct{ *io.SectionReader }
 
-func (p *position) Read(b []byte) (int, error) {
-	n, err := p.r.Read(b)
-	p.n += int64(n)
-	return n, err
+func (p position) now() int64 {
+	n, _ := p.Seek(0, io.SeekCurrent) // of a section it only tells
+	return n
 }
 
 // Tar is a tree.Reader.
 func Tar(src format.Source, visit tree.Visit) (int64, error) {
-	pos := &position{r: src.Section(0, src.Size())}
+	pos := position{src.Section(0, src.Size())}
 	r := tar.NewReader(pos)
 	for range maxEntries {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {
-			return min(up(pos.n, 512), src.Size()), nil
+			return min(up(pos.now(), 512), src.Size()), nil
 		}
 		if err != nil {
-			return pos.n, fmt.Errorf("tar: %w: %w", err, tree.ErrBroken)
+			return min(pos.now(), src.Size()), fmt.Errorf("tar: %w: %w", err, tree.ErrBroken)
 		}
 		e := tree.Entry{Name: h.Name, Mode: h.FileInfo().Mode(), UID: uint32(h.Uid), GID: uint32(h.Gid)}
 		switch h.Typeflag {
 		case tar.TypeReg, tar.TypeGNUSparse:
 			e.Size = h.Size
+			if at := pos.now(); h.Typeflag == tar.TypeReg && !sparse(h) && at <= src.Size()-h.Size {
+				s := format.NewSource(src.Section(at, h.Size), h.Size)
+				e.Place = &s
+				break
+			}
 			e.Open = func() (io.Reader, error) { return r, nil }
 		case tar.TypeSymlink:
 			e.Target = h.Linkname
@@ -73,10 +75,20 @@ func Tar(src format.Source, visit tree.Visit) (int64, error) {
 			e.Mode, e.Target = fs.ModeIrregular, h.Linkname
 		}
 		if err := visit(e); err != nil {
-			return pos.n, err
+			return min(pos.now(), src.Size()), err
 		}
 	}
-	return pos.n, fmt.Errorf("%d members: %w", maxEntries, tree.ErrLimit)
+	return min(pos.now(), src.Size()), fmt.Errorf("%d members: %w", maxEntries, tree.ErrLimit)
+}
+
+// sparse tells a member whose holes are not stored.
+func sparse(h *tar.Header) bool {
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
 }
 
 // IsZip tells whether b begins with a zip member's header.

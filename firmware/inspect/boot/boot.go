@@ -12,14 +12,10 @@ import (
 	"strings"
 
 	"assay/firmware/format"
-	"assay/firmware/inspect/packed"
 	"assay/firmware/inspect/tree"
 )
 
 var be = binary.BigEndian
-
-// compressions of U-Boot, by number in legacy images and by name in a FIT.
-var compressions = map[byte]packed.Kind{1: packed.Gzip, 2: packed.Bzip2, 3: packed.LZMA, 4: packed.LZO, 5: packed.LZ4, 6: packed.Zstd}
 
 // IsUImage tells whether b begins with a legacy header whose checksum is right.
 func IsUImage(b []byte) bool {
@@ -85,9 +81,6 @@ func IsFDT(b []byte) bool {
 	return len(b) >= 40 && be.Uint32(b) == 0xd00dfeed && be.Uint32(b[4:]) >= 40 && be.Uint32(b[20:]) >= 16 && be.Uint32(b[20:]) <= 17 &&
 		be.Uint32(b[8:]) < be.Uint32(b[4:]) && be.Uint32(b[12:]) <= be.Uint32(b[4:])
 }
-
-// maxTree bounds the structure block of a device tree that is walked.
-const maxTree = 256 << 20
 
 // FIT is a tree.Reader: the images of a flattened image tree. A device tree without
 // images has no entries.

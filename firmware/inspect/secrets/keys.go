@@ -197,7 +197,7 @@ func derStart(f found.File, at int64) (int64, []byte) {
 // derKey judges a key without armour: the hit is behind the outer SEQUENCE's header.
 func (s *Searcher) derKey(f found.File, at int64) []found.Finding {
 	start, b := derStart(f, at)
-	if b == nil || len(b) < 40 {
+	if len(b) < 40 {
 		return nil
 	}
 	k := parseKey(b)

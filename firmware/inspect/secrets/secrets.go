@@ -139,7 +139,7 @@ func wordByte(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_'
 }
 
-// varied tells a token from a placeholder (AKIAXXXXXXXXXXXXXXXX).
+// varied tells a token from a placeholder (AKIA and sixteen equal letters).
 func varied(b []byte) bool {
 	var seen [256]bool
 	n := 0
@@ -149,7 +149,7 @@ func varied(b []byte) bool {
 			n++
 		}
 	}
-	return n >= 8 && !bytes.Contains(bytes.ToUpper(b), []byte("XXXXXX"))
+	return n >= 8 && !bytes.Contains(bytes.ToUpper(b), bytes.Repeat([]byte("X"), 6))
 }
 
 var tokens = []token{
