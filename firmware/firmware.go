@@ -10,6 +10,7 @@ import (
 
 	"assay/firmware/format"
 	"assay/firmware/mcuboot"
+	"assay/firmware/rauc"
 )
 
 // The contract that every format fulfils; see package format.
@@ -77,6 +78,7 @@ const (
 func Formats() []format.Format {
 	return []format.Format{
 		mcuboot.Format(),
+		rauc.Format(),
 	}
 }
 
@@ -131,7 +133,10 @@ func Tamper(in Input, variant string, means Means) (Variant, error) {
 func Compare(a, b Facts) (int, error) {
 	formats := Formats()
 	i := slices.IndexFunc(formats, func(f format.Format) bool { return f.Name == a.Format })
-	if i < 0 || a.Format != b.Format || formats[i].Compare == nil {
+	if i >= 0 && a.Format == b.Format && formats[i].Compare == nil {
+		return format.CompareVersions(a.Version, b.Version)
+	}
+	if i < 0 || a.Format != b.Format {
 		return 0, fmt.Errorf("compare versions of %q and %q: %w", a.Format, b.Format, ErrUnknownFormat)
 	}
 	return formats[i].Compare(a.Version, b.Version)

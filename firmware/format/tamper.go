@@ -34,6 +34,8 @@ const (
 	WrongPurpose       = "wrong-purpose"
 	// AlgorithmConfusion names another or no algorithm, or keys a MAC with the public key.
 	AlgorithmConfusion = "algorithm-confusion"
+	// FormatDowngrade is the older, weaker form of the format, made of the genuine parts.
+	FormatDowngrade = "format-downgrade"
 	// WeakAlgorithm replaces a strong digest by a weak one that the format knows.
 	WeakAlgorithm = "weak-algorithm"
 	// Older, OtherProduct and OtherHardware are genuine, signed with the maker's key or the maker's own other image.
@@ -65,7 +67,7 @@ func Variants() []string {
 	return []string{
 		Tampered, TamperedPlain, HeaderFlip, SignatureFlip, TrailerFlip,
 		Unsigned, DuplicateSignature, WrongKey, WrongKeyForged, SelfMadeChain, ExpiredCertificate, WrongPurpose,
-		AlgorithmConfusion, WeakAlgorithm, Older, OtherProduct, OtherHardware,
+		AlgorithmConfusion, FormatDowngrade, WeakAlgorithm, Older, OtherProduct, OtherHardware,
 		TruncatedHeader, TruncatedPayload, TruncatedSignature, Empty, Oversize, TrailingData, LengthLie, DuplicateEntry,
 		DecompressionBomb, EndlessData, PathEscape, Freeze, MixAndMatch, Swapped,
 	}
