@@ -36,8 +36,8 @@ type adapter struct {
 func adapters() map[string]adapter {
 	return map[string]adapter{
 		"inspection": inspectionVectors(),
-		"mcuboot": mcubootVectors(),
-		"rauc":    raucVectors(),
+		"mcuboot":    mcubootVectors(),
+		"rauc":       raucVectors(),
 	}
 }
 

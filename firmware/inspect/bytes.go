@@ -166,33 +166,56 @@ func within(list []span, at int64) bool {
 func (w *walk) carve(n node, from int64, hits []scan.Hit) ([]span, error) {
 	inside := []span{}
 	end, tries := from, 0
+	// What looks like a container may make its reader search all that follows, again and again.
+	read, most := int64(0), max(minCarve, 4*n.src.Size())
+	whole := n
+	n.src = format.NewSource(meter{n.src, &read}, n.src.Size())
 	for _, h := range hits {
 		if h.Offset < end || h.Offset == 0 {
 			continue
 		}
 		k := &w.kinds[h.Needle]
-		head, err := n.src.Section(h.Offset, headSize), error(nil)
-		b := make([]byte, head.Size())
-		if _, err = head.ReadAt(b, 0); err != nil || !k.is(b) {
+		b, err := n.src.Bytes(h.Offset, min(headSize, n.src.Size()-h.Offset))
+		if err != nil || !k.is(b) {
 			continue
 		}
 		if tries++; tries > maxTries {
 			w.limit(n.path, h.Offset, n.src.Size()-h.Offset, "more than %d places that look like containers", maxTries)
 			break
 		}
+		before := read
 		used, taken, err := w.unpack(n, k, h.Offset)
 		if err != nil {
 			return inside, err
 		}
 		if !taken || used <= 0 {
+			if read > most {
+				w.limit(n.path, h.Offset, whole.src.Size()-h.Offset, "too many places that look like containers and are none")
+				break
+			}
 			continue
 		}
+		read = before      // real ones have limits of their own
 		if k.read != nil { // in what is not taken apart, the bytes are still searched
 			inside = append(inside, span{h.Offset, h.Offset + used})
 		}
 		end = h.Offset + used
 	}
 	return inside, nil
+}
+
+// minCarve is how much failed tries may read in a small file.
+const minCarve = 256 << 20
+
+// meter counts what is read.
+type meter struct {
+	src format.Source
+	n   *int64
+}
+
+func (m meter) ReadAt(b []byte, at int64) (int, error) {
+	*m.n += int64(len(b))
+	return m.src.Section(at, int64(len(b))).ReadAt(b, 0)
 }
 
 // unknown tells what is neither erased nor in a container: random bytes everywhere, all other

@@ -23,7 +23,11 @@ func (w *walk) file(n node, head []byte) error {
 		w.program(n, f)
 		return nil
 	}
-	if n.src.Size() > found.MaxText || !isText(n.src) {
+	if !isText(n.src) {
+		return nil
+	}
+	if n.src.Size() > found.MaxText {
+		w.gap(n.path, 0, n.src.Size(), "text of more than %d bytes: searched for keys and tokens, not for passwords", found.MaxText)
 		return nil
 	}
 	text, err := n.src.Whole(found.MaxText)

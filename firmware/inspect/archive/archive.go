@@ -5,7 +5,7 @@ package archive
 import (
 	"archive/tar"
 	"archive/zip"
-	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -144,23 +144,26 @@ func zipTarget(f *zip.File) (string, error) {
 // zipEnd finds where the archive that begins src ends. A record that another archive
 // behind it wrote would count other offsets, so the first that fits counts.
 func zipEnd(src format.Source) (int64, error) {
-	b := bufio.NewReaderSize(src.Section(0, src.Size()), 1<<16)
-	at := int64(0)
-	for {
-		w, err := b.Peek(22)
+	const chunk, record = 1 << 20, 22
+	for from := int64(0); from+record <= src.Size(); from += chunk {
+		b, err := src.Bytes(from, min(chunk+record, src.Size()-from))
 		if err != nil {
-			return 0, tree.Broken("zip without an end")
+			return 0, err
 		}
-		if string(w[:4]) == "PK\x05\x06" {
+		for i := 0; ; i++ {
+			next := bytes.Index(b[i:], []byte("PK\x05\x06"))
+			if next < 0 || i+next+record > len(b) {
+				break
+			}
+			i += next
+			w, at := b[i:], from+int64(i)
 			size, offset := int64(le32(w[12:])), int64(le32(w[16:]))
-			comment := int64(w[20]) | int64(w[21])<<8
 			if offset+size <= at && size <= maxDirectory && at-offset-size <= 76 || offset == 0xffffffff {
-				return min(at+22+comment, src.Size()), nil
+				return min(at+record+int64(w[20])+int64(w[21])<<8, src.Size()), nil
 			}
 		}
-		b.Discard(1)
-		at++
 	}
+	return 0, tree.Broken("zip without an end")
 }
 
 func le32(b []byte) uint32 {

@@ -1,6 +1,10 @@
 package vuln
 
-import "strings"
+import (
+	"maps"
+	"slices"
+	"strings"
+)
 
 // document is a CSAF 2.0 document, as much of it as decides a match.
 type document struct {
@@ -130,9 +134,9 @@ func (d *document) statements(file int) []statement {
 		for _, id := range v.IDs {
 			ids = append(ids, id.Text)
 		}
-		for status, products := range v.Status {
+		for _, status := range slices.Sorted(maps.Keys(v.Status)) {
 			known := statuses[status]
-			for _, id := range products {
+			for _, id := range v.Status[status] {
 				it, ok := items[id]
 				if known == "" || !ok || len(ids) == 0 {
 					continue
