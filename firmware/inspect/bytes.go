@@ -243,6 +243,9 @@ func (w *walk) unknown(n node, from int64, c content, inside []span) {
 	}
 }
 
+// padding is how many erased bytes in a row are no accident.
+const padding = 16
+
 // trim leaves out erased bytes at both ends: spans are of whole windows.
 func trim(src format.Source, s span) span {
 	head, err := src.Bytes(s.from, min(window, s.to-s.from))
@@ -251,7 +254,7 @@ func trim(src format.Source, s span) span {
 	}
 	for _, fill := range []string{"\x00", "\xff"} {
 		left := bytes.TrimLeft(head, fill)
-		if len(left) < len(head) {
+		if cut := len(head) - len(left); cut >= padding || len(left) == 0 {
 			s.from += int64(len(head) - len(left))
 			break
 		}
@@ -262,7 +265,7 @@ func trim(src format.Source, s span) span {
 	}
 	for _, fill := range []string{"\x00", "\xff"} {
 		right := bytes.TrimRight(tail, fill)
-		if len(right) < len(tail) {
+		if cut := len(tail) - len(right); cut >= padding || len(right) == 0 {
 			s.to -= int64(len(tail) - len(right))
 			break
 		}
