@@ -35,13 +35,14 @@ type adapter struct {
 // adapters has one line per format that a manifest can name.
 func adapters() map[string]adapter {
 	return map[string]adapter{
-		"mcuboot":   mcubootVectors(),
-		"rauc":      raucVectors(),
-		"uboot-fit": fitVectors(),
-		"esp32":     esp32Vectors(),
-		"suit":      suitVectors(),
-		"mender":    menderVectors(),
-		"swupdate":  swupdateVectors(),
+		"mcuboot":    mcubootVectors(),
+		"rauc":       raucVectors(),
+		"uboot-fit":  fitVectors(),
+		"esp32":      esp32Vectors(),
+		"suit":       suitVectors(),
+		"mender":     menderVectors(),
+		"swupdate":   swupdateVectors(),
+		"inspection": inspectionVectors(),
 	}
 }
 
