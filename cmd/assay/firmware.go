@@ -26,7 +26,7 @@ func firmwareCommand() *cobra.Command {
 		Use: "firmware", Short: "Verify a signed image, attack it, look inside; no device needed", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(firmwareVerifyCommand(), firmwareTamperCommand())
+	cmd.AddCommand(firmwareInspectCommand(), firmwareTamperCommand(), firmwareVerifyCommand())
 	return cmd
 }
 
