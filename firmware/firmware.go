@@ -10,6 +10,7 @@ import (
 
 	"assay/firmware/format"
 	"assay/firmware/mcuboot"
+	"assay/firmware/sigstore"
 )
 
 // The contract that every format fulfils; see package format.
@@ -77,6 +78,7 @@ const (
 func Formats() []format.Format {
 	return []format.Format{
 		mcuboot.Format(),
+		sigstore.Format(),
 	}
 }
 
