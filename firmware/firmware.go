@@ -11,6 +11,7 @@ import (
 	"assay/firmware/format"
 	"assay/firmware/mcuboot"
 	"assay/firmware/sigstore"
+	"assay/firmware/tuf"
 )
 
 // The contract that every format fulfils; see package format.
@@ -79,6 +80,7 @@ func Formats() []format.Format {
 	return []format.Format{
 		mcuboot.Format(),
 		sigstore.Format(),
+		tuf.Format(),
 	}
 }
 

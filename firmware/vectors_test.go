@@ -37,6 +37,7 @@ func adapters() map[string]adapter {
 	return map[string]adapter{
 		"mcuboot":  mcubootVectors(),
 		"sigstore": sigstoreVectors(),
+		"tuf":      tufVectors(),
 	}
 }
 
