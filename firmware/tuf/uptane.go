@@ -61,6 +61,7 @@ func (img *Image) verifyUptane(trust format.Trust, report *format.Report) (map[s
 	if len(found) == 0 {
 		return nil, wrap(format.ErrNotBound, "no file in the folder is one that the director orders")
 	}
+	images.noteUnasked(report)
 	return found, nil
 }
 

@@ -3,6 +3,7 @@ package tuf
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -63,7 +64,21 @@ func (img *Image) verify(trust format.Trust, report *format.Report) (map[string]
 	if len(found) == 0 {
 		return nil, wrap(format.ErrNotBound, "no file in the folder is a target that a role vouches for")
 	}
+	c.noteUnasked(report)
 	return found, nil
+}
+
+// noteUnasked names the roles that no target of the folder led to: nothing of them was verified.
+func (c *client) noteUnasked(report *format.Report) {
+	for _, name := range slices.Sorted(maps.Keys(c.roles)) {
+		asked := false
+		for pair := range c.loaded {
+			asked = asked || pair[0] == name
+		}
+		if !asked {
+			report.Image.Notes = append(report.Image.Notes, oneLine(fmt.Sprintf("role %q was not asked about any target here, and is not verified", name)))
+		}
+	}
 }
 
 // A client is one repository on its way to being trusted.
@@ -160,6 +175,9 @@ func (c *client) rotate(from *document, report *format.Report) error {
 			}
 			return c.explain(err, next, before.Signed.Roles[roleRoot])
 		}
+		if err := exact(next); err != nil {
+			return err
+		}
 		rootLinks(next, "image", c.name, report)
 		before = next
 	}
@@ -187,7 +205,7 @@ func (c *client) takeTimestamp(had *seen, report *format.Report) error {
 		return c.explain(err, c.time, c.role(roleTimestamp))
 	}
 	report.Chain = append(report.Chain, link(c.time, c.name, "root above"))
-	return nil
+	return exact(c.time)
 }
 
 func (c *client) takeSnapshot(had *seen, report *format.Report) error {
@@ -203,7 +221,7 @@ func (c *client) takeSnapshot(had *seen, report *format.Report) error {
 		return c.explain(err, c.snapshot, c.role(roleSnapshot))
 	}
 	report.Chain = append(report.Chain, link(c.snapshot, c.name, "timestamp above"))
-	return nil
+	return exact(c.snapshot)
 }
 
 func (c *client) takeTargets(had *seen, report *format.Report) error {
@@ -244,7 +262,7 @@ func (c *client) load(name, delegator string) (*document, error) {
 		return nil, c.explain(err, d, by)
 	}
 	c.loaded[[2]string{name, delegator}] = d
-	return d, nil
+	return d, exact(d)
 }
 
 // explain gives go-tuf's refusal one of our reasons.
