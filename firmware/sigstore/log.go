@@ -96,7 +96,7 @@ func (img *Image) verifyKeyless(trust format.Trust, sums map[crypto.Hash][]byte,
 	case err != nil:
 		return err
 	case s.name == "":
-		return wrap(format.ErrAlgorithm, "the bundle's digest is %v, which the certificate's key does not sign with", img.hash)
+		return wrap(format.ErrAlgorithm, "the certificate's key is of no kind that Sigstore signs with")
 	case !ok:
 		return wrap(format.ErrBadSignature, "it is not one of the certificate's key")
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // hashesOf are the hashes that a key signs with: its own size, and SHA-256, which Sigstore's
-// older clients used for every curve. The key decides, a bundle can only choose among them.
+// older clients used for every curve. The key decides; what a bundle says of its digest is a hint.
 func hashesOf(public crypto.PublicKey) []crypto.Hash {
 	switch p := public.(type) {
 	case *ecdsa.PublicKey:
@@ -39,10 +39,7 @@ func hashesOf(public crypto.PublicKey) []crypto.Hash {
 func (img *Image) plainHashes(trust format.Trust) []crypto.Hash {
 	var all []crypto.Hash
 	for _, k := range img.candidates(trust) {
-		hashes := hashesOf(k)
-		if _, ed := k.(ed25519.PublicKey); img.bundle == nil || ed {
-			all = append(all, hashes...)
-		}
+		all = append(all, hashesOf(k)...)
 	}
 	return all
 }
@@ -82,12 +79,12 @@ func (img *Image) verifyManaged(trust format.Trust, sums map[crypto.Hash][]byte,
 			format.Link{Kind: "key", Name: k.Fingerprint, Algorithm: k.Algorithm, Strength: format.Strength(k.Public), From: k.From},
 			format.Link{Kind: "signature", Name: "of " + img.signedWhat(), Algorithm: s.name, From: "image"},
 			format.Link{Kind: "hash", Name: report.Digest, Algorithm: hashName(s.hash), From: "signature above"})
-		img.noteHint(trust, report)
+		img.noteHints(trust, s, report)
 		return img.verifyManagedLog(trust, k, s, report)
 	}
 	switch {
 	case tried == 0:
-		return wrap(format.ErrAlgorithm, "the bundle's digest is %v, which none of the %d keys given signs with", img.hash, trust.Keys.Len())
+		return wrap(format.ErrAlgorithm, "none of the %d keys given is of a kind that Sigstore signs with", trust.Keys.Len())
 	case img.hintsAtStranger(trust):
 		return wrap(format.ErrNoTrustedKey, "the signature is of none of the %d keys given, the hint says %.60q", trust.Keys.Len(), img.hint)
 	}
@@ -116,7 +113,10 @@ func (img *Image) hintsAtStranger(trust format.Trust) bool {
 		!slices.ContainsFunc(trust.Keys.All(), func(k format.Key) bool { return hintOf(k) == img.hint })
 }
 
-func (img *Image) noteHint(trust format.Trust, report *format.Report) {
+func (img *Image) noteHints(trust format.Trust, s scheme, report *format.Report) {
+	if img.bundle != nil && img.envelope == nil && s.hash != img.hash && !s.pure {
+		report.Image.Notes = append(report.Image.Notes, fmt.Sprintf("the bundle gives the artifact's %s, the signature is of its %s", hashName(img.hash), hashName(s.hash)))
+	}
 	if img.hintsAtStranger(trust) {
 		report.Image.Notes = append(report.Image.Notes, fmt.Sprintf(
 			"the bundle's hint names a key that was not given (%s); the signature is of a key that was: a device that finds its key by the hint refuses it", img.hint))
@@ -130,8 +130,7 @@ type scheme struct {
 	pure bool // Ed25519 over the message itself
 }
 
-// signedBy tells whether public made the signature, and how. Without a name there is no scheme
-// of that key that the bundle allows.
+// signedBy tells whether public made the signature, and how. Without a name there is no scheme of that key.
 func (img *Image) signedBy(public crypto.PublicKey, sums map[crypto.Hash][]byte) (scheme, bool, error) {
 	if ed, ok := public.(ed25519.PublicKey); ok {
 		return img.signedByEd25519(ed, sums)
@@ -141,8 +140,6 @@ func (img *Image) signedBy(public crypto.PublicKey, sums map[crypto.Hash][]byte)
 		sum := sums[h]
 		if img.envelope != nil {
 			sum = img.envelope.sum(h)
-		} else if img.bundle != nil && h != img.hash {
-			continue
 		}
 		tried = scheme{name: schemeName(public, h), hash: h}
 		if fits(public, h, sum, img.sig) {

@@ -30,25 +30,14 @@ func strangerFor(img *Image) (crypto.Signer, error) {
 	return ecdsa.GenerateKey(curve, rand.Reader)
 }
 
-// confuse names another hash, or another type of payload: both are in the bundle for the reader's use.
+// confuse gives the payload another type: it would be read as something else than was signed.
+// The digest of a message signature is a hint, and another algorithm there harms nobody.
 func (c *change) confuse() error {
-	if c.img.envelope != nil {
-		c.say(format.LayerStructure, format.ErrMalformed, "the payload is not of the type that is signed", "payload type application/octet-stream")
-		return c.edit(func(b object) error { sub(b, "dsseEnvelope")["payloadType"] = "application/octet-stream"; return nil })
+	if c.img.envelope == nil {
+		return wrap(format.ErrNotApplicable, "a message signature is of a key that has but one algorithm")
 	}
-	other, name := crypto.SHA512, "SHA2_512"
-	if c.img.hash == other {
-		other, name = crypto.SHA384, "SHA2_384"
-	}
-	if c.img.leaf == nil && len(c.img.sig) == ed25519.SignatureSize {
-		return wrap(format.ErrNotApplicable, "Ed25519 brings its own hash: the one in the bundle changes nothing")
-	}
-	c.say(format.LayerTrust, format.ErrAlgorithm, "the key does not sign with that hash, and the bundle has no say in it", "message digest by "+name)
-	c.m.Repaired = append(c.m.Repaired, "message digest")
-	return c.edit(func(b object) error {
-		sub(b, "messageSignature")["messageDigest"] = object{"algorithm": name, "digest": sumOf(other, c.artifact)}
-		return nil
-	})
+	c.say(format.LayerSignature, format.ErrMalformed, "the payload's type is signed with it", "payload type application/octet-stream")
+	return c.edit(func(b object) error { sub(b, "dsseEnvelope")["payloadType"] = "application/octet-stream"; return nil })
 }
 
 // duplicate writes the content's member twice: the first is a stranger's.
