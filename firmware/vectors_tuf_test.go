@@ -1,7 +1,10 @@
 package firmware_test
 
 import (
+	"crypto"
+	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -62,4 +65,70 @@ func tufDevice(t *testing.T, c vectorCase) firmware.Device {
 	return d
 }
 
-func generateTUF(t *testing.T, dir string) manifest { return manifest{} }
+// generateTUF makes a repository and an Uptane pair, with every variant of them, and what is
+// genuine but for another time or another device.
+func generateTUF(t *testing.T, dir string) manifest {
+	g := &tufSet{t: t, dir: dir, at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	key := signers(t)["p256"]
+	plain := g.build(key, g.spec("sensor-a", 14))
+	g.add("ok", "accept", "device", "tuf", plain, plain["metadata/1.root.json"])
+	img, err := firmware.OpenUnverified(firmware.Input{Dir: os.DirFS(filepath.Join(dir, "ok"))})
+	require.NoError(t, err)
+	for _, variant := range tuf.Format().Variants {
+		bad, err := img.Tamper(variant, firmware.Means{Signer: key})
+		if errors.Is(err, firmware.ErrNotApplicable) || bad.Manifest.Device != nil || variant == "toctou" {
+			continue
+		}
+		require.NoError(t, err)
+		g.add("bad-"+variant, "reject", "signature", "tuf", bad.Files, plain["metadata/1.root.json"])
+	}
+	for name, s := range map[string]tuf.Spec{"counter": g.spec("sensor-a", 13), "hardware": g.spec("sensor-b", 14)} {
+		files := g.build(key, s)
+		g.add("bad-"+name, "reject", "device", "tuf", files, files["metadata/1.root.json"])
+	}
+	other := signers(t)["ed25519"]
+	for unit, verdict := range map[string]string{"ECU-0001": "accept", "ECU-0002": "reject"} {
+		order := g.spec("sensor-a", 14)
+		order.Targets["sensor.bin"].Custom["ecuIdentifiers"] = map[string]any{unit: map[string]any{"hardwareId": "sensor-a"}}
+		name := verdict + "-uptane"
+		director, image := g.build(key, order), g.build(other, g.spec("sensor-a", 14))
+		g.write(name+"/director", director, director["metadata/1.root.json"])
+		g.write(name+"/image", image, image["metadata/1.root.json"])
+		g.rows = append(g.rows, row{File: name, Format: "tuf", Verdict: verdict, Scope: "device", Variant: "uptane", Target: "sensor.bin"})
+	}
+	return manifest{Vectors: g.rows, DeviceContext: node(t, tufContext{ReferenceTime: g.at, ECU: "ECU-0001", HardwareID: "sensor-a", Counter: new(uint64(14))})}
+}
+
+type tufSet struct {
+	t    *testing.T
+	dir  string
+	at   time.Time
+	rows []row
+}
+
+func (g *tufSet) spec(hardware string, counter int) tuf.Spec {
+	return tuf.Spec{Version: 2, Expires: g.at.Add(time.Hour),
+		Targets: map[string]tuf.File{"sensor.bin": {Content: []byte("the program"), Custom: map[string]any{"hardwareId": hardware, "releaseCounter": counter}}}}
+}
+
+func (g *tufSet) build(key crypto.Signer, s tuf.Spec) map[string][]byte {
+	s.Signers = map[string][]crypto.Signer{"root": {key}, "timestamp": {key}, "snapshot": {key}, "targets": {key}}
+	files, err := tuf.Build(s)
+	require.NoError(g.t, err)
+	return files
+}
+
+func (g *tufSet) add(name, verdict, scope, variant string, files map[string][]byte, root []byte) {
+	g.write(name, files, root)
+	g.rows = append(g.rows, row{File: name, Format: "tuf", Verdict: verdict, Scope: scope, Variant: variant, Target: "sensor.bin"})
+}
+
+func (g *tufSet) write(name string, files map[string][]byte, root []byte) {
+	files = maps.Clone(files)
+	files["trusted_root.json"] = root
+	for file, b := range files {
+		file = filepath.Join(g.dir, filepath.FromSlash(name), filepath.FromSlash(file))
+		require.NoError(g.t, os.MkdirAll(filepath.Dir(file), 0o700))
+		require.NoError(g.t, os.WriteFile(file, b, 0o600))
+	}
+}
