@@ -99,6 +99,15 @@ const (
 	LayerResources Layer = "resources" // size, time, memory
 )
 
+// The names of Files where a variant is not one file: a signature beside its artifact, or a
+// pair of which the first is served while the device checks and the second while it installs.
+const (
+	FileSignature = "signature"
+	FileArtifact  = "artifact"
+	FileFirst     = "first"
+	FileSecond    = "second"
+)
+
 // A Variant is one image that a good device refuses, and how it was made.
 type Variant struct {
 	Bytes    []byte            // the image; nil where Files
