@@ -104,12 +104,12 @@ func generateSigstore(t *testing.T, dir string) manifest {
 			}
 			require.NoError(t, err)
 			r.File, r.Verdict, r.Artifact = name+"-"+variant+".json", "reject", name+"-"+variant+".bin"
-			changed, ok := bad.Files[sigstore.FileArtifact]
+			changed, ok := bad.Files[firmware.FileArtifact]
 			if !ok {
-				changed = bad.Files[sigstore.FileSecond]
+				changed = bad.Files[firmware.FileSecond]
 			}
 			write(r.Artifact, changed, nil)
-			g.add(r, bad.Files[sigstore.FileSignature])
+			g.add(r, bad.Files[firmware.FileSignature])
 		}
 	}
 	for kind, key := range signers(t) {

@@ -46,7 +46,9 @@ func BuildPlain(artifact []byte, signer crypto.Signer) ([]byte, error) {
 type object = map[string]any
 
 func build(s Spec) ([]byte, error) {
-	signer, material, shown := s.Signer, object{}, []byte(nil)
+	signer := s.Signer
+	var material object
+	var shown []byte
 	if signer == nil {
 		if s.Authority == nil {
 			return nil, errors.New("neither a key nor an authority")

@@ -72,13 +72,13 @@ func TestOpenSSL(t *testing.T) {
 					require.ErrorIs(t, err, format.ErrNotApplicable)
 					continue
 				}
-				artifact := v.Files[FileArtifact]
+				artifact := v.Files[format.FileArtifact]
 				if variant == format.Swapped {
-					artifact = v.Files[FileSecond]
+					artifact = v.Files[format.FileSecond]
 				}
-				assert.Error(t, ask(v.Files[FileSignature], artifact), "openssl takes %s", variant)
+				assert.Error(t, ask(v.Files[format.FileSignature], artifact), "openssl takes %s", variant)
 				if cosign != "" {
-					assert.Error(t, askCosign(v.Files[FileSignature], artifact), "cosign takes %s", variant)
+					assert.Error(t, askCosign(v.Files[format.FileSignature], artifact), "cosign takes %s", variant)
 				}
 			}
 

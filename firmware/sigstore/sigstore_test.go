@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,6 +42,9 @@ func input(signature, artifact []byte) format.Input {
 	return format.Input{Source: format.FromBytes(signature), Artifact: &a}
 }
 
+// rsaKey is made once: it takes a second.
+var rsaKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+
 func newKeys(t testing.TB) map[string]crypto.Signer {
 	p := func(c elliptic.Curve) crypto.Signer {
 		k, err := ecdsa.GenerateKey(c, rand.Reader)
@@ -49,7 +53,7 @@ func newKeys(t testing.TB) map[string]crypto.Signer {
 	}
 	_, ed, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
-	r, err := rsa.GenerateKey(rand.Reader, 2048)
+	r, err := rsaKey()
 	require.NoError(t, err)
 	return map[string]crypto.Signer{"p256": p(elliptic.P256()), "p384": p(elliptic.P384()), "p521": p(elliptic.P521()), "ed25519": ed, "rsa": r}
 }

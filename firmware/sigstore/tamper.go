@@ -13,14 +13,6 @@ import (
 	"assay/firmware/format"
 )
 
-// Files of a variant: the signature lies beside its artifact, or beside two of format.Swapped.
-const (
-	FileSignature = "signature"
-	FileArtifact  = "artifact"
-	FileFirst     = "first"  // the artifact while it is checked
-	FileSecond    = "second" // the one that is used
-)
-
 // maxArtifact is the largest artifact of which variants are made.
 const maxArtifact = 1 << 30
 
@@ -72,9 +64,9 @@ func (img *Image) tamper(variant string, means format.Means) (format.Variant, er
 	if err := c.make(variant, means); err != nil {
 		return format.Variant{}, err
 	}
-	v := format.Variant{Manifest: c.m, Files: map[string][]byte{FileSignature: c.signature, FileArtifact: c.artifact}}
+	v := format.Variant{Manifest: c.m, Files: map[string][]byte{format.FileSignature: c.signature, format.FileArtifact: c.artifact}}
 	if c.second != nil {
-		v.Files = map[string][]byte{FileSignature: c.signature, FileFirst: c.artifact, FileSecond: c.second}
+		v.Files = map[string][]byte{format.FileSignature: c.signature, format.FileFirst: c.artifact, format.FileSecond: c.second}
 	}
 	return v, nil
 }

@@ -34,12 +34,12 @@ func TestTamper(t *testing.T) {
 				assert.NotEmpty(t, v.Manifest.Changed)
 				assert.NotEmpty(t, v.Manifest.Layer)
 				assert.NotEmpty(t, v.Manifest.Expected)
-				artifact := v.Files[FileArtifact]
+				artifact := v.Files[format.FileArtifact]
 				if variant == format.Swapped {
-					artifact = v.Files[FileSecond]
-					require.Equal(t, firmware, v.Files[FileFirst])
+					artifact = v.Files[format.FileSecond]
+					require.Equal(t, firmware, v.Files[format.FileFirst])
 				}
-				changed, err := OpenUnverified(input(v.Files[FileSignature], artifact))
+				changed, err := OpenUnverified(input(v.Files[format.FileSignature], artifact))
 				if err == nil {
 					_, err = changed.Verify(g.trust)
 				}

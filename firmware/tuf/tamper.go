@@ -19,12 +19,6 @@ import (
 // maxFolder is the largest folder of which variants are made.
 const maxFolder = 1 << 30
 
-// Folders of format.Swapped: what is checked and what is used.
-const (
-	FolderFirst  = "first"
-	FolderSecond = "second"
-)
-
 func variants() []string {
 	all := []string{
 		format.Tampered, format.TamperedPlain, format.HeaderFlip, format.SignatureFlip, format.Unsigned, format.DuplicateSignature,
@@ -85,12 +79,12 @@ func (img *Image) tamper(variant string, means format.Means) (format.Variant, er
 	if c.second == nil {
 		return format.Variant{Files: c.files, Manifest: c.m}, nil
 	}
-	both := map[string][]byte{}
+	both := map[string][]byte{} // two whole folders
 	for name, b := range c.files {
-		both[path.Join(FolderFirst, name)] = b
+		both[path.Join(format.FileFirst, name)] = b
 	}
 	for name, b := range c.second {
-		both[path.Join(FolderSecond, name)] = b
+		both[path.Join(format.FileSecond, name)] = b
 	}
 	return format.Variant{Files: both, Manifest: c.m}, nil
 }

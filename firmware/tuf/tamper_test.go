@@ -37,10 +37,10 @@ func TestTamper(t *testing.T) {
 				if variant == format.Swapped {
 					files = map[string][]byte{}
 					for file, b := range v.Files {
-						if rest, ok := strings.CutPrefix(file, FolderSecond+"/"); ok {
+						if rest, ok := strings.CutPrefix(file, format.FileSecond+"/"); ok {
 							files[rest] = b
 						} else {
-							require.Equal(t, g.files[strings.TrimPrefix(file, FolderFirst+"/")], b)
+							require.Equal(t, g.files[strings.TrimPrefix(file, format.FileFirst+"/")], b)
 						}
 					}
 				}

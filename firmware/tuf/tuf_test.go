@@ -8,6 +8,8 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"path"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -27,6 +29,14 @@ const (
 	unit = "ECU-1"
 )
 
+// rsaKeys are made once: each takes a second.
+var (
+	keysMade atomic.Int32
+	rsaKeys  = [4]func() (*rsa.PrivateKey, error){sync.OnceValues(newRSA), sync.OnceValues(newRSA), sync.OnceValues(newRSA), sync.OnceValues(newRSA)}
+)
+
+func newRSA() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) }
+
 func newKey(t testing.TB, kind string) crypto.Signer {
 	var k crypto.Signer
 	var err error
@@ -34,7 +44,7 @@ func newKey(t testing.TB, kind string) crypto.Signer {
 	case "p256":
 		k, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	case "rsa":
-		k, err = rsa.GenerateKey(rand.Reader, 2048)
+		k, err = rsaKeys[keysMade.Add(1)%4]()
 	default:
 		_, k, err = ed25519.GenerateKey(rand.Reader)
 	}
