@@ -8,9 +8,13 @@ import (
 	"fmt"
 	"slices"
 
+	"assay/firmware/esp32"
+	"assay/firmware/fit"
 	"assay/firmware/format"
 	"assay/firmware/mcuboot"
+	"assay/firmware/rauc"
 	"assay/firmware/sigstore"
+	"assay/firmware/suit"
 	"assay/firmware/tuf"
 )
 
@@ -79,6 +83,10 @@ const (
 func Formats() []format.Format {
 	return []format.Format{
 		mcuboot.Format(),
+		esp32.Format(),
+		rauc.Format(),
+		fit.Format(),
+		suit.Format(),
 		sigstore.Format(),
 		tuf.Format(),
 	}
@@ -135,7 +143,10 @@ func Tamper(in Input, variant string, means Means) (Variant, error) {
 func Compare(a, b Facts) (int, error) {
 	formats := Formats()
 	i := slices.IndexFunc(formats, func(f format.Format) bool { return f.Name == a.Format })
-	if i < 0 || a.Format != b.Format || formats[i].Compare == nil {
+	if i >= 0 && a.Format == b.Format && formats[i].Compare == nil {
+		return format.CompareVersions(a.Version, b.Version)
+	}
+	if i < 0 || a.Format != b.Format {
 		return 0, fmt.Errorf("compare versions of %q and %q: %w", a.Format, b.Format, ErrUnknownFormat)
 	}
 	return formats[i].Compare(a.Version, b.Version)

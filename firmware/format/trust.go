@@ -12,13 +12,17 @@ type Trust struct {
 	Roots         []Root              // certificate authorities
 	Intermediates []*x509.Certificate // help to build a chain, vouch for nothing
 	CRLs          []Anchor            // DER; where there is one, every certificate of a chain must be on none
+	RequireCRLs   bool                // every issuer in a chain must have one there, and not out of date
 	Secrets       []Anchor            // symmetric keys, raw
+	Recipients    []Anchor            // private keys that an encrypted image is opened with; they vouch for nothing
 	Own           map[string][]Anchor // anchors that only the format of that name reads
 	Purpose       string              // extended key usage asked of a signing certificate: see Purposes; empty: the format's own default
 	Signer        string              // identity asked of it: a subject alternative name; empty: any under the roots
 	Issuer        string              // Sigstore: the OIDC issuer that must have vouched for Signer
 	At            time.Time           // when certificates must be valid; zero: at no time
 	NoLog         bool                // Sigstore: a managed key's signature counts without a transparency log
+	Configuration string              // U-Boot FIT: the configuration that the device boots; empty: the image's default
+	Installed     bool                // SUIT: the device has installed it and only starts it, so what the installation alone needs may be gone
 }
 
 // Purposes of a signing certificate.
