@@ -14,8 +14,10 @@ import (
 	"assay/firmware/mcuboot"
 	"assay/firmware/mender"
 	"assay/firmware/rauc"
+	"assay/firmware/sigstore"
 	"assay/firmware/suit"
 	"assay/firmware/swupdate"
+	"assay/firmware/tuf"
 )
 
 // The contract that every format fulfils; see package format.
@@ -89,6 +91,8 @@ func Formats() []format.Format {
 		suit.Format(),
 		mender.Format(),
 		swupdate.Format(),
+		sigstore.Format(),
+		tuf.Format(),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"io/fs"
+	"strings"
 
 	"assay/firmware/format"
 )
@@ -37,16 +38,30 @@ func Refuses(genuine Input, v Variant, trust Trust) error {
 }
 
 func inputOf(genuine Input, files map[string][]byte) Input {
-	if second, ok := files[FileSecond]; ok {
-		return Input{Source: format.FromBytes(second), Artifact: genuine.Artifact}
-	}
+	second, pair := files[FileSecond]
 	if signature, ok := files[FileSignature]; ok {
 		in := Input{Source: format.FromBytes(signature), Artifact: genuine.Artifact}
-		if artifact, ok := files[FileArtifact]; ok {
+		artifact, beside := files[FileArtifact]
+		if pair { // the signature stays, what it is for changes
+			artifact, beside = second, true
+		}
+		if beside {
 			src := format.FromBytes(artifact)
 			in.Artifact = &src
 		}
 		return in
+	}
+	if pair {
+		return Input{Source: format.FromBytes(second), Artifact: genuine.Artifact}
+	}
+	used := map[string][]byte{} // of a pair of folders
+	for name, b := range files {
+		if rest, ok := strings.CutPrefix(name, FileSecond+"/"); ok {
+			used[rest] = b
+		}
+	}
+	if len(used) > 0 {
+		files = used
 	}
 	return Input{Dir: folder(files)}
 }

@@ -43,6 +43,8 @@ func adapters() map[string]adapter {
 		"mender":     menderVectors(),
 		"swupdate":   swupdateVectors(),
 		"inspection": inspectionVectors(),
+		"sigstore":   sigstoreVectors(),
+		"tuf":        tufVectors(),
 	}
 }
 

@@ -25,6 +25,7 @@ var (
 	ErrRevoked      = fmt.Errorf("revoked: %w", ErrNotVerified)
 	ErrWeak         = fmt.Errorf("too weak to vouch for anything: %w", ErrNotVerified)
 	ErrNotBound     = fmt.Errorf("something that will be used is not covered: %w", ErrNotVerified)
+	ErrNotLogged    = fmt.Errorf("no trusted transparency log vouches for it: %w", ErrNotVerified)
 	ErrStale        = fmt.Errorf("expired or rolled back metadata: %w", ErrNotVerified)
 )
 

@@ -26,6 +26,10 @@ const (
 	Unsigned = "unsigned"
 	// DuplicateSignature carries two signatures, a stranger's first, for devices that check one and use another.
 	DuplicateSignature = "duplicate-signature"
+	// BelowThreshold keeps fewer signatures than the role asks for.
+	BelowThreshold = "below-threshold"
+	// StrippedProof has the proof of a transparency log taken out.
+	StrippedProof = "stripped-proof"
 	// WrongKey is signed by a fresh key and consistent in itself: it names that key
 	// and, where the format can, carries it, for devices that believe what the image brings along.
 	WrongKey = "wrong-key"
@@ -105,13 +109,13 @@ const (
 func Variants() []string {
 	return []string{
 		Tampered, TamperedPlain, TamperedSum, HeaderPlain, HeaderFlip, SignatureFlip, TrailerFlip, Unsigned,
-		DuplicateSignature, WrongKey, WrongKeyForged, SelfMadeChain, ExpiredCertificate, WrongPurpose,
-		AlgorithmConfusion, FormatDowngrade, ZeroSignature, SaltLength, WeakAlgorithm, Older, OtherProduct,
-		OtherHardware, TruncatedHeader, TruncatedPayload, TruncatedSignature, Empty, Oversize, TrailingData, LengthLie,
-		DuplicateEntry, DecompressionBomb, EndlessData, UnsignedExtra, PathEscape, Freeze, MixAndMatch, FakeRoot,
-		NodeClone, UnitAddress, UnsignedDefault, UnsignedBare, AlgorithmNone, AlgorithmUnprotected, UnknownCritical,
-		AttachedPayload, DigestUnchecked, SeveredReplaced, SeveredMissing, UnknownVersion, AmbiguousEncoding,
-		DeepNesting, Swapped,
+		DuplicateSignature, BelowThreshold, StrippedProof, WrongKey, WrongKeyForged, SelfMadeChain, ExpiredCertificate,
+		WrongPurpose, AlgorithmConfusion, FormatDowngrade, ZeroSignature, SaltLength, WeakAlgorithm, Older,
+		OtherProduct, OtherHardware, TruncatedHeader, TruncatedPayload, TruncatedSignature, Empty, Oversize,
+		TrailingData, LengthLie, DuplicateEntry, DecompressionBomb, EndlessData, UnsignedExtra, PathEscape, Freeze,
+		MixAndMatch, FakeRoot, NodeClone, UnitAddress, UnsignedDefault, UnsignedBare, AlgorithmNone,
+		AlgorithmUnprotected, UnknownCritical, AttachedPayload, DigestUnchecked, SeveredReplaced, SeveredMissing,
+		UnknownVersion, AmbiguousEncoding, DeepNesting, Swapped,
 	}
 }
 
