@@ -23,6 +23,15 @@ type (
 	Keys     = format.Keys
 	Manifest = format.Manifest
 	Layer    = format.Layer
+	Input    = format.Input
+	Source   = format.Source
+	Trust    = format.Trust
+	Anchor   = format.Anchor
+	Device   = format.Device
+	Means    = format.Means
+	Variant  = format.Variant
+	Link     = format.Link
+	Finding  = format.Finding
 )
 
 // Why an image is refused; see package format.
@@ -42,6 +51,14 @@ var (
 	ErrWrongDevice    = format.ErrWrongDevice
 	ErrDependency     = format.ErrDependency
 	ErrTooLarge       = format.ErrTooLarge
+	ErrChain          = format.ErrChain
+	ErrValidity       = format.ErrValidity
+	ErrPurpose        = format.ErrPurpose
+	ErrRevoked        = format.ErrRevoked
+	ErrWeak           = format.ErrWeak
+	ErrNotBound       = format.ErrNotBound
+	ErrStale          = format.ErrStale
+	ErrDevice         = format.ErrDevice
 	ErrUnknownVariant = format.ErrUnknownVariant
 	ErrNotApplicable  = format.ErrNotApplicable
 )
@@ -63,69 +80,69 @@ func Formats() []format.Format {
 	}
 }
 
-// Variants lists what Tamper can make.
+// Variants lists what Tamper can make, each of some formats.
 func Variants() []string { return format.Variants() }
 
-// ParseKeys reads a set of public keys from PEM.
-func ParseKeys(pem []byte) (Keys, error) { return format.ParseKeys(pem) }
+// FromBytes is the input of an image that is held in memory and must not change afterwards.
+func FromBytes(b []byte) Input { return Input{Source: format.FromBytes(b)} }
 
-// Open returns the image in b if one of keys signed it, else an error that says
-// which check failed. It keeps b.
-func Open(b []byte, keys Keys) (Image, error) {
-	img, err := OpenUnverified(b)
+// Open returns the image if somebody whom trust names signed it, else an error that says
+// which check failed. It keeps the input.
+func Open(in Input, trust Trust) (Image, error) {
+	img, err := OpenUnverified(in)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := img.Verify(keys); err != nil {
+	if _, err := img.Verify(trust); err != nil {
 		return nil, err
 	}
 	return img, nil
 }
 
-// Verify tells whether one of keys signed the image in b. The report is filled as
+// Verify tells whether somebody whom trust names signed the image. The report is filled as
 // far as the check got, the error is nil only if the image is genuine.
-func Verify(b []byte, keys Keys) (Report, error) {
-	img, err := OpenUnverified(b)
+func Verify(in Input, trust Trust) (Report, error) {
+	img, err := OpenUnverified(in)
 	if err != nil {
 		return Report{}, err
 	}
-	return img.Verify(keys)
+	return img.Verify(trust)
 }
 
-// OpenUnverified parses the image in b and checks no signature. It keeps b.
-func OpenUnverified(b []byte) (Image, error) {
-	f, err := detect(b)
+// OpenUnverified parses the image and checks no signature. It keeps the input.
+func OpenUnverified(in Input) (Image, error) {
+	f, err := Detect(in)
 	if err != nil {
 		return nil, err
 	}
-	return f.OpenUnverified(b)
+	return f.OpenUnverified(in)
 }
 
-// Tamper returns a variant of a genuine image that a good device refuses, and how
-// it was made.
-func Tamper(image []byte, variant string) ([]byte, Manifest, error) {
-	img, err := OpenUnverified(image)
+// Tamper returns a variant of a genuine image that a good device refuses, and how it was made.
+func Tamper(in Input, variant string, means Means) (Variant, error) {
+	img, err := OpenUnverified(in)
 	if err != nil {
-		return nil, Manifest{}, fmt.Errorf("make variant %q: %w", variant, err)
+		return Variant{}, fmt.Errorf("make variant %q: %w", variant, err)
 	}
-	return img.Tamper(variant)
+	return img.Tamper(variant, means)
 }
 
 // Compare orders two images of one format by version: -1 if a is older than b.
 func Compare(a, b Facts) (int, error) {
 	formats := Formats()
 	i := slices.IndexFunc(formats, func(f format.Format) bool { return f.Name == a.Format })
-	if i < 0 || a.Format != b.Format {
+	if i < 0 || a.Format != b.Format || formats[i].Compare == nil {
 		return 0, fmt.Errorf("compare versions of %q and %q: %w", a.Format, b.Format, ErrUnknownFormat)
 	}
 	return formats[i].Compare(a.Version, b.Version)
 }
 
-func detect(b []byte) (format.Format, error) {
+// Detect finds the format by content.
+func Detect(in Input) (format.Format, error) {
 	for _, f := range Formats() {
-		if f.Detect(b) {
+		if f.Detect(in) {
 			return f, nil
 		}
 	}
-	return format.Format{}, fmt.Errorf("open image of %d bytes: %w", len(b), ErrUnknownFormat)
+	return format.Format{}, fmt.Errorf("open image of %d bytes: %w", in.Size(), ErrUnknownFormat)
 }

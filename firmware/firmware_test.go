@@ -15,10 +15,11 @@ import (
 
 func TestFrontDoor(t *testing.T) {
 	key := signers(t)["p256"]
-	keys, err := firmware.ParseKeys(publicPEM(t, key.Public()))
+	keys, err := firmware.ParseTrust(firmware.Anchor{From: "maker.pem", Bytes: publicPEM(t, key.Public())})
 	require.NoError(t, err)
-	genuine, err := mcuboot.Build(mcuboot.Spec{Version: mcuboot.Version{Major: 1, Minor: 1}, SecurityCounter: 2, Payload: []byte("program")}, key)
+	b, err := mcuboot.Build(mcuboot.Spec{Version: mcuboot.Version{Major: 1, Minor: 1}, SecurityCounter: 2, Payload: []byte("program")}, key)
 	require.NoError(t, err)
+	genuine := firmware.FromBytes(b)
 
 	img, err := firmware.Open(genuine, keys)
 	require.NoError(t, err)
@@ -28,7 +29,7 @@ func TestFrontDoor(t *testing.T) {
 	require.NoError(t, err)
 	text, err := json.Marshal(report)
 	require.NoError(t, err)
-	assert.Contains(t, string(text), `"verified":true,"signature":"ecdsa-p256-sha256","key":{"algorithm":"ecdsa-p256","fingerprint":"`)
+	assert.Contains(t, string(text), `"verified":true,"signature":"ecdsa-p256-sha256","key":{"from":"maker.pem","algorithm":"ecdsa-p256","fingerprint":"`)
 
 	for variant, want := range map[string]error{
 		firmware.Tampered:       firmware.ErrBadSignature,
@@ -38,31 +39,33 @@ func TestFrontDoor(t *testing.T) {
 		firmware.WrongKeyForged: firmware.ErrBadSignature,
 	} {
 		require.True(t, slices.Contains(firmware.Variants(), variant))
-		b, m, err := firmware.Tamper(genuine, variant)
+		made, err := firmware.Tamper(genuine, variant, firmware.Means{})
 		require.NoError(t, err)
-		assert.Equal(t, variant, m.Variant)
-		_, err = firmware.Open(b, keys)
+		assert.Equal(t, variant, made.Manifest.Variant)
+		bad := firmware.FromBytes(made.Bytes)
+		_, err = firmware.Open(bad, keys)
 		require.ErrorIs(t, err, want)
-		report, err := firmware.Verify(b, keys)
+		report, err := firmware.Verify(bad, keys)
 		require.ErrorIs(t, err, want)
 		assert.Equal(t, "1.1.0", report.Image.Version, "the report tells what it saw")
 	}
-	_, _, err = firmware.Tamper(genuine, "older")
+	_, err = firmware.Tamper(genuine, "no such", firmware.Means{})
 	require.ErrorIs(t, err, firmware.ErrUnknownVariant)
 
-	for _, b := range [][]byte{nil, {1, 2, 3}, []byte("not an image, whatever its name")} {
+	for _, content := range [][]byte{nil, {1, 2, 3}, []byte("not an image, whatever its name")} {
+		b := firmware.FromBytes(content)
 		_, err = firmware.OpenUnverified(b)
 		require.ErrorIs(t, err, firmware.ErrUnknownFormat)
 		_, err = firmware.Open(b, keys)
 		require.ErrorIs(t, err, firmware.ErrUnknownFormat)
 		_, err = firmware.Verify(b, keys)
 		require.ErrorIs(t, err, firmware.ErrUnknownFormat)
-		_, _, err = firmware.Tamper(b, firmware.Tampered)
+		_, err = firmware.Tamper(b, firmware.Tampered, firmware.Means{})
 		require.ErrorIs(t, err, firmware.ErrUnknownFormat)
 	}
-	_, err = firmware.Open(genuine, firmware.Keys{})
+	_, err = firmware.Open(genuine, firmware.Trust{})
 	require.ErrorIs(t, err, firmware.ErrNoTrustedKey)
-	img, err = firmware.OpenUnverified(genuine[:40])
+	img, err = firmware.OpenUnverified(firmware.FromBytes(b[:40]))
 	require.ErrorIs(t, err, firmware.ErrMalformed)
 	require.True(t, img == nil)
 }
@@ -82,10 +85,13 @@ func TestFormatsAreComplete(t *testing.T) {
 		assert.NotEmpty(t, f.Name)
 		assert.False(t, seen[f.Name], "format %s twice", f.Name)
 		seen[f.Name] = true
-		for _, missing := range []bool{f.Detect == nil, f.OpenUnverified == nil, f.Compare == nil} {
+		for _, missing := range []bool{f.Detect == nil, f.OpenUnverified == nil, len(f.Variants) == 0} {
 			assert.False(t, missing, "format %s", f.Name)
 		}
-		img, err := f.OpenUnverified(nil)
+		for _, v := range f.Variants {
+			assert.Contains(t, firmware.Variants(), v, "format %s", f.Name)
+		}
+		img, err := f.OpenUnverified(firmware.FromBytes(nil))
 		require.ErrorIs(t, err, format.ErrMalformed)
 		require.True(t, img == nil, "format %s returns an image with an error", f.Name)
 	}

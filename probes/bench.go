@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"assay/firmware"
 )
 
 // Instrument names one thing a bench may have.
@@ -150,8 +152,8 @@ type Images interface {
 	Newer(version string) (Image, error)
 	// Older returns the genuine image with the highest version below version; ErrNoImage if there is none.
 	Older(version string) (Image, error)
-	// Trust returns the public keys (PEM, PKIX) that genuine images verify under.
-	Trust() []byte
+	// Trust returns what genuine images verify under.
+	Trust() firmware.Trust
 }
 
 // An Image is one firmware image.

@@ -26,9 +26,9 @@ func TestWrongImages(t *testing.T) {
 		"tampered with": {func(t *testing.T, p *refdevice.Product) {
 			genuine, err := os.ReadFile(p.Images[2].File)
 			require.NoError(t, err)
-			bad, _, err := firmware.Tamper(genuine, firmware.Tampered)
+			bad, err := firmware.Tamper(firmware.FromBytes(genuine), firmware.Tampered, firmware.Means{})
 			require.NoError(t, err)
-			require.NoError(t, os.WriteFile(p.Images[2].File, bad, 0o600))
+			require.NoError(t, os.WriteFile(p.Images[2].File, bad.Bytes, 0o600))
 			edit(t, p.Dossier, "sha256: "+p.Images[2].SHA256, "")
 		}, []string{"images[2], file images/firmware-1.1.0.bin: not genuine under the dossier's trust for firmware"}},
 		"another maker's key": {func(t *testing.T, p *refdevice.Product) {

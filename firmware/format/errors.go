@@ -37,6 +37,9 @@ var (
 	ErrTooLarge     = fmt.Errorf("larger than the slot: %w", ErrNotForDevice)
 )
 
+// ErrDevice is the caller's: what was said of the device cannot be used with this format.
+var ErrDevice = errors.New("unusable description of the device")
+
 // Why an image cannot be tampered with as asked.
 var (
 	ErrUnknownVariant = errors.New("no such variant")

@@ -1,7 +1,6 @@
 package format
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -35,37 +34,24 @@ type Keys struct {
 func NewKeys(public ...crypto.PublicKey) (Keys, error) {
 	var set Keys
 	for i, p := range public {
-		k, err := newKey(p)
-		if err != nil {
+		if err := set.Add(p, ""); err != nil {
 			return Keys{}, fmt.Errorf("trust key %d: %w", i+1, err)
-		}
-		if !slices.ContainsFunc(set.keys, func(o Key) bool { return o.Fingerprint == k.Fingerprint }) {
-			set.keys = append(set.keys, k)
 		}
 	}
 	return set, nil
 }
 
-// ParseKeys reads public keys from PEM: PUBLIC KEY and RSA PUBLIC KEY blocks,
-// nothing else, at least one. A private key is refused: a verifier has no business with it.
-func ParseKeys(text []byte) (Keys, error) {
-	var public []crypto.PublicKey
-	rest := text
-	for len(bytes.TrimSpace(rest)) > 0 {
-		block, after := pem.Decode(rest)
-		if block == nil {
-			return Keys{}, fmt.Errorf("parse keys: no PEM block in the text behind block %d", len(public))
-		}
-		p, err := parsePublic(block)
-		if err != nil {
-			return Keys{}, fmt.Errorf("parse keys: block %d: %w", len(public)+1, err)
-		}
-		public, rest = append(public, p), after
+// Add trusts one more key, which came from the named file.
+func (s *Keys) Add(public crypto.PublicKey, from string) error {
+	k, err := newKey(public)
+	if err != nil {
+		return err
 	}
-	if len(public) == 0 {
-		return Keys{}, errors.New("parse keys: empty")
+	k.From = from
+	if !slices.ContainsFunc(s.keys, func(o Key) bool { return o.Fingerprint == k.Fingerprint }) {
+		s.keys = append(s.keys, k)
 	}
-	return NewKeys(public...)
+	return nil
 }
 
 // All returns the keys in the order given.
@@ -74,7 +60,8 @@ func (s Keys) All() []Key { return slices.Clone(s.keys) }
 // Len is the number of keys.
 func (s Keys) Len() int { return len(s.keys) }
 
-func parsePublic(block *pem.Block) (crypto.PublicKey, error) {
+// ParsePublic reads one PEM block; a private key is refused: a verifier has no business with it.
+func ParsePublic(block *pem.Block) (crypto.PublicKey, error) {
 	switch block.Type {
 	case "PUBLIC KEY":
 		return x509.ParsePKIXPublicKey(block.Bytes)

@@ -17,7 +17,7 @@ type Trust struct {
 	Purpose       string              // extended key usage asked of a signing certificate: see Purposes; empty: the format's own default
 	Signer        string              // identity asked of it: a subject alternative name; empty: any under the roots
 	Issuer        string              // Sigstore: the OIDC issuer that must have vouched for Signer
-	At            time.Time           // when certificates must be valid; zero: now
+	At            time.Time           // when certificates must be valid; zero: at no time
 	NoLog         bool                // Sigstore: a managed key's signature counts without a transparency log
 }
 
@@ -40,10 +40,12 @@ type Anchor struct {
 	Bytes []byte
 }
 
-// Now is the time at which certificates must be valid.
+// Now is the time at which certificates must be valid. Where the caller gave none it is
+// 1970, when no certificate was: nothing here reads a clock, and none may be read by
+// crypto/x509, which would for a zero time.
 func (t Trust) Now() time.Time {
 	if t.At.IsZero() {
-		return time.Now()
+		return time.Unix(0, 0)
 	}
 	return t.At
 }

@@ -11,7 +11,7 @@ import (
 // Describe tells what the image says about itself; nothing of it is verified.
 func (img *Image) Describe() format.Facts {
 	f := format.Facts{
-		Format:      "mcuboot",
+		Format:      name,
 		Version:     img.Version().String(),
 		Signature:   img.claimedSignature(),
 		KeyHint:     hex.EncodeToString(find(img.unprotected, TypeKeyHash)),

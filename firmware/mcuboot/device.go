@@ -3,7 +3,11 @@ package mcuboot
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
+	"math"
+	"strconv"
+	"strings"
 
 	"assay/firmware/format"
 )
@@ -127,4 +131,60 @@ func (v Version) append(b []byte) []byte {
 	b = append(b, v.Major, v.Minor)
 	b = binary.LittleEndian.AppendUint16(b, v.Revision)
 	return binary.LittleEndian.AppendUint32(b, v.Build)
+}
+
+// Check applies the rules of a device in the words of the contract: Is "vendor-id" and
+// "class-id" are UUIDs in hex, Has is the version of each other image by its number.
+func (img *Image) Check(d format.Device) error {
+	own, err := deviceOf(d)
+	if err != nil {
+		return fmt.Errorf("check mcuboot image %v for the device: %w", img.Version(), err)
+	}
+	return own.Check(img)
+}
+
+func deviceOf(d format.Device) (Device, error) {
+	own := Device{SlotSize: d.Size}
+	if d.Version != "" {
+		v, err := ParseVersion(d.Version)
+		if err != nil {
+			return Device{}, err
+		}
+		own.Installed = &v
+	}
+	if d.Counter != nil {
+		if *d.Counter > math.MaxUint32 {
+			return Device{}, fmt.Errorf("counter %d does not fit 32 bits: %w", *d.Counter, format.ErrDevice)
+		}
+		own.MinCounter = new(uint32(*d.Counter))
+	}
+	for key, value := range d.Is {
+		id, err := hex.DecodeString(strings.ReplaceAll(value, "-", ""))
+		if err != nil || len(id) != 16 {
+			return Device{}, fmt.Errorf("%s %q is no UUID: %w", key, value, format.ErrDevice)
+		}
+		switch key {
+		case "vendor-id":
+			own.VendorID = id
+		case "class-id":
+			own.ClassID = id
+		default:
+			return Device{}, fmt.Errorf("%q is not known of an mcuboot device, only vendor-id and class-id: %w", key, format.ErrDevice)
+		}
+	}
+	for key, value := range d.Has {
+		n, err := strconv.ParseUint(key, 10, 8)
+		if err != nil {
+			return Device{}, fmt.Errorf("image %q is no number from 0 to 255: %w", key, format.ErrDevice)
+		}
+		v, err := ParseVersion(value)
+		if err != nil {
+			return Device{}, err
+		}
+		if own.Images == nil {
+			own.Images = map[uint8]Version{}
+		}
+		own.Images[uint8(n)] = v
+	}
+	return own, nil
 }

@@ -41,14 +41,14 @@ func signer(t testing.TB, kind string) crypto.Signer {
 	return key
 }
 
-func trust(t testing.TB, kinds ...string) format.Keys {
+func trust(t testing.TB, kinds ...string) format.Trust {
 	var public []crypto.PublicKey
 	for _, k := range kinds {
 		public = append(public, signer(t, k).Public())
 	}
 	keys, err := format.NewKeys(public...)
 	require.NoError(t, err)
-	return keys
+	return format.Trust{Keys: keys}
 }
 
 // fullSpec uses everything that the format knows.

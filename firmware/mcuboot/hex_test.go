@@ -41,7 +41,7 @@ func TestIntelHex(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, b, img.raw)
 	assert.Contains(t, strings.Join(img.Describe().Notes, "\n"), "Intel HEX")
-	_, _, err = img.Tamper(format.Tampered)
+	_, err = img.Tamper(format.Tampered, format.Means{})
 	require.ErrorIs(t, err, format.ErrNotApplicable)
 
 	lines := strings.SplitAfter(text, "\n")

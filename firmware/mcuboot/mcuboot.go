@@ -12,6 +12,8 @@ import (
 	"assay/firmware/format"
 )
 
+const name = "mcuboot"
+
 // Numbers of the format: boot/bootutil/include/bootutil/image.h of mcu-tools/mcuboot.
 // All integers are little endian.
 const (
@@ -20,7 +22,8 @@ const (
 	protectedMagic   = 0x6908
 	unprotectedMagic = 0x6907
 
-	headerSize  = 32 // without padding
+	maxSize     = 256 << 20 // bytes of an image: a hundred times the flash of any MCU
+	headerSize  = 32        // without padding
 	tlvInfoSize = 4
 	tlvHeadSize = 4
 )
@@ -81,16 +84,21 @@ type TLV struct {
 // Format describes MCUboot to the front door.
 func Format() format.Format {
 	return format.Format{
-		Name:   "mcuboot",
-		Detect: detect,
-		OpenUnverified: func(b []byte) (format.Image, error) {
+		Name:   name,
+		Detect: func(in format.Input) bool { return detect(in.Head(2048)) },
+		OpenUnverified: func(in format.Input) (format.Image, error) {
+			b, err := in.Whole(maxSize)
+			if err != nil {
+				return nil, fmt.Errorf("open mcuboot image: %w", err)
+			}
 			img, err := OpenUnverified(b)
 			if err != nil {
 				return nil, err // a nil *Image in an interface would not be nil
 			}
 			return img, nil
 		},
-		Compare: compareVersions,
+		Compare:  compareVersions,
+		Variants: variants(),
 	}
 }
 

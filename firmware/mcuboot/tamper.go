@@ -16,13 +16,17 @@ import (
 
 // Tamper returns a copy of the image that a good device refuses. The file keeps its
 // size where it fills a slot.
-func (img *Image) Tamper(variant string) ([]byte, format.Manifest, error) {
-	m := format.Manifest{Variant: variant}
+func (img *Image) Tamper(variant string, _ format.Means) (format.Variant, error) {
+	m := format.Manifest{Format: name, Variant: variant}
 	b, err := img.tamper(variant, &m)
 	if err != nil {
-		return nil, format.Manifest{}, fmt.Errorf("make variant %q of mcuboot image %v: %w", variant, img.Version(), err)
+		return format.Variant{}, fmt.Errorf("make variant %q of mcuboot image %v: %w", variant, img.Version(), err)
 	}
-	return b, m, nil
+	return format.Variant{Bytes: b, Manifest: m}, nil
+}
+
+func variants() []string {
+	return []string{format.Tampered, format.TamperedPlain, format.Unsigned, format.WrongKey, format.WrongKeyForged}
 }
 
 func (img *Image) tamper(variant string, m *format.Manifest) ([]byte, error) {

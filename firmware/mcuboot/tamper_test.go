@@ -18,16 +18,17 @@ func TestTamper(t *testing.T) {
 		format.WrongKey:       format.ErrNoTrustedKey,
 		format.WrongKeyForged: format.ErrBadSignature,
 	}
-	require.Len(t, want, len(format.Variants()))
+	require.Len(t, want, len(variants()))
 	for _, g := range goodImages() {
 		genuine := g.bytes(t)
 		before := bytes.Clone(genuine)
 		img, err := OpenUnverified(genuine)
 		require.NoError(t, err)
-		for _, variant := range format.Variants() {
+		for _, variant := range variants() {
 			t.Run(g.name+"/"+variant, func(t *testing.T) {
-				b, m, err := img.Tamper(variant)
+				v, err := img.Tamper(variant, format.Means{})
 				require.NoError(t, err)
+				b, m := v.Bytes, v.Manifest
 				require.Equal(t, before, genuine, "the genuine image was changed")
 				require.NotEqual(t, genuine, b)
 				assert.NotEmpty(t, m.Changed)
@@ -56,16 +57,16 @@ func TestWrongKeyIsConsistentInItself(t *testing.T) {
 		t.Run(g.name, func(t *testing.T) {
 			img, err := OpenUnverified(g.bytes(t))
 			require.NoError(t, err)
-			b, _, err := img.Tamper(format.WrongKey)
+			v, err := img.Tamper(format.WrongKey, format.Means{})
 			require.NoError(t, err)
-			forged, err := OpenUnverified(b)
+			forged, err := OpenUnverified(v.Bytes)
 			require.NoError(t, err)
 			// A device that believes the key that the image brings along takes it.
 			key, err := forged.EmbeddedKey()
 			require.NoError(t, err)
 			keys, err := format.NewKeys(key)
 			require.NoError(t, err)
-			_, err = forged.Verify(keys)
+			_, err = forged.Verify(format.Trust{Keys: keys})
 			require.NoError(t, err)
 		})
 	}
@@ -74,21 +75,21 @@ func TestWrongKeyIsConsistentInItself(t *testing.T) {
 func TestTamperRefuses(t *testing.T) {
 	img, err := OpenUnverified(made(t, fullSpec(), "p256"))
 	require.NoError(t, err)
-	_, _, err = img.Tamper("older")
+	_, err = img.Tamper("no such", format.Means{})
 	require.ErrorIs(t, err, format.ErrUnknownVariant)
 
-	b, _, err := img.Tamper(format.Unsigned)
+	v, err := img.Tamper(format.Unsigned, format.Means{})
 	require.NoError(t, err)
-	unsigned, err := OpenUnverified(b)
+	unsigned, err := OpenUnverified(v.Bytes)
 	require.NoError(t, err)
-	_, _, err = unsigned.Tamper(format.Tampered)
+	_, err = unsigned.Tamper(format.Tampered, format.Means{})
 	require.ErrorIs(t, err, format.ErrNotApplicable)
 	_, err = unsigned.EmbeddedKey()
 	require.ErrorIs(t, err, format.ErrNoTrustedKey)
 
 	empty, err := OpenUnverified(made(t, Spec{}, "p256"))
 	require.NoError(t, err)
-	_, _, err = empty.Tamper(format.Tampered)
+	_, err = empty.Tamper(format.Tampered, format.Means{})
 	require.ErrorIs(t, err, format.ErrNotApplicable)
 }
 

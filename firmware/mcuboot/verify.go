@@ -16,13 +16,13 @@ import (
 	"assay/firmware/format"
 )
 
-// Open returns the image in b if one of keys signed it.
-func Open(b []byte, keys format.Keys) (*Image, error) {
+// Open returns the image in b if one of the keys of trust signed it.
+func Open(b []byte, trust format.Trust) (*Image, error) {
 	img, err := OpenUnverified(b)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := img.Verify(keys); err != nil {
+	if _, err := img.Verify(trust); err != nil {
 		return nil, err
 	}
 	return img, nil
@@ -37,9 +37,9 @@ func Open(b []byte, keys format.Keys) (*Image, error) {
 // second form of an ECDSA signature and zeros behind it, erased flash and a swap trailer
 // behind the image. Header, payload and protected TLVs are then the same in both, and
 // the report's Notes and Uncovered name what is there. Any other byte makes a difference.
-func (img *Image) Verify(keys format.Keys) (format.Report, error) {
+func (img *Image) Verify(trust format.Trust) (format.Report, error) {
 	report := format.Report{Image: img.Describe()}
-	if err := img.verify(keys, &report); err != nil {
+	if err := img.verify(trust.Keys, &report); err != nil {
 		return report, fmt.Errorf("verify mcuboot image %v: %w", img.Version(), err)
 	}
 	report.Verified = true

@@ -29,11 +29,11 @@ func TestGoodImagesVerify(t *testing.T) {
 			report, err := img.Verify(trust(t, "p256", "p384", "ed25519", "rsa2048", "rsa3072"))
 			require.NoError(t, err)
 			assert.True(t, report.Verified)
-			assert.Equal(t, trust(t, g.key).All()[0].Fingerprint, report.Key.Fingerprint)
+			assert.Equal(t, trust(t, g.key).Keys.All()[0].Fingerprint, report.Key.Fingerprint)
 			assert.NotEmpty(t, report.Signature)
 			assert.NotEmpty(t, report.Digest)
 
-			_, err = img.Verify(format.Keys{})
+			_, err = img.Verify(format.Trust{})
 			require.ErrorIs(t, err, format.ErrNoTrustedKey)
 		})
 	}
@@ -85,7 +85,7 @@ func drop(tlvs []TLV, types ...Type) []TLV {
 }
 
 func embedded(t *testing.T, kind string) []byte {
-	der, err := encodeKey(trust(t, kind).All()[0])
+	der, err := encodeKey(trust(t, kind).Keys.All()[0])
 	require.NoError(t, err)
 	return der
 }
@@ -250,7 +250,7 @@ func TestEncryptedImages(t *testing.T) {
 
 	_, err = Open(ciphertext, trust(t, "p384"))
 	require.ErrorIs(t, err, format.ErrNoTrustedKey, "what can be checked without decrypting comes first")
-	_, _, err = img.Tamper(format.Tampered)
+	_, err = img.Tamper(format.Tampered, format.Means{})
 	require.ErrorIs(t, err, format.ErrNotApplicable)
 }
 

@@ -3,15 +3,13 @@ package bench
 import (
 	"bytes"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/hex"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"assay/firmware"
 	"assay/probes"
@@ -28,7 +26,7 @@ const (
 // images are the dossier's, each verified.
 type images struct {
 	list  []image
-	trust []byte
+	trust firmware.Trust
 }
 
 type image struct {
@@ -41,16 +39,13 @@ func loadImages(d *dossier.Dossier) (*images, error) {
 	if len(d.Images) == 0 {
 		return nil, nil
 	}
-	keys, err := firmwareKeys(d)
+	trust, err := firmwareTrust(d)
 	if err != nil {
 		return nil, err
 	}
-	set := &images{}
-	for _, k := range keys.All() {
-		set.trust = append(set.trust, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: k.SPKI})...)
-	}
+	set := &images{trust: trust}
 	for i, entry := range d.Images {
-		img, err := loadImage(d, entry, keys)
+		img, err := loadImage(d, entry, trust)
 		if err != nil {
 			return nil, unusable(fmt.Errorf("dossier images[%d], file %s: %w", i, entry.File, err))
 		}
@@ -59,7 +54,7 @@ func loadImages(d *dossier.Dossier) (*images, error) {
 	return set, nil
 }
 
-func loadImage(d *dossier.Dossier, entry dossier.Image, keys firmware.Keys) (image, error) {
+func loadImage(d *dossier.Dossier, entry dossier.Image, trust firmware.Trust) (image, error) {
 	b, err := readBounded(inDossier(d, entry.File), maxImage)
 	if err != nil {
 		return image{}, err
@@ -68,7 +63,7 @@ func loadImage(d *dossier.Dossier, entry dossier.Image, keys firmware.Keys) (ima
 	if have := hex.EncodeToString(sum[:]); entry.SHA256 != "" && !strings.EqualFold(have, strings.TrimPrefix(entry.SHA256, "sha256:")) {
 		return image{}, fmt.Errorf("sha256 is %s, the dossier says %s", have, entry.SHA256)
 	}
-	report, err := firmware.Verify(b, keys)
+	report, err := firmware.Verify(firmware.FromBytes(b), trust)
 	if err != nil {
 		return image{}, fmt.Errorf("not genuine under the dossier's trust for firmware: %w", err)
 	}
@@ -85,54 +80,28 @@ func loadImage(d *dossier.Dossier, entry dossier.Image, keys firmware.Keys) (ima
 	}, nil
 }
 
-// firmwareKeys collects the keys that vouch for updates, from bare keys and from certificates.
-func firmwareKeys(d *dossier.Dossier) (firmware.Keys, error) {
-	var text []byte
+// firmwareTrust collects the anchors that vouch for updates.
+func firmwareTrust(d *dossier.Dossier) (firmware.Trust, error) {
+	var files []firmware.Anchor
 	for i, a := range d.Trust {
 		if a.For != forFirmware {
 			continue
 		}
 		b, err := readBounded(inDossier(d, a.File), maxAnchor)
 		if err == nil {
-			b, err = publicKeys(b)
-		}
-		if err == nil {
-			_, err = firmware.ParseKeys(b)
+			files = append(files, firmware.Anchor{From: a.File, Bytes: b})
+			_, err = firmware.ParseTrust(files[len(files)-1])
 		}
 		if err != nil {
-			return firmware.Keys{}, unusable(fmt.Errorf("dossier trust[%d], file %s: %w", i, a.File, err))
+			return firmware.Trust{}, unusable(fmt.Errorf("dossier trust[%d], file %s: %w", i, a.File, err))
 		}
-		text = append(append(text, b...), '\n')
 	}
-	if len(text) == 0 {
-		return firmware.Keys{}, unusable(fmt.Errorf("dossier trust: images are named, but no key `for: firmware` that they verify under"))
+	if len(files) == 0 {
+		return firmware.Trust{}, unusable(fmt.Errorf("dossier trust: images are named, but no key `for: firmware` that they verify under"))
 	}
-	return firmware.ParseKeys(text)
-}
-
-// publicKeys replaces every certificate by its public key.
-func publicKeys(text []byte) ([]byte, error) {
-	var out []byte
-	rest := text
-	for len(bytes.TrimSpace(rest)) > 0 {
-		block, after := pem.Decode(rest)
-		if block == nil {
-			return nil, errors.New("no PEM block")
-		}
-		if block.Type == "CERTIFICATE" {
-			c, err := x509.ParseCertificate(block.Bytes)
-			if err != nil {
-				return nil, err
-			}
-			spki, err := x509.MarshalPKIXPublicKey(c.PublicKey)
-			if err != nil {
-				return nil, err
-			}
-			block = &pem.Block{Type: "PUBLIC KEY", Bytes: spki}
-		}
-		out, rest = append(out, pem.EncodeToMemory(block)...), after
-	}
-	return out, nil
+	trust, err := firmware.ParseTrust(files...)
+	trust.At = time.Now() // certificates are judged by the bench's clock
+	return trust, err
 }
 
 // Newer returns the genuine image with the lowest version above version.
@@ -141,8 +110,8 @@ func (s *images) Newer(version string) (probes.Image, error) { return s.nearest(
 // Older returns the genuine image with the highest version below version.
 func (s *images) Older(version string) (probes.Image, error) { return s.nearest(version, -1) }
 
-// Trust returns the public keys that genuine images verify under.
-func (s *images) Trust() []byte { return bytes.Clone(s.trust) }
+// Trust returns what genuine images verify under.
+func (s *images) Trust() firmware.Trust { return s.trust }
 
 // nearest is the image closest to version on one side of it: 1 above, -1 below.
 func (s *images) nearest(version string, side int) (probes.Image, error) {

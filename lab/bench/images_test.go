@@ -19,11 +19,9 @@ func TestImagesAreChosenByVersion(t *testing.T) {
 	p, o := product(t, defaults())
 	set, err := loadImages(o.Dossier)
 	require.NoError(t, err)
-	keys, err := firmware.ParseKeys(set.Trust())
-	require.NoError(t, err)
 	newer, err := set.Newer("1.0.0")
 	require.NoError(t, err)
-	_, err = firmware.Verify(newer.Bytes, keys)
+	_, err = firmware.Verify(firmware.FromBytes(newer.Bytes), set.Trust())
 	require.NoError(t, err)
 	older, err := set.Older("1.0.0")
 	require.NoError(t, err)
@@ -43,10 +41,10 @@ func TestImagesAreVerifiedBeforeTheRun(t *testing.T) {
 	first := o.Dossier.Images[0]
 	genuine, err := os.ReadFile(inDossier(o.Dossier, first.File))
 	require.NoError(t, err)
-	tampered, _, err := firmware.Tamper(genuine, firmware.Tampered)
+	tampered, err := firmware.Tamper(firmware.FromBytes(genuine), firmware.Tampered, firmware.Means{})
 	require.NoError(t, err)
 	place := filepath.Join(t.TempDir(), "tampered.bin")
-	require.NoError(t, os.WriteFile(place, tampered, 0o600))
+	require.NoError(t, os.WriteFile(place, tampered.Bytes, 0o600))
 
 	for name, c := range map[string]struct {
 		change func(*dossier.Dossier)

@@ -205,7 +205,7 @@ func (l *bootloader) verify(b []byte, via string) (*mcuboot.Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bootloader key: %w", err)
 	}
-	if _, err := img.Verify(keys); err != nil && !l.policy.excuses(img, err) {
+	if _, err := img.Verify(format.Trust{Keys: keys}); err != nil && !l.policy.excuses(img, err) {
 		return nil, err
 	}
 	return img, nil
@@ -244,6 +244,6 @@ func verifiesItself(img *mcuboot.Image) bool {
 	if err != nil {
 		return false
 	}
-	_, err = img.Verify(keys)
+	_, err = img.Verify(format.Trust{Keys: keys})
 	return err == nil
 }

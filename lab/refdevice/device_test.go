@@ -105,9 +105,9 @@ func variants(t *testing.T, u *unit) map[string][]byte {
 	t.Helper()
 	found := map[string][]byte{"older": u.image("0.9.0")}
 	for _, v := range []string{firmware.Tampered, firmware.TamperedPlain, firmware.Unsigned, firmware.WrongKey, firmware.WrongKeyForged} {
-		b, _, err := firmware.Tamper(u.image("1.1.0"), v)
+		b, err := firmware.Tamper(firmware.FromBytes(u.image("1.1.0")), v, firmware.Means{})
 		require.NoError(t, err)
-		found[v] = b
+		found[v] = b.Bytes
 	}
 	return found
 }

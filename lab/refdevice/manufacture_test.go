@@ -32,12 +32,12 @@ func TestManufacture(t *testing.T) {
 
 	public, err := os.ReadFile(p.FirmwarePublic)
 	require.NoError(t, err)
-	keys, err := firmware.ParseKeys(public)
+	trust, err := firmware.ParseTrust(firmware.Anchor{From: p.FirmwarePublic, Bytes: public})
 	require.NoError(t, err)
 	for i, version := range []string{"0.9.0", "1.0.0", "1.1.0", "1.2.0"} {
 		b, err := os.ReadFile(p.Images[i].File)
 		require.NoError(t, err)
-		report, err := firmware.Verify(b, keys)
+		report, err := firmware.Verify(firmware.FromBytes(b), trust)
 		require.NoError(t, err)
 		require.Equal(t, version, report.Image.Version)
 		require.Equal(t, uint64(i+1), *report.Image.SecurityCounter)

@@ -23,8 +23,7 @@ const installed = "1.0.0"
 // updates is the maker's images, the update server, and the part of the device that updates.
 type updates struct {
 	images  []probes.Image // in order of version
-	trust   []byte
-	keys    firmware.Keys
+	trust   firmware.Trust
 	version string
 	sick    bool
 	jammed  bool
@@ -40,8 +39,8 @@ func (u *updates) manufacture(versions []string) error {
 	if err != nil {
 		return fmt.Errorf("write the maker's key: %w", err)
 	}
-	u.trust = pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
-	if u.keys, err = firmware.ParseKeys(u.trust); err != nil {
+	maker := firmware.Anchor{From: "maker.pem", Bytes: pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})}
+	if u.trust, err = firmware.ParseTrust(maker); err != nil {
 		return fmt.Errorf("read the maker's key: %w", err)
 	}
 	for i, name := range versions {
@@ -68,7 +67,7 @@ func (u *updates) place(version string) int {
 
 type images struct{ t *Thermostat }
 
-func (i images) Trust() []byte { return i.t.updates.trust }
+func (i images) Trust() firmware.Trust { return i.t.updates.trust }
 
 func (i images) Newer(version string) (probes.Image, error) { return i.at(version, +1) }
 func (i images) Older(version string) (probes.Image, error) { return i.at(version, -1) }
@@ -156,12 +155,12 @@ func (u *updates) fetch(t *Thermostat, url string) {
 
 // judge tells an image's version and, unless a good device takes it, what is bad about it.
 func (u *updates) judge(image []byte) (version, bad string) {
-	i, err := firmware.OpenUnverified(image)
+	i, err := firmware.OpenUnverified(firmware.FromBytes(image))
 	if err != nil {
 		return "", "malformed"
 	}
 	version = i.Describe().Version
-	_, err = i.Verify(u.keys)
+	_, err = i.Verify(u.trust)
 	switch {
 	case errors.Is(err, firmware.ErrUnsigned):
 		return version, firmware.Unsigned

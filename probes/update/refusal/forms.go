@@ -10,12 +10,9 @@ import (
 
 // forms makes the bad image, and checks with our own verifier that it is bad.
 func (p *Probe) forms(path *update.Path, images probes.Images, f *Facts) ([]probes.Image, error) {
-	keys, err := firmware.ParseKeys(images.Trust())
-	if err != nil {
-		return nil, fmt.Errorf("read the trust anchors for firmware: %v: %w", err, probes.ErrBench)
-	}
+	trust := images.Trust()
 	if p.Variant == Older {
-		return older(path, keys, f)
+		return older(path, trust, f)
 	}
 	genuine, ok, err := path.Newer(f.VersionBefore)
 	if err == nil && !ok {
@@ -33,21 +30,21 @@ func (p *Probe) forms(path *update.Path, images probes.Images, f *Facts) ([]prob
 	}
 	var list []probes.Image
 	for _, name := range names {
-		bad, _, err := firmware.Tamper(genuine.Bytes, name)
+		bad, err := firmware.Tamper(firmware.FromBytes(genuine.Bytes), name, firmware.Means{})
 		if err != nil {
 			return nil, fmt.Errorf("make the %s image: %v: %w", name, err, probes.ErrBench)
 		}
-		if _, err := firmware.Verify(bad, keys); err == nil {
+		if _, err := firmware.Verify(firmware.FromBytes(bad.Bytes), trust); err == nil {
 			f.OursRefuses = false
 		}
-		list = append(list, probes.Image{Name: name, Version: genuine.Version, Bytes: bad})
+		list = append(list, probes.Image{Name: name, Version: genuine.Version, Bytes: bad.Bytes})
 	}
 	return list, nil
 }
 
 // older returns the genuine image before the present one; it must verify, else a
 // refusal could have any other reason.
-func older(path *update.Path, keys firmware.Keys, f *Facts) ([]probes.Image, error) {
+func older(path *update.Path, trust firmware.Trust, f *Facts) ([]probes.Image, error) {
 	image, ok, err := path.Older(f.VersionBefore)
 	if err == nil && !ok {
 		err = fmt.Errorf("update/refusal: nothing is older than %s: %w", f.VersionBefore, probes.ErrNoImage)
@@ -56,7 +53,7 @@ func older(path *update.Path, keys firmware.Keys, f *Facts) ([]probes.Image, err
 		return nil, err
 	}
 	f.VariantVersion = image.Version
-	_, err = firmware.Verify(image.Bytes, keys)
+	_, err = firmware.Verify(firmware.FromBytes(image.Bytes), trust)
 	f.OursRefuses = err == nil
 	image.Name = Older
 	return []probes.Image{image}, nil
