@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"assay/firmware/detached"
 	"assay/firmware/format"
 	"assay/firmware/mcuboot"
 )
@@ -75,9 +76,9 @@ const (
 // Formats lists the known formats in the order in which they are tried. A new
 // format is its folder and one line here.
 func Formats() []format.Format {
-	return []format.Format{
+	return slices.Concat([]format.Format{
 		mcuboot.Format(),
-	}
+	}, detached.Formats()) // last: a raw signature has no mark of its own
 }
 
 // Variants lists what Tamper can make, each of some formats.

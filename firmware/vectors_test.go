@@ -35,7 +35,8 @@ type adapter struct {
 // adapters has one line per format that a manifest can name.
 func adapters() map[string]adapter {
 	return map[string]adapter{
-		"mcuboot": mcubootVectors(),
+		"mcuboot":  mcubootVectors(),
+		"detached": detachedVectors(),
 	}
 }
 
