@@ -22,8 +22,9 @@ import (
 	"assay/firmware/format"
 )
 
-// now is when everything here was made; the day after is when it is checked.
-var now = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+// now is when everything here was made, long enough ago for the tools, which look at the
+// machine's clock; the day after is when it is checked.
+var now = time.Date(2025, 11, 1, 12, 0, 0, 0, time.UTC)
 
 // A pair is one good signature with its artifact, and who vouches for it.
 type pair struct {
