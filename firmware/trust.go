@@ -2,6 +2,7 @@ package firmware
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -93,4 +94,36 @@ func addCertificate(t *Trust, c *x509.Certificate, from string) error {
 		return err
 	}
 	return nil
+}
+
+// ParseSigner reads one private key from PEM (PKCS#8, SEC 1 or PKCS#1), to sign variants with.
+func ParseSigner(text []byte) (crypto.Signer, error) {
+	for rest := text; ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			return nil, errors.New("no private key in PEM")
+		}
+		var key any
+		var err error
+		switch block.Type {
+		case "PRIVATE KEY":
+			key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+		case "EC PRIVATE KEY":
+			key, err = x509.ParseECPrivateKey(block.Bytes)
+		case "RSA PRIVATE KEY":
+			key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+		case "EC PARAMETERS":
+			continue
+		default:
+			return nil, fmt.Errorf("unexpected PEM block %.40q, want a private key", block.Type)
+		}
+		if err != nil {
+			return nil, err
+		}
+		signer, ok := key.(crypto.Signer)
+		if !ok {
+			return nil, fmt.Errorf("a key of type %T does not sign", key)
+		}
+		return signer, nil
+	}
 }

@@ -67,6 +67,7 @@ func command() *cobra.Command {
 		demoCommand(),
 		diffCommand(),
 		doctorCommand(),
+		firmwareCommand(),
 		initCommand(),
 		judgeCommand(),
 		keysCommand(),

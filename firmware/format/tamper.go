@@ -34,6 +34,8 @@ const (
 	WrongPurpose       = "wrong-purpose"
 	// AlgorithmConfusion names another or no algorithm, or keys a MAC with the public key.
 	AlgorithmConfusion = "algorithm-confusion"
+	// FormatDowngrade is the older, weaker form of the format, made of the genuine parts.
+	FormatDowngrade = "format-downgrade"
 	// WeakAlgorithm replaces a strong digest by a weak one that the format knows.
 	WeakAlgorithm = "weak-algorithm"
 	// Older, OtherProduct and OtherHardware are genuine, signed with the maker's key or the maker's own other image.
@@ -67,7 +69,7 @@ func Variants() []string {
 	return []string{
 		Tampered, TamperedPlain, HeaderFlip, SignatureFlip, TrailerFlip,
 		Unsigned, DuplicateSignature, WrongKey, WrongKeyForged, SelfMadeChain, ExpiredCertificate, WrongPurpose,
-		AlgorithmConfusion, WeakAlgorithm, Older, OtherProduct, OtherHardware,
+		AlgorithmConfusion, FormatDowngrade, WeakAlgorithm, Older, OtherProduct, OtherHardware,
 		TruncatedHeader, TruncatedPayload, TruncatedSignature, Empty, Oversize, TrailingData, LengthLie, DuplicateEntry,
 		DecompressionBomb, EndlessData, PathEscape, StrippedComment, Freeze, MixAndMatch, Swapped,
 	}
@@ -95,6 +97,15 @@ const (
 	LayerFreshness Layer = "freshness" // version, counter, expiry
 	LayerIdentity  Layer = "identity"  // made for another device
 	LayerResources Layer = "resources" // size, time, memory
+)
+
+// The names of Files where a variant is not one file: a signature beside its artifact, or a
+// pair of which the first is served while the device checks and the second while it installs.
+const (
+	FileSignature = "signature"
+	FileArtifact  = "artifact"
+	FileFirst     = "first"
+	FileSecond    = "second"
 )
 
 // A Variant is one image that a good device refuses, and how it was made.

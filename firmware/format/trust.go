@@ -12,6 +12,7 @@ type Trust struct {
 	Roots         []Root              // certificate authorities
 	Intermediates []*x509.Certificate // help to build a chain, vouch for nothing
 	CRLs          []Anchor            // DER; where there is one, every certificate of a chain must be on none
+	RequireCRLs   bool                // every issuer in a chain must have one there, and not out of date
 	Secrets       []Anchor            // symmetric keys, raw
 	Own           map[string][]Anchor // anchors that only the format of that name reads
 	Purpose       string              // extended key usage asked of a signing certificate: see Purposes; empty: the format's own default

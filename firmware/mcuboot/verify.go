@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 
 	"assay/firmware/format"
 )
@@ -63,6 +64,8 @@ func (img *Image) verify(keys format.Keys, report *format.Report) error {
 		return err
 	}
 	report.Key = &key
+	report.Findings = format.WeakKey(key.Public)
+	report.Chain = []format.Link{{Kind: "key", Name: "sha256:" + key.Fingerprint, Algorithm: key.Algorithm, Strength: format.Strength(key.Public), From: key.From}}
 	if err := img.checkSignature(key, sig, hash, digest, report.Digest != ""); err != nil {
 		return err
 	}
@@ -70,6 +73,9 @@ func (img *Image) verify(keys format.Keys, report *format.Report) error {
 		return wrap(format.ErrEncrypted, "the signature is one of the hash, but the hash is one of the plaintext")
 	}
 	report.Signature = report.Image.Signature
+	report.Chain = append(report.Chain,
+		format.Link{Kind: "signature", Name: sig.Type.String(), Algorithm: report.Signature, From: "image"},
+		format.Link{Kind: "hash", Name: "header, payload and protected TLVs", Algorithm: strings.SplitN(report.Digest, ":", 2)[0], From: "image"})
 	return nil
 }
 
