@@ -37,16 +37,21 @@ func Refuses(genuine Input, v Variant, trust Trust) error {
 }
 
 func inputOf(genuine Input, files map[string][]byte) Input {
-	if second, ok := files[FileSecond]; ok {
-		return Input{Source: format.FromBytes(second), Artifact: genuine.Artifact}
-	}
+	second, pair := files[FileSecond]
 	if signature, ok := files[FileSignature]; ok {
 		in := Input{Source: format.FromBytes(signature), Artifact: genuine.Artifact}
-		if artifact, ok := files[FileArtifact]; ok {
+		artifact, beside := files[FileArtifact]
+		if pair { // the signature stays, what it is for changes
+			artifact, beside = second, true
+		}
+		if beside {
 			src := format.FromBytes(artifact)
 			in.Artifact = &src
 		}
 		return in
+	}
+	if pair {
+		return Input{Source: format.FromBytes(second), Artifact: genuine.Artifact}
 	}
 	return Input{Dir: folder(files)}
 }

@@ -92,15 +92,15 @@ func judge(t *testing.T, p pair, f format.Format, variant string, v format.Varia
 	require.NotEmpty(t, m.Layer, variant)
 	bad := p.with(v.Bytes, nil)
 	switch {
-	case v.Files[FileSecond] != nil && v.Files[FileSignature] == nil:
-		bad = p.with(v.Files[FileSecond], nil)
-	case v.Files[FileSecond] != nil:
-		first, _, err := p.with(v.Files[FileSignature], v.Files[FileFirst]).verify()
+	case v.Files[format.FileSecond] != nil && v.Files[format.FileSignature] == nil:
+		bad = p.with(v.Files[format.FileSecond], nil)
+	case v.Files[format.FileSecond] != nil:
+		first, _, err := p.with(v.Files[format.FileSignature], v.Files[format.FileFirst]).verify()
 		require.NoError(t, err)
 		require.True(t, first.Verified, "what is checked is genuine")
-		bad = p.with(v.Files[FileSignature], v.Files[FileSecond])
+		bad = p.with(v.Files[format.FileSignature], v.Files[format.FileSecond])
 	case v.Files != nil:
-		bad = p.with(v.Files[FileSignature], v.Files[FileArtifact])
+		bad = p.with(v.Files[format.FileSignature], v.Files[format.FileArtifact])
 	}
 	r, img, err := bad.verify()
 	if m.Device != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 	"github.com/stretchr/testify/require"
 
+	"assay/firmware/cms"
 	"assay/firmware/format"
 )
 
@@ -113,6 +114,7 @@ func public(t testing.TB, key string) ed25519.PublicKey {
 func pairs(t testing.TB) []pair {
 	all := append(minisignPairs(t), signifyPairs(t)...)
 	all = append(all, rawPairs(t)...)
+	all = append(all, cmsPairs(t)...)
 	return append(all, pgpPairs(t)...)
 }
 
@@ -251,4 +253,35 @@ func pgpSpec(e *openpgp.Entity, key crypto.Signer) OpenPGP {
 		Key: key, KeyID: e.PrimaryKey.KeyId, Fingerprint: e.PrimaryKey.Fingerprint,
 		Algorithm: byte(e.PrimaryKey.PubKeyAlgo), Hash: crypto.SHA256, Created: now.Add(time.Hour).Unix(),
 	}
+}
+
+func cmsPairs(t testing.TB) []pair {
+	var all []pair
+	for name, o := range map[string]struct {
+		pki  cms.PKIOptions
+		sign cms.SignOptions
+	}{
+		"cms-ecdsa":        {cms.PKIOptions{}, cms.SignOptions{}},
+		"cms-intermediate": {cms.PKIOptions{Intermediate: true, Kind: "ecdsa-p384"}, cms.SignOptions{SigningTime: now}},
+		"cms-pss":          {cms.PKIOptions{Kind: "rsa-2048"}, cms.SignOptions{PSS: true}},
+		"cms-ed25519":      {cms.PKIOptions{Kind: "ed25519"}, cms.SignOptions{}},
+		"cms-bare":         {cms.PKIOptions{}, cms.SignOptions{NoAttributes: true}},
+	} {
+		pki, err := cms.NewPKI(o.pki)
+		require.NoError(t, err)
+		chain := pki.Chain()
+		o.sign.Signers, o.sign.Detached, o.sign.Certificates = []cms.Identity{pki.Signer}, true, chain[1:len(chain)-1]
+		b, err := cms.Sign(bytes.NewReader(firmwareOf('c')), o.sign)
+		require.NoError(t, err)
+		p := pair{name: name, format: "cms", signature: b, artifact: firmwareOf('c'), trust: format.Trust{At: pki.At}}
+		p.trust.Roots = []format.Root{{Certificate: pki.Root.Certificate, From: "root.pem"}}
+		p.means = format.Means{Signer: pki.Signer.Key, Chain: chain, Issuer: pki.Issuer().Key, Older: older()}
+		p.same = func(t testing.TB, img *Image) bool {
+			want, got := parsed(t, p).(*cmsFile), img.scheme.(*cmsFile)
+			return want.KeyHint() == got.KeyHint() && want.Signature() == got.Signature() && len(got.Signers) == 1 &&
+				want.Signers[0].SigningTime.Equal(got.Signers[0].SigningTime)
+		}
+		all = append(all, p)
+	}
+	return all
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -82,9 +83,9 @@ func (s *shop) alike(p pair, lax map[string]string, verify func() (string, error
 			continue // genuine: no tool knows the device
 		}
 		judge(t, p, f, variant, v)
-		signature, artifact := v.Files[FileSignature], v.Files[FileArtifact]
-		if v.Files[FileSecond] != nil {
-			artifact = v.Files[FileSecond]
+		signature, artifact := v.Files[format.FileSignature], v.Files[format.FileArtifact]
+		if v.Files[format.FileSecond] != nil {
+			artifact = v.Files[format.FileSecond]
 		}
 		s.write("sig", signature)
 		s.write("fw", artifact)
@@ -268,4 +269,48 @@ func TestUsign(t *testing.T) {
 	raw, err := base64.StdEncoding.DecodeString(string(bytes.TrimSpace(line)))
 	require.NoError(t, err)
 	require.Len(t, raw, 74)
+}
+
+// TestOpenSSLCMS: what openssl cms signs verifies here, what we sign verifies there, and it
+// refuses our variants but for the attacks that it is known to take.
+func TestOpenSSLCMS(t *testing.T) {
+	need(t, "openssl")
+	s := newShop(t)
+	pemOf := func(kind string, der []byte, err error) []byte {
+		require.NoError(t, err)
+		return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+	}
+	for _, p := range cmsPairs(t) {
+		if p.name == "cms-ed25519" {
+			continue // OpenSSL 3.0 knows no CMS with ed25519
+		}
+		t.Run(p.name, func(t *testing.T) {
+			s.t = t
+			s.write("fw", p.artifact)
+			s.write("root", pemOf("CERTIFICATE", p.trust.Roots[0].Raw, nil))
+			s.write("signer", pemOf("CERTIFICATE", p.means.Chain[0].Raw, nil))
+			der, err := x509.MarshalPKCS8PrivateKey(p.means.Signer)
+			s.write("key", pemOf("PRIVATE KEY", der, err))
+			sign := []string{"openssl", "cms", "-sign", "-binary", "-in", "fw", "-signer", "signer", "-inkey", "key", "-outform", "DER", "-out", "theirs"}
+			if len(p.means.Chain) > 2 {
+				s.write("more", pemOf("CERTIFICATE", p.means.Chain[1].Raw, nil))
+				sign = append(sign, "-certfile", "more")
+			}
+			s.must("", sign...)
+			_, _, err = p.with(s.read("theirs"), p.artifact).verify()
+			require.NoError(t, err)
+			lax := map[string]string{
+				format.FormatDowngrade: "openssl takes the attributes for content (MTG AG, 2024)",
+				format.WrongPurpose:    "openssl cms has no purpose of code signing",
+				format.WeakAlgorithm:   "openssl cms takes SHA-1 digests",
+			}
+			if p.name == "cms-bare" {
+				delete(lax, format.FormatDowngrade)
+			}
+			s.alike(p, lax, func() (string, error) {
+				return s.run("", "openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", "sig", "-content", "fw", "-CAfile", "root",
+					"-purpose", "any", "-attime", strconv.FormatInt(p.trust.At.Unix(), 10), "-out", "out")
+			})
+		})
+	}
 }

@@ -113,7 +113,7 @@ func FuzzDetached(f *testing.F) {
 					if err != nil {
 						continue
 					}
-					bad := p.with(v.Files[FileSignature], v.Files[FileArtifact])
+					bad := p.with(v.Files[format.FileSignature], v.Files[format.FileArtifact])
 					if v.Bytes != nil {
 						bad = p.with(v.Bytes, nil)
 					}

@@ -14,14 +14,6 @@ import (
 	"assay/firmware/format"
 )
 
-// Files of a variant.
-const (
-	FileSignature = "signature"
-	FileArtifact  = "artifact"
-	FileFirst     = "first"  // of format.Swapped: the artifact while it is checked
-	FileSecond    = "second" // of format.Swapped: the one that is used
-)
-
 // maxArtifact is the largest artifact of which variants are made.
 const maxArtifact = 1 << 30
 
@@ -98,13 +90,13 @@ func (img *Image) pack(c *change) format.Variant {
 	v := format.Variant{Manifest: c.m}
 	switch {
 	case c.second != nil && img.inside():
-		v.Files = map[string][]byte{FileFirst: slices.Concat(c.signature, c.artifact), FileSecond: slices.Concat(c.signature, c.second)}
+		v.Files = map[string][]byte{format.FileFirst: slices.Concat(c.signature, c.artifact), format.FileSecond: slices.Concat(c.signature, c.second)}
 	case c.second != nil:
-		v.Files = map[string][]byte{FileSignature: c.signature, FileFirst: c.artifact, FileSecond: c.second}
+		v.Files = map[string][]byte{format.FileSignature: c.signature, format.FileFirst: c.artifact, format.FileSecond: c.second}
 	case img.inside():
 		v.Bytes = slices.Concat(c.signature, c.artifact)
 	default:
-		v.Files = map[string][]byte{FileSignature: c.signature, FileArtifact: c.artifact}
+		v.Files = map[string][]byte{format.FileSignature: c.signature, format.FileArtifact: c.artifact}
 	}
 	return v
 }

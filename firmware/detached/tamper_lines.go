@@ -17,7 +17,7 @@ import (
 var (
 	signifyVariants  = []string{format.HeaderFlip, format.WrongKey, format.WrongKeyForged, format.DuplicateSignature, format.AlgorithmConfusion}
 	minisignVariants = append([]string{
-		format.TrailerFlip, format.StrippedComment, format.DuplicateEntry, format.Older, format.OtherProduct, format.OtherHardware,
+		format.TrailerFlip, format.FormatDowngrade, format.DuplicateEntry, format.Older, format.OtherProduct, format.OtherHardware,
 	}, signifyVariants...)
 )
 
@@ -29,7 +29,7 @@ func (m *minisign) tamper(variant string, means format.Means, c *change) error {
 	switch variant {
 	case format.TrailerFlip:
 		return bad.flipComment(c)
-	case format.StrippedComment:
+	case format.FormatDowngrade:
 		c.signature = m.signatureLine.append(nil)
 		c.say(format.LayerStructure, format.ErrMalformed, "without trusted comment and global signature it is no minisign signature", "third and fourth line removed")
 		if m.algorithm == algorithmPure {

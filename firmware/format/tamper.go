@@ -55,8 +55,6 @@ const (
 	EndlessData        = "endless-data"
 	// PathEscape has a member whose name leaves the folder it is unpacked to.
 	PathEscape = "path-escape"
-	// StrippedComment has the authenticated description cut off, so that a weaker format is left.
-	StrippedComment = "stripped-comment"
 	// Freeze, MixAndMatch are metadata attacks: old and genuine, or parts of two releases.
 	Freeze      = "freeze"
 	MixAndMatch = "mix-and-match"
@@ -71,7 +69,7 @@ func Variants() []string {
 		Unsigned, DuplicateSignature, WrongKey, WrongKeyForged, SelfMadeChain, ExpiredCertificate, WrongPurpose,
 		AlgorithmConfusion, FormatDowngrade, WeakAlgorithm, Older, OtherProduct, OtherHardware,
 		TruncatedHeader, TruncatedPayload, TruncatedSignature, Empty, Oversize, TrailingData, LengthLie, DuplicateEntry,
-		DecompressionBomb, EndlessData, PathEscape, StrippedComment, Freeze, MixAndMatch, Swapped,
+		DecompressionBomb, EndlessData, PathEscape, Freeze, MixAndMatch, Swapped,
 	}
 }
 
