@@ -221,7 +221,7 @@ func TestKeylessAttacks(t *testing.T) {
 }
 
 func TestLikeAttributes(t *testing.T) {
-	set := attributes(make([]byte, 32), time.Time{})
+	set := attributes(oidData, make([]byte, 32), time.Time{})
 	assert.True(t, likeAttributes(set, int64(len(set))))
 	assert.False(t, likeAttributes(set[1:], int64(len(set)-1)))
 	assert.False(t, likeAttributes(append(set, 0), int64(len(set)+1)))
