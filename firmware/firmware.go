@@ -8,9 +8,13 @@ import (
 	"fmt"
 	"slices"
 
+	"assay/firmware/authenticode"
+	"assay/firmware/capsule"
+	"assay/firmware/carrier"
 	"assay/firmware/detached"
 	"assay/firmware/format"
 	"assay/firmware/mcuboot"
+	"assay/firmware/nordic"
 )
 
 // The contract that every format fulfils; see package format.
@@ -76,9 +80,14 @@ const (
 // Formats lists the known formats in the order in which they are tried. A new
 // format is its folder and one line here.
 func Formats() []format.Format {
-	return slices.Concat([]format.Format{
+	images := []format.Format{
 		mcuboot.Format(),
-	}, detached.Formats()) // last: a raw signature has no mark of its own
+		authenticode.Format(),
+		capsule.Format(),
+		nordic.Format(),
+	}
+	// Behind them what carries one of them, then the signatures in a file of their own: a raw one has no mark.
+	return slices.Concat(images, carrier.Formats(images), detached.Formats())
 }
 
 // Variants lists what Tamper can make, each of some formats.

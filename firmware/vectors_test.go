@@ -37,6 +37,7 @@ func adapters() map[string]adapter {
 	return map[string]adapter{
 		"mcuboot":  mcubootVectors(),
 		"detached": detachedVectors(),
+		"survey":   surveyVectors(),
 	}
 }
 
