@@ -15,6 +15,7 @@ import (
 	"assay/firmware/format"
 	"assay/firmware/mcuboot"
 	"assay/firmware/nordic"
+	"assay/firmware/rauc"
 )
 
 // The contract that every format fulfils; see package format.
@@ -85,6 +86,7 @@ func Formats() []format.Format {
 		authenticode.Format(),
 		capsule.Format(),
 		nordic.Format(),
+		rauc.Format(),
 	}
 	// Behind them what carries one of them, then the signatures in a file of their own: a raw one has no mark.
 	return slices.Concat(images, carrier.Formats(images), detached.Formats())

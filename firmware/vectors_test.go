@@ -38,6 +38,7 @@ func adapters() map[string]adapter {
 		"mcuboot":  mcubootVectors(),
 		"detached": detachedVectors(),
 		"survey":   surveyVectors(),
+		"rauc":     raucVectors(),
 	}
 }
 

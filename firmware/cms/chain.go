@@ -166,7 +166,7 @@ func purposeOf(c *x509.Certificate) string {
 func (r *Result) describeChain(m *Message, trust format.Trust) error {
 	for i, c := range slices.Backward(r.Chain) {
 		l := format.Link{
-			Kind: "certificate", Name: c.Subject.String(), Algorithm: keyName(c), Strength: format.Strength(c.PublicKey), Purpose: purposeOf(c),
+			Kind: "certificate", Name: c.Subject.String(), Algorithm: KeyKind(c), Strength: format.Strength(c.PublicKey), Purpose: purposeOf(c),
 			NotBefore: c.NotBefore.UTC().Format(time.RFC3339), NotAfter: c.NotAfter.UTC().Format(time.RFC3339), From: "trust",
 		}
 		if slices.ContainsFunc(m.Certificates, c.Equal) {
@@ -207,7 +207,8 @@ func (r *Result) links(s *Signer) {
 	}
 }
 
-func keyName(c *x509.Certificate) string {
+// KeyKind names the key of a certificate as format.Key and FreshKey do: ecdsa-p256, rsa-2048.
+func KeyKind(c *x509.Certificate) string {
 	switch p := c.PublicKey.(type) {
 	case *rsa.PublicKey:
 		return fmt.Sprintf("rsa-%d", p.N.BitLen())

@@ -187,6 +187,32 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+func TestSignersOfTwoDigests(t *testing.T) {
+	p := newPKI(t, PKIOptions{})
+	second, err := p.Issue(Leaf{Name: "Second"})
+	require.NoError(t, err)
+	a := signed(t, content, SignOptions{Signers: []Identity{p.Signer}, Detached: true})
+	b := signed(t, content, SignOptions{Signers: []Identity{second}, Detached: true, Digest: "sha512"})
+	der, err := a.Before(b)
+	both := reparse(t, der, err)
+	require.Len(t, both.Signers, 2)
+	r, err := both.VerifyDetached(bytes.NewReader(content), p.trust(), Policy{Signers: AllSigners})
+	require.NoError(t, err)
+	require.Equal(t, "ecdsa-p256-sha512", r.Signature, "the first that verifies is told")
+}
+
+// TestHintsOfX509 has faults above the signer's certificate, which crypto/x509 tells in words only.
+func TestHintsOfX509(t *testing.T) {
+	p := newPKI(t, PKIOptions{Intermediate: true})
+	old := like(p.Intermediate.Certificate)
+	Expire(old)
+	expired, err := certify(p.Root, old, p.Intermediate.Key)
+	require.NoError(t, err)
+	m := signed(t, content, SignOptions{Signers: []Identity{p.Signer}, Certificates: []*x509.Certificate{expired.Certificate}})
+	_, err = m.VerifyAttached(p.trust(), Policy{})
+	require.ErrorIs(t, err, format.ErrValidity)
+}
+
 func TestKeylessAttacks(t *testing.T) {
 	p := newPKI(t, PKIOptions{})
 	m := signed(t, content, SignOptions{Signers: []Identity{p.Signer}, Detached: true})
@@ -228,6 +254,11 @@ func TestLikeAttributes(t *testing.T) {
 	assert.False(t, likeAttributes(nil, 0))
 	assert.False(t, likeAttributes([]byte("1 firmware"), 10))
 	assert.False(t, likeAttributes(make([]byte, keepLimit), keepLimit+1))
+	for _, n := range []int{200, 70_000, 3 << 20} { // lengths in two, three and four bytes
+		long := attributes(oidData, make([]byte, n), time.Time{})
+		assert.True(t, likeAttributes(long[:min(len(long), keepLimit)], int64(len(long))), "%d", n)
+		assert.False(t, likeAttributes(long[:min(len(long), keepLimit)], int64(len(long))+1), "%d", n)
+	}
 }
 
 // TestMutants: no message verifies that differs where the parser says that it is covered.

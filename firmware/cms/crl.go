@@ -160,7 +160,8 @@ func (c *crl) by(issuer *x509.Certificate) bool {
 // checkRevocation looks every certificate of the chain up in the lists of its issuer. A
 // list that is out of date still revokes, but clears nobody.
 func checkRevocation(chain []*x509.Certificate, trust format.Trust, policy Policy) ([]string, error) {
-	if len(trust.CRLs) == 0 && !policy.RequireCRLs {
+	required := policy.RequireCRLs || trust.RequireCRLs
+	if len(trust.CRLs) == 0 && !required {
 		return nil, nil
 	}
 	var lists []*crl
@@ -188,7 +189,7 @@ func checkRevocation(chain []*x509.Certificate, trust format.Trust, policy Polic
 		if cleared || i == len(chain)-1 {
 			continue
 		}
-		if policy.RequireCRLs {
+		if required {
 			return nil, wrap(format.ErrStale, "no current revocation list of %s for %s", issuer.Subject, c.Subject)
 		}
 		notes = append(notes, fmt.Sprintf("No current revocation list speaks about %s.", c.Subject))

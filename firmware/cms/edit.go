@@ -2,11 +2,17 @@ package cms
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"crypto/x509"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 	casn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"assay/firmware/format"
 )
 
 // The attacks on a finished message that need no key. What they return parses, and no
@@ -100,4 +106,107 @@ func (m *Message) StripAttributes() (message, content []byte, err error) {
 	}
 	message, err = p.bytes()
 	return message, bytes.Clone(s.signed), err
+}
+
+// WithDigest is the message with its signers' digest named as another, everything else kept:
+// for devices that take the algorithm from the message.
+func (m *Message) WithDigest(name string) ([]byte, error) {
+	d, ok := findDigest(func(d digest) bool { return d.name == name })
+	if !ok {
+		return nil, fmt.Errorf("rename digest: %q is not known", name)
+	}
+	p := m.parts()
+	p.digests = []digest{d}
+	for i, raw := range p.signers {
+		in := cryptobyte.String(raw)
+		var si cryptobyte.String
+		if !in.ReadASN1(&si, casn1.SEQUENCE) {
+			return nil, malformed("signer is not DER")
+		}
+		head := si
+		for range 2 { // version, name
+			si = si[len(peek(si)):]
+		}
+		head = head[:len(head)-len(si)]
+		rest := si[len(peek(si)):]
+		b := cryptobyte.NewBuilder(nil)
+		b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddBytes(head)
+			addAlgorithm(b, d.oid, nil)
+			b.AddBytes(withoutDigest(rest, d))
+		})
+		var err error
+		if p.signers[i], err = b.Bytes(); err != nil {
+			return nil, err
+		}
+	}
+	return p.bytes()
+}
+
+// withoutDigest is what follows the digest algorithm in a SignerInfo, with a signature
+// algorithm that names a digest itself turned into the one that goes with d.
+func withoutDigest(rest cryptobyte.String, d digest) []byte {
+	attrs := cryptobyte.String(nil)
+	if rest.PeekASN1Tag(context(0)) {
+		attrs = peek(rest)
+	}
+	tail := rest[len(attrs):]
+	alg := peek(tail)
+	in := alg
+	s, err := readScheme(&in)
+	if err != nil || s.kind != "ecdsa" || d.withEC == nil {
+		return rest
+	}
+	b := cryptobyte.NewBuilder(nil)
+	b.AddBytes(attrs)
+	addAlgorithm(b, d.withEC, nil)
+	b.AddBytes(tail[len(alg):])
+	return b.BytesOrPanic()
+}
+
+// Resigned signs what m signs, in the same form, by somebody else. Content of a detached
+// message must be given.
+func (m *Message) Resigned(content io.Reader, by Identity, o SignOptions) ([]byte, error) {
+	o.Signers, o.Detached = []Identity{by}, m.Detached
+	if o.Digest == "" && len(m.Signers) > 0 {
+		s := m.Signers[0]
+		o.PSS = s.scheme.kind == "rsa-pss"
+		o.NoAttributes = !s.Attributes
+		if _, isEd := by.Key.(ed25519.PrivateKey); !isEd && !s.digest.tooShort {
+			o.Digest = s.digest.name
+		}
+	}
+	return Sign(content, o)
+}
+
+// Forged is m with the signature of a fresh key of the signer's kind: it still names, and
+// carries, the signer's certificate. Content of a detached message must be given.
+func (m *Message) Forged(content io.Reader) ([]byte, error) {
+	if len(m.Signers) == 0 {
+		return nil, errors.New("forge signature: nobody signed")
+	}
+	c, err := m.certificate(&m.Signers[0], format.Trust{})
+	if err != nil {
+		return nil, err
+	}
+	key, err := likeKey(c)
+	if err != nil {
+		return nil, err
+	}
+	var others []*x509.Certificate
+	for _, o := range m.Certificates {
+		if !o.Equal(c) {
+			others = append(others, o)
+		}
+	}
+	return m.Resigned(content, Identity{Key: key, Certificate: c}, SignOptions{Certificates: others})
+}
+
+// SignerCertificate is the certificate of the first signer, where the message carries it.
+// Nothing about it is verified.
+func (m *Message) SignerCertificate() (*x509.Certificate, error) {
+	if len(m.Signers) == 0 {
+		return nil, wrap(format.ErrUnsigned, "nobody signed")
+	}
+	return m.certificate(&m.Signers[0], format.Trust{})
 }

@@ -23,7 +23,9 @@ const (
 )
 
 // Looks tells whether b begins like DER SignedData; it looks at no more than 24 bytes.
-func Looks(b []byte) bool {
+func Looks(b []byte) bool { return looksLike(b, oidSignedData) }
+
+func looksLike(b []byte, want asn1.ObjectIdentifier) bool {
 	in := cryptobyte.String(b)
 	if len(b) < 2 || b[0] != 0x30 {
 		return false
@@ -33,7 +35,7 @@ func Looks(b []byte) bool {
 		head += int(b[1] & 0x7f)
 	}
 	var oid asn1.ObjectIdentifier
-	return in.Skip(head) && in.ReadASN1ObjectIdentifier(&oid) && oid.Equal(oidSignedData)
+	return in.Skip(head) && in.ReadASN1ObjectIdentifier(&oid) && oid.Equal(want)
 }
 
 // Parse reads one DER ContentInfo with SignedData and nothing behind it. It keeps parts of
@@ -81,6 +83,9 @@ func parse(der []byte) (*Message, error) {
 	in := cryptobyte.String(der)
 	var info, wrapped, sd cryptobyte.String
 	var oid asn1.ObjectIdentifier
+	if len(der) > 1 && der[0] == 0x30 && der[1] == 0x80 {
+		return nil, malformed("BER with indefinite lengths: not DER")
+	}
 	if !in.ReadASN1(&info, casn1.SEQUENCE) {
 		return nil, malformed("not DER, or cut short")
 	}
@@ -193,7 +198,7 @@ func (p *parser) content(in *cryptobyte.String) error {
 	if !wrapped.ReadASN1(&octets, tag) || !wrapped.Empty() {
 		return malformed("content is not one DER octet string, or sequence where its type has that")
 	}
-	p.m.Content = octets
+	p.m.Content = octets[:len(octets):len(octets)]
 	p.covered("content", octets)
 	return nil
 }

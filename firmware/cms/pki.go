@@ -39,7 +39,7 @@ func FreshKey(kind string) (crypto.Signer, error) {
 
 // likeKey makes a key of the kind of public; what is no usual kind becomes ecdsa-p256.
 func likeKey(c *x509.Certificate) (crypto.Signer, error) {
-	if key, err := FreshKey(keyName(c)); err == nil {
+	if key, err := FreshKey(KeyKind(c)); err == nil {
 		return key, nil
 	}
 	return FreshKey("ecdsa-p256")
@@ -141,7 +141,7 @@ func (p *PKI) Issue(l Leaf) (Identity, error) {
 		c.NotAfter = p.At.AddDate(1, 0, 0)
 	}
 	issuer := p.Issuer()
-	return issue(&issuer, c, orWords(l.Kind, keyName(issuer.Certificate)))
+	return issue(&issuer, c, orWords(l.Kind, KeyKind(issuer.Certificate)))
 }
 
 // issue signs the template by issuer, or by itself where issuer is nil.

@@ -6,7 +6,6 @@ import (
 	"encoding/asn1"
 	"fmt"
 	"slices"
-	"strings"
 
 	"assay/firmware/format"
 )
@@ -20,15 +19,11 @@ func (m *Message) order() {
 			continue
 		}
 		for j, r := range m.Uncovered {
-			_, name, found := strings.Cut(r.Name, ", ")
-			if !found || !strings.HasPrefix(r.Name, "certificate ") || name != c.Subject.String() || r.Size != int64(len(c.Raw)) {
-				continue
-			}
-			if m.copies(c.Raw) == 1 {
+			if bytes.Equal(m.der[r.Offset:r.Offset+r.Size], c.Raw) && m.copies(c.Raw) == 1 {
 				r.Name = fmt.Sprintf("certificate of signer %d", i+1)
 				m.Covered, m.Uncovered = append(m.Covered, r), slices.Delete(m.Uncovered, j, j+1)
+				break
 			}
-			break
 		}
 	}
 	byOffset := func(a, b format.Region) int { return int(a.Offset - b.Offset) }

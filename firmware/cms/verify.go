@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"assay/firmware/format"
 )
@@ -32,7 +33,7 @@ type Policy struct {
 	Purposes          []string // any one of them will do; Trust.Purpose wins; empty: format.PurposeEmail
 	RequireAttributes bool     // refuse every signature without signed attributes, not only those that could be stripped ones
 	AllowWeak         bool     // take weak digests and keys, which are findings in any case
-	RequireCRLs       bool     // every issuer in the chain needs a current CRL (OpenSSL's crl_check_all)
+	RequireCRLs       bool     // as if Trust.RequireCRLs were set (OpenSSL's crl_check_all)
 	WholeChain        bool     // only a self-signed root ends a chain, other roots are helpers (OpenSSL without partial_chain)
 	CommonName        bool     // Trust.Signer may be the subject's common name (SWUpdate's forced signer name)
 }
@@ -65,7 +66,18 @@ func (m *Message) VerifyDetached(content io.Reader, trust format.Trust, policy P
 	if !m.Detached {
 		return r, wrap(format.ErrNotBound, "verify CMS: the message carries %d bytes of content of its own", len(m.Content))
 	}
-	return m.verify(&stream{r: content}, trust, policy)
+	return m.verify(&stream{r: content, wanted: m.signerDigests()}, trust, policy)
+}
+
+// signerDigests are the digests that the signers need of the content, each once.
+func (m *Message) signerDigests() []digest {
+	var all []digest
+	for _, s := range m.Signers {
+		if !slices.ContainsFunc(all, func(d digest) bool { return d.name == s.digest.name }) {
+			all = append(all, s.digest)
+		}
+	}
+	return all
 }
 
 func (m *Message) verify(content source, trust format.Trust, policy Policy) (Result, error) {
@@ -246,18 +258,17 @@ func fitsSum(s *Signer, public crypto.PublicKey, sum, message []byte) error {
 	return nil
 }
 
-// mapX509 says with a sentinel of the contract why crypto/x509 built no chain.
+// mapX509 says with a sentinel of the contract why crypto/x509 built no chain. What is wrong
+// above the signer's certificate it tells as a hint in the text only.
 func mapX509(err error) error {
 	var invalid x509.CertificateInvalidError
 	var weak x509.InsecureAlgorithmError
-	sentinel := format.ErrChain
+	sentinel, text := format.ErrChain, err.Error()
 	switch {
-	case errors.As(err, &weak):
+	case errors.As(err, &weak) || strings.Contains(text, "insecure algorithm"):
 		sentinel = format.ErrWeak
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired || strings.Contains(text, "has expired or is not yet valid"):
 		sentinel = format.ErrValidity
-	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
-		sentinel = format.ErrPurpose
 	}
-	return wrap(sentinel, "%v", err)
+	return wrap(sentinel, "%s", text)
 }

@@ -1,0 +1,63 @@
+package rauc
+
+import (
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+
+	"assay/firmware/cms"
+	"assay/firmware/format"
+)
+
+// verifyEnveloped opens the signature with a recipient's key, which Trust.Own["rauc"] may
+// hold as a PKCS #8 private key (PEM or DER), and verifies what was inside like any other.
+func (b *Bundle) verifyEnveloped(trust format.Trust, report *format.Report) error {
+	opened, err := b.open(trust.Own[name])
+	if err != nil {
+		return err
+	}
+	if opened.message.Detached {
+		return wrap(format.ErrNotBound, "the encrypted signature carries no manifest")
+	}
+	report.Image = opened.Describe()
+	if err := opened.verify(trust, report); err != nil {
+		return err
+	}
+	b.manifest = opened.manifest // now Check can read it
+	return nil
+}
+
+// open is the bundle with its signature in clear. Its regions lie within the signature that
+// was decrypted, not in the file.
+func (b *Bundle) open(anchors []format.Anchor) (*Bundle, error) {
+	var keys []*rsa.PrivateKey
+	for _, a := range anchors {
+		der := a.Bytes
+		if block, _ := pem.Decode(der); block != nil {
+			der = block.Bytes
+		}
+		key, err := x509.ParsePKCS8PrivateKey(der)
+		if err != nil {
+			return nil, wrap(format.ErrEncrypted, "recipient's key %s: %v", a.From, err)
+		}
+		if k, ok := key.(*rsa.PrivateKey); ok {
+			keys = append(keys, k)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, wrap(format.ErrEncrypted, "the signature is encrypted for recipients, and no recipient's key was given")
+	}
+	plain, err := cms.OpenEnvelope(b.signature, keys)
+	if err != nil {
+		return nil, err
+	}
+	opened := *b
+	opened.enveloped, opened.unwrapped = false, true
+	if opened.message, err = cms.Parse(plain); err != nil {
+		return nil, err
+	}
+	if opened.message.Detached {
+		return &opened, nil
+	}
+	return &opened, opened.readOuter()
+}
