@@ -110,8 +110,18 @@ func public(t testing.TB, key string) ed25519.PublicKey {
 	return p
 }
 
-// pairs makes a good pair of each scheme and kind.
+var (
+	pairsOnce sync.Once
+	pairsMade []pair
+)
+
+// pairs makes a good pair of each scheme and kind; the keys of some take their time.
 func pairs(t testing.TB) []pair {
+	pairsOnce.Do(func() { pairsMade = makePairs(t) })
+	return pairsMade
+}
+
+func makePairs(t testing.TB) []pair {
 	all := append(minisignPairs(t), signifyPairs(t)...)
 	all = append(all, rawPairs(t)...)
 	all = append(all, cmsPairs(t)...)

@@ -3,23 +3,16 @@ package detached
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rsa"
-	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"strings"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/armor"
-	pgpecdsa "github.com/ProtonMail/go-crypto/openpgp/ecdsa"
-	pgped25519 "github.com/ProtonMail/go-crypto/openpgp/ed25519"
-	pgpeddsa "github.com/ProtonMail/go-crypto/openpgp/eddsa"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 
 	"assay/firmware/format"
@@ -296,11 +289,15 @@ func (s *pgp) verifyWith(k openpgp.Key, from string, now time.Time, artifact for
 	if err != nil {
 		return wrap(format.ErrAlgorithm, "%v", err)
 	}
-	digest := sha256.New()
-	if err := feed(artifact, h, digest); err != nil {
+	plain, all := h, []hash.Hash{h}
+	if s.sig.Version != 4 { // salted: so far it is not the digest of the file alone
+		plain = s.sig.Hash.New()
+		all = append(all, plain)
+	}
+	if err := feed(artifact, all...); err != nil {
 		return err
 	}
-	r.Digest = "sha256:" + hex.EncodeToString(digest.Sum(nil))
+	r.Digest = hashName(s.sig.Hash) + ":" + hex.EncodeToString(plain.Sum(nil))
 	r.Chain = s.chain(k, key, r.Digest)
 	if err := k.PublicKey.VerifySignature(h, s.sig); err != nil {
 		return wrap(format.ErrBadSignature, "%v, key %016X", err, k.PublicKey.KeyId)
@@ -363,60 +360,7 @@ func (s *pgp) chain(k openpgp.Key, key format.Key, digest string) []format.Link 
 	}
 	return append(chain, link,
 		format.Link{Kind: "signature", Name: "signature file", Algorithm: key.Algorithm + "-" + hashName(s.sig.Hash), From: "image"},
-		format.Link{Kind: "hash", Name: digest, From: regionArtifact})
-}
-
-// standardKey is the key as the standard library knows it.
-func standardKey(k *packet.PublicKey) (crypto.PublicKey, bool) {
-	switch p := k.PublicKey.(type) {
-	case *rsa.PublicKey:
-		return p, true
-	case *pgpecdsa.PublicKey:
-		point := p.MarshalPoint()
-		for _, curve := range []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()} {
-			if own, err := ecdsa.ParseUncompressedPublicKey(curve, point); err == nil {
-				return own, true
-			}
-		}
-	case *pgpeddsa.PublicKey:
-		return ed25519.PublicKey(p.X), len(p.X) == ed25519.PublicKeySize
-	case *pgped25519.PublicKey:
-		return ed25519.PublicKey(p.Point), len(p.Point) == ed25519.PublicKeySize
-	}
-	return nil, false
-}
-
-// maxRing is the largest key ring.
-const maxRing = 4 << 20
-
-var errPrivate = errors.New("it holds private keys: give their public halves")
-
-// readKeyRing reads public keys, armored or binary.
-func readKeyRing(b []byte) (openpgp.EntityList, error) {
-	if len(b) > maxRing || len(b) < 8 {
-		return nil, lineError("no key ring")
-	}
-	var list openpgp.EntityList
-	var err error
-	switch text := bytes.TrimSpace(b); {
-	case bytes.HasPrefix(text, []byte("-----BEGIN PGP PUBLIC KEY BLOCK-----")):
-		list, err = openpgp.ReadArmoredKeyRing(bytes.NewReader(text))
-	case bytes.HasPrefix(text, []byte("-----BEGIN PGP PRIVATE KEY BLOCK-----")):
-		return nil, errPrivate
-	case b[0]&0xc0 == 0xc0 && b[0]&0x3f == 6, b[0]&0xc0 == 0x80 && b[0]>>2&0xf == 6:
-		list, err = openpgp.ReadKeyRing(bytes.NewReader(b))
-	default:
-		return nil, lineError("no key ring")
-	}
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range list {
-		if e.PrivateKey != nil {
-			return nil, errPrivate
-		}
-	}
-	return list, nil
+		format.Link{Kind: "hash", Name: digest, Algorithm: hashName(s.sig.Hash), From: regionArtifact})
 }
 
 func (s *pgp) check(d format.Device) error { return checkNothing(d) }

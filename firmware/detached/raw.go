@@ -5,9 +5,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
-	"crypto/sha1" // only to say why a signature is refused
-	"crypto/sha256"
-	"crypto/sha512"
+	_ "crypto/sha1" // only to say why a signature is refused
+	_ "crypto/sha256"
+	_ "crypto/sha512"
 	"encoding/asn1"
 	"encoding/hex"
 	"errors"
@@ -60,17 +60,6 @@ func (s *raw) describe(f *format.Facts) {
 	}
 }
 
-// strong are the hashes tried, the usual one first; weak are only named.
-var strong = []struct {
-	hash crypto.Hash
-	name string
-	make func() hash.Hash
-}{
-	{crypto.SHA256, "sha256", sha256.New},
-	{crypto.SHA384, "sha384", sha512.New384},
-	{crypto.SHA512, "sha512", sha512.New},
-}
-
 func (s *raw) verify(trust format.Trust, artifact format.Source, r *format.Report) error {
 	keys := trust.Keys.All()
 	if len(keys) == 0 {
@@ -98,7 +87,7 @@ func (s *raw) verify(trust format.Trust, artifact format.Source, r *format.Repor
 	return err
 }
 
-// sums hashes the artifact: once with SHA-256, which fits nearly always, else once with the rest.
+// sums hashes the artifact: once with the hash that nearly always fits, else once with the rest.
 type sums struct {
 	artifact format.Source
 	of       map[crypto.Hash][]byte
@@ -108,9 +97,15 @@ func (s *sums) sum(h crypto.Hash) ([]byte, error) {
 	if sum := s.of[h]; sum != nil {
 		return sum, nil
 	}
-	want := []crypto.Hash{crypto.SHA256}
-	if h != crypto.SHA256 {
-		want = []crypto.Hash{crypto.SHA384, crypto.SHA512, crypto.SHA1}
+	var want []crypto.Hash
+	if s.of == nil {
+		s.of, want = map[crypto.Hash][]byte{}, []crypto.Hash{h}
+	} else {
+		for _, other := range []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512, crypto.SHA1} {
+			if s.of[other] == nil {
+				want = append(want, other)
+			}
+		}
 	}
 	made := make([]hash.Hash, len(want))
 	for i, w := range want {
@@ -118,9 +113,6 @@ func (s *sums) sum(h crypto.Hash) ([]byte, error) {
 	}
 	if err := feed(s.artifact, made...); err != nil {
 		return nil, err
-	}
-	if s.of == nil {
-		s.of = map[crypto.Hash][]byte{}
 	}
 	for i, w := range want {
 		s.of[w] = made[i].Sum(nil)
@@ -156,28 +148,37 @@ func (s *raw) fits(k format.Key, sums *sums) (algorithm, digest string, err erro
 }
 
 func (s *raw) fitsHash(k format.Key, sums *sums) (algorithm, digest string, err error) {
-	for _, h := range strong {
-		sum, err := sums.sum(h.hash)
+	for _, h := range likely(k.Public) {
+		sum, err := sums.sum(h)
 		if err != nil {
 			return "", "", err
 		}
-		if padding, ok := hashedFits(k.Public, h.hash, sum, s.sig); ok {
-			return k.Algorithm + padding + "-" + h.name, h.name + ":" + hex.EncodeToString(sum), nil
+		padding, ok := hashedFits(k.Public, h, sum, s.sig)
+		if digest == "" || ok {
+			digest = hashName(h) + ":" + hex.EncodeToString(sum)
 		}
-	}
-	sha256Sum, err := sums.sum(crypto.SHA256)
-	if err != nil {
-		return "", "", err
-	}
-	digest = "sha256:" + hex.EncodeToString(sha256Sum)
-	weak, err := sums.sum(crypto.SHA1)
-	if err != nil {
-		return "", "", err
-	}
-	if padding, ok := hashedFits(k.Public, crypto.SHA1, weak, s.sig); ok {
-		return k.Algorithm + padding + "-sha1", digest, wrap(format.ErrWeak, "the key's signature, but of a SHA-1 digest (%d bits)", 8*sha1.Size)
+		if !ok {
+			continue
+		}
+		algorithm = k.Algorithm + padding + "-" + hashName(h)
+		if h == crypto.SHA1 {
+			return algorithm, digest, wrap(format.ErrWeak, "the key's signature, but of a SHA-1 digest")
+		}
+		return algorithm, digest, nil
 	}
 	return k.Algorithm, digest, wrap(format.ErrBadSignature, "not one of %s key %.16s... over SHA-256, 384 or 512", k.Algorithm, k.Fingerprint)
+}
+
+// likely orders the hashes that are tried, that which goes with the key first; SHA-1 only to say why it is refused.
+func likely(public crypto.PublicKey) []crypto.Hash {
+	all := []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512, crypto.SHA1}
+	if p, ok := public.(*ecdsa.PublicKey); ok && p.Curve.Params().BitSize > 256 {
+		all[0], all[1] = all[1], all[0]
+		if p.Curve.Params().BitSize > 384 {
+			all[0], all[2] = all[2], all[0]
+		}
+	}
+	return all
 }
 
 // hashedFits tells whether sig fits, and with which padding.
