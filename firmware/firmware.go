@@ -143,7 +143,10 @@ func Tamper(in Input, variant string, means Means) (Variant, error) {
 func Compare(a, b Facts) (int, error) {
 	formats := Formats()
 	i := slices.IndexFunc(formats, func(f format.Format) bool { return f.Name == a.Format })
-	if i < 0 || a.Format != b.Format || formats[i].Compare == nil {
+	if i >= 0 && a.Format == b.Format && formats[i].Compare == nil {
+		return format.CompareVersions(a.Version, b.Version)
+	}
+	if i < 0 || a.Format != b.Format {
 		return 0, fmt.Errorf("compare versions of %q and %q: %w", a.Format, b.Format, ErrUnknownFormat)
 	}
 	return formats[i].Compare(a.Version, b.Version)

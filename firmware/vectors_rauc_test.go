@@ -89,7 +89,7 @@ func raucTrust(t *testing.T, c vectorCase) firmware.Trust {
 		trust.CRLs = more.CRLs
 	}
 	if c.DecryptKey != "" {
-		trust.Own = map[string][]firmware.Anchor{"rauc": {{From: c.DecryptKey, Bytes: c.bytes(t, c.DecryptKey)}}}
+		trust.Recipients = []firmware.Anchor{{From: c.DecryptKey, Bytes: c.bytes(t, c.DecryptKey)}}
 	}
 	purposes := map[string]string{
 		"": "", "smimesign": format.PurposeEmail, "codesign": format.PurposeCodeSigning, "codesign-rauc": format.PurposeCodeSigning, "any": format.PurposeAny,

@@ -35,6 +35,9 @@ type Begin struct {
 	Run      string          `json:"run"`
 	Tool     Tool            `json:"tool"`
 	Operator string          `json:"operator,omitempty"`
+	Lab      *Laboratory     `json:"laboratory,omitempty"`
+	Received string          `json:"received,omitempty"`  // the day on which the unit came to the laboratory: 2026-11-25
+	State    string          `json:"condition,omitempty"` // of the unit as it came, in the operator's words
 	Product  dossier.Product `json:"product"`
 	Unit     Unit            `json:"unit"`
 	Units    []Unit          `json:"units,omitempty"` // where several are tested; Unit is the first
@@ -51,6 +54,13 @@ func (b Begin) Tested() []string {
 		ids = append(ids, u.ID)
 	}
 	return ids
+}
+
+// Laboratory is who tests.
+type Laboratory struct {
+	Name          string `json:"name" yaml:"name"`
+	Address       string `json:"address,omitempty" yaml:"address"`
+	Accreditation string `json:"accreditation,omitempty" yaml:"accreditation"` // body and number, as the laboratory may state it
 }
 
 // Tool is this program as it ran.

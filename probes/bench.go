@@ -161,6 +161,20 @@ type Image struct {
 	Name    string
 	Version string // as the device reports it, e.g. 1.1.0
 	Bytes   []byte
+
+	Signature []byte // where it lies beside the image; nil where the image carries its own
+}
+
+// Input is the image as the firmware library opens it.
+func (i Image) Input() firmware.Input {
+	in := firmware.FromBytes(i.Bytes)
+	if i.Signature == nil {
+		return in
+	}
+	artifact := in.Source
+	in = firmware.FromBytes(i.Signature)
+	in.Artifact = &artifact
+	return in
 }
 
 // Broker is the device's cloud broker, owned by the bench.

@@ -18,6 +18,7 @@ const (
 	ArgUsername   = "username"
 	ArgPassword   = "password"
 	ArgURL        = "url"
+	ArgSignature  = "signature_url" // of an image that does not carry its own
 	ArgValue      = "value"
 	ValueVersion  = "version"
 )

@@ -29,6 +29,9 @@ type Report struct {
 	Units    []lab.Unit       `json:"units,omitempty"` // where several were tested; Unit is the first
 	Tool     lab.Tool         `json:"tool"`
 	Operator string           `json:"operator,omitempty"`
+	Lab      *lab.Laboratory  `json:"laboratory,omitempty"`
+	Received string           `json:"received,omitempty"`  // the day on which the unit came to the laboratory
+	State    string           `json:"condition,omitempty"` // of the unit as it came
 	Started  time.Time        `json:"started"`
 	Ended    *time.Time       `json:"ended,omitempty"`
 	Outcome  lab.Outcome      `json:"outcome,omitempty"`
@@ -110,7 +113,7 @@ func build(ev *evidence.Evidence, change func(*lab.Inputs)) (*Report, error) {
 		Run:      b.Run,
 		Device:   Device{b.Product.Manufacturer, b.Product.Model, b.Product.Firmware},
 		Profiles: []verdict.Result{*result},
-		Unit:     b.Unit, Units: b.Units, Tool: b.Tool, Operator: b.Operator, Key: b.Key, Note: b.Note,
+		Unit:     b.Unit, Units: b.Units, Tool: b.Tool, Operator: b.Operator, Lab: b.Lab, Received: b.Received, State: b.State, Key: b.Key, Note: b.Note,
 		Started: in.Started, Sealed: ev.Sealed, Bench: in.Bench, Observations: in.Observations, Gaps: in.Gaps,
 		Dossier: in.Dossier, Head: head(ev), Artefacts: ev.Artefacts,
 		set: in.Set, ev: ev,

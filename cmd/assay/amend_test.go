@@ -74,6 +74,9 @@ func TestAmendVerb(t *testing.T) {
 	r := assay(t, exitIncomplete, "report", s.file, "--format", "json")
 	assert.Equal(t, verdict.Incomplete, r.report().Profiles[0].Conformity)
 	assert.Contains(t, r.told(), "approved: ")
+	for _, format := range []string{"html", "markdown"} {
+		assert.Regexp(t, `(?s)Amendment 1\b.*review by R\. Eviewer .*key only`, assay(t, exitIncomplete, "report", s.file, "--format", format).said())
+	}
 	assert.Equal(t, verdict.NonConformant, assay(t, exitNonConformant, "report", s.file, "--format", "json", "--amended").report().Profiles[0].Conformity)
 
 	// A correction wants new sign-offs; a withdrawal of the review takes its verdicts back.

@@ -32,6 +32,7 @@ type session struct {
 	journal  *evidence.Journal
 	signer   *signer
 	operator string
+	sample   sampleFlags
 	note     string
 	progress *progress
 	stamps   stampFlags
@@ -261,9 +262,13 @@ func (s *session) begin() lab.Begin {
 			units = append(units, lab.Unit{ID: u.ID, Serial: u.Serial, MAC: u.MAC})
 		}
 	}
+	var laboratory *lab.Laboratory
+	if s.in.file != nil {
+		laboratory = s.in.file.Laboratory
+	}
 	return lab.Begin{
-		Units: units,
-		Run:   s.id, Tool: tool(), Operator: s.operator, Product: s.in.dossier.Product,
+		Units: units, Lab: laboratory, Received: s.sample.received, State: s.sample.condition,
+		Run: s.id, Tool: tool(), Operator: s.operator, Product: s.in.dossier.Product,
 		Unit:    lab.Unit{ID: s.in.unit.ID, Serial: s.in.unit.Serial, MAC: s.in.unit.MAC},
 		Profile: s.in.set.Profile.ID, Edition: s.in.set.Profile.Version, Key: s.signer.kind, Note: s.note,
 	}

@@ -39,6 +39,8 @@ type imageFlags struct {
 	trust         []string
 	intermediates []string
 	secrets       []string
+	decrypt       []string
+	requireCRLs   bool
 	purpose       string
 	signer        string
 	issuer        string
@@ -51,6 +53,8 @@ func (f *imageFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringSliceVar(&f.trust, "trust", nil, "trust anchor: public keys, certificates or CRLs (PEM, DER), an OpenPGP, minisign or signify key, a control device tree, a Sigstore or TUF root (may be given again)")
 	cmd.Flags().StringSliceVar(&f.intermediates, "intermediate", nil, "certificates that help to build a chain and vouch for nothing")
 	cmd.Flags().StringSliceVar(&f.secrets, "secret", nil, "file with a symmetric key, for images that carry a MAC")
+	cmd.Flags().StringSliceVar(&f.decrypt, "decrypt", nil, "private key of a recipient, for an encrypted image (PKCS #8)")
+	cmd.Flags().BoolVar(&f.requireCRLs, "require-crls", false, "every issuer in a chain must have a revocation list in --trust, and not out of date")
 	cmd.Flags().StringVar(&f.purpose, "purpose", "", "extended key usage that the signer's certificate must have: code-signing, email-protection or any")
 	cmd.Flags().StringVar(&f.signer, "signer", "", "identity that must have signed: a subject alternative name")
 	cmd.Flags().StringVar(&f.issuer, "issuer", "", "OIDC issuer that must have vouched for --signer (Sigstore)")
@@ -148,12 +152,16 @@ func (f *imageFlags) read(now time.Time) (firmware.Trust, error) {
 	if trust.Secrets, err = anchorsOf(f.secrets, "secret"); err != nil {
 		return firmware.Trust{}, err
 	}
+	if trust.Recipients, err = anchorsOf(f.decrypt, "decrypt"); err != nil {
+		return firmware.Trust{}, err
+	}
 	if trust.Intermediates, err = certificatesOf(f.intermediates, "intermediate"); err != nil {
 		return firmware.Trust{}, err
 	}
 	if f.purpose != "" && f.purpose != format.PurposeCodeSigning && f.purpose != format.PurposeEmail && f.purpose != format.PurposeAny {
 		return firmware.Trust{}, unusable(fmt.Errorf("--purpose %s is not known", f.purpose), "use code-signing, email-protection or any")
 	}
+	trust.RequireCRLs = f.requireCRLs
 	trust.Purpose, trust.Signer, trust.Issuer, trust.NoLog, trust.At = f.purpose, f.signer, f.issuer, f.noLog, now
 	if f.at != "" {
 		if trust.At, err = moment(f.at); err != nil {

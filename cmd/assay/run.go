@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -30,9 +31,32 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	formatFlag(cmd, &f.format, "text", "json")
 }
 
+// sampleFlags tell how the unit came to the laboratory.
+type sampleFlags struct{ received, condition string }
+
+func (f *sampleFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.received, "received", "", "day on which the unit came to the laboratory, for the report: 2026-11-25")
+	cmd.Flags().StringVar(&f.condition, "condition", "", "the unit as it came, for the report, e.g. \"sealed retail box\"")
+}
+
+func (f sampleFlags) check() error {
+	if f.received == "" {
+		return nil
+	}
+	day, err := time.Parse(time.DateOnly, f.received)
+	if err != nil {
+		return unusable(fmt.Errorf("--received %s is no day", quote(f.received)), "write it like 2026-11-25")
+	}
+	if day.After(time.Now().Add(24 * time.Hour)) {
+		return unusable(fmt.Errorf("--received %s is still to come", f.received), "is the clock right?")
+	}
+	return nil
+}
+
 func runCommand() *cobra.Command {
 	var f runFlags
 	var benchPath, reviews string
+	var sample sampleFlags
 	cmd := &cobra.Command{
 		Use:   "run DOSSIER --bench BENCH.yaml",
 		Short: "Take a device through a profile and seal the evidence",
@@ -41,17 +65,21 @@ func runCommand() *cobra.Command {
 			if benchPath == "" {
 				return unusable(fmt.Errorf("run needs a bench file"), "name one with --bench; `assay demo` needs none and brings its own device")
 			}
-			return run(cmd, args[0], benchPath, reviews, f)
+			if err := sample.check(); err != nil {
+				return err
+			}
+			return run(cmd, args[0], benchPath, reviews, sample, f)
 		},
 	}
 	f.add(cmd)
 	cmd.Flags().StringVar(&f.unit, "unit", "", "which unit of the dossier, several separated by commas, or all; without it, the first one")
 	cmd.Flags().StringVar(&reviews, "reviews", "", "what named persons answered where no program can; `assay review` writes it")
 	cmd.Flags().StringVar(&benchPath, "bench", "", "bench file: interface and instruments")
+	sample.add(cmd)
 	return cmd
 }
 
-func run(cmd *cobra.Command, dossierPath, benchPath, reviews string, f runFlags) error {
+func run(cmd *cobra.Command, dossierPath, benchPath, reviews string, sample sampleFlags, f runFlags) error {
 	in, err := readInputs(dossierPath, f.profile, benchPath, f.unit)
 	if err != nil {
 		return err
@@ -76,7 +104,7 @@ func run(cmd *cobra.Command, dossierPath, benchPath, reviews string, f runFlags)
 	if err != nil {
 		return err
 	}
-	s.in, s.stamps = in, f.stamp
+	s.in, s.stamps, s.sample = in, f.stamp, sample
 	has, missing := bench.OffersAll(in.file.Mode, in.file, in.dossier, in.units())
 	for _, m := range missing {
 		if strings.Contains(string(m.Instrument), "/") {

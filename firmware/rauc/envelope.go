@@ -9,10 +9,10 @@ import (
 	"assay/firmware/format"
 )
 
-// verifyEnveloped opens the signature with a recipient's key, which Trust.Own["rauc"] may
+// verifyEnveloped opens the signature with a recipient's key, which Trust.Recipients may
 // hold as a PKCS #8 private key (PEM or DER), and verifies what was inside like any other.
 func (b *Bundle) verifyEnveloped(trust format.Trust, report *format.Report) error {
-	opened, err := b.open(trust.Own[name])
+	opened, err := b.open(trust.Recipients)
 	if err != nil {
 		return err
 	}

@@ -229,10 +229,10 @@ func TestEnveloped(t *testing.T) {
 	_, err = verify(b, trustOf(p))
 	require.ErrorIs(t, err, format.ErrEncrypted)
 	trust := trustOf(p)
-	trust.Own = map[string][]format.Anchor{name: {{From: "other.pem", Bytes: pkcs8(t, other.Signer.Key)}}}
+	trust.Recipients = []format.Anchor{{From: "other.pem", Bytes: pkcs8(t, other.Signer.Key)}}
 	_, err = verify(b, trust)
 	require.ErrorIs(t, err, format.ErrEncrypted)
-	trust.Own[name] = append(trust.Own[name], format.Anchor{From: "recipient.pem", Bytes: pkcs8(t, recipient.Signer.Key)})
+	trust.Recipients = append(trust.Recipients, format.Anchor{From: "recipient.pem", Bytes: pkcs8(t, recipient.Signer.Key)})
 	bundle := opened(t, b)
 	r, err := bundle.Verify(trust)
 	require.NoError(t, err)

@@ -14,6 +14,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
+	"assay/lab"
 	"assay/lab/bench/power"
 )
 
@@ -37,6 +38,8 @@ type File struct {
 	DNS     *NamesFile `yaml:"dns"`
 	IPv6    *IPv6File  `yaml:"ipv6"`
 	Uplink  *Uplink    `yaml:"uplink"`
+
+	Laboratory *lab.Laboratory `yaml:"laboratory"` // who tests, for the report
 
 	Name string `yaml:"-"` // the file's name as given
 	Dir  string `yaml:"-"` // the folder that relative names are meant from
@@ -119,6 +122,9 @@ func (f *File) check(body ast.Node) error {
 		return bad("assay", "want bench/v1, have %.32q", f.Assay)
 	case f.Mode != ModeAttached && f.Mode != ModeGateway && f.Mode != ModeOffline:
 		return bad("mode", "want attached, gateway or offline, have %.32q", f.Mode)
+	}
+	if l := f.Laboratory; l != nil && l.Name == "" {
+		return bad("laboratory", "a laboratory has a name at least")
 	}
 	if err := f.checkMode(bad); err != nil {
 		return err

@@ -53,6 +53,7 @@ func TestFileIsReadStrictly(t *testing.T) {
 		"invalid-flash-both.yaml":             `testdata/invalid-flash-both.yaml:4: key flash: give either command or file`,
 		"invalid-flash-neither.yaml":          `testdata/invalid-flash-neither.yaml:4: key flash: give either command or file`,
 		"invalid-flash-program.yaml":          `testdata/invalid-flash-program.yaml:5: key flash.command: name the program first`,
+		"invalid-laboratory.yaml":             `testdata/invalid-laboratory.yaml:4: key laboratory: a laboratory has a name at least`,
 		"invalid-list.yaml":                   `testdata/invalid-list.yaml:1: want keys and values`,
 		"invalid-mode.yaml":                   `testdata/invalid-mode.yaml:2: key mode: want attached, gateway or offline, have "router"`,
 		"invalid-attached-address.yaml":       `testdata/invalid-attached-address.yaml:4: key address: belongs to mode gateway, this is mode attached: leave it out, or set mode: gateway`,

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -18,7 +19,7 @@ import (
 
 const (
 	maxImage  = 64 << 20
-	maxAnchor = 64 << 10
+	maxAnchor = 8 << 20
 	// forFirmware marks the anchors that vouch for updates.
 	forFirmware = "firmware"
 )
@@ -63,9 +64,18 @@ func loadImage(d *dossier.Dossier, entry dossier.Image, trust firmware.Trust) (i
 	if have := hex.EncodeToString(sum[:]); entry.SHA256 != "" && !strings.EqualFold(have, strings.TrimPrefix(entry.SHA256, "sha256:")) {
 		return image{}, fmt.Errorf("sha256 is %s, the dossier says %s", have, entry.SHA256)
 	}
-	report, err := firmware.Verify(firmware.FromBytes(b), trust)
+	found := probes.Image{Name: filepath.Base(entry.File), Version: entry.Version, Bytes: b}
+	if entry.Signature != "" {
+		if found.Signature, err = readBounded(inDossier(d, entry.Signature), maxAnchor); err != nil {
+			return image{}, err
+		}
+	}
+	report, err := firmware.Verify(found.Input(), trust)
 	if err != nil {
 		return image{}, fmt.Errorf("not genuine under the dossier's trust for firmware: %w", err)
+	}
+	if report.Image.Version == "" { // the format writes none, as a detached signature: the dossier's word stands
+		return image{found, report.Image.Format}, nil
 	}
 	same, err := firmware.Compare(report.Image, firmware.Facts{Format: report.Image.Format, Version: entry.Version})
 	if err != nil {
@@ -74,10 +84,7 @@ func loadImage(d *dossier.Dossier, entry dossier.Image, trust firmware.Trust) (i
 	if same != 0 {
 		return image{}, fmt.Errorf("the image is version %s, the dossier says %s", report.Image.Version, entry.Version)
 	}
-	return image{
-		Image:  probes.Image{Name: filepath.Base(entry.File), Version: entry.Version, Bytes: b},
-		format: report.Image.Format,
-	}, nil
+	return image{found, report.Image.Format}, nil
 }
 
 // firmwareTrust collects the anchors that vouch for updates.
@@ -100,6 +107,11 @@ func firmwareTrust(d *dossier.Dossier) (firmware.Trust, error) {
 		return firmware.Trust{}, unusable(fmt.Errorf("dossier trust: images are named, but no key `for: firmware` that they verify under"))
 	}
 	trust, err := firmware.ParseTrust(files...)
+	for _, a := range d.Trust {
+		if a.For == forFirmware {
+			trust.Purpose, trust.Signer, trust.Issuer = cmp.Or(trust.Purpose, a.Purpose), cmp.Or(trust.Signer, a.Signer), cmp.Or(trust.Issuer, a.Issuer)
+		}
+	}
 	trust.At = time.Now() // certificates are judged by the bench's clock
 	return trust, err
 }
@@ -140,7 +152,7 @@ func (s *images) nearest(version string, side int) (probes.Image, error) {
 		return probes.Image{}, fmt.Errorf("image %s than %.64q: %w", word, version, probes.ErrNoImage)
 	}
 	found := best.Image
-	found.Bytes = bytes.Clone(found.Bytes)
+	found.Bytes, found.Signature = bytes.Clone(found.Bytes), bytes.Clone(found.Signature)
 	return found, nil
 }
 

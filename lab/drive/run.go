@@ -57,7 +57,7 @@ func newRun(d *Driver, operation string, args probes.Args) *run {
 	}
 	for name, value := range args {
 		// Whatever is not known to be public may be a password, a key or a canary.
-		if name != probes.ArgUsername && name != probes.ArgURL {
+		if name != probes.ArgUsername && name != probes.ArgURL && name != probes.ArgSignature {
 			r.mask.add(value)
 		}
 	}

@@ -139,11 +139,20 @@ func (p *Path) offer(ctx context.Context, image probes.Image, enough func(*Trial
 			err = fmt.Errorf("withdraw image %s: %w", image.Name, cerr)
 		}
 	}()
+	args := probes.Args{probes.ArgURL: offer.URL()}
+	if image.Signature != nil {
+		beside, err := p.bench.Updates.Offer(ctx, p.via, image.Signature)
+		if err != nil {
+			return t, fmt.Errorf("offer the signature of image %s: %w", image.Name, err)
+		}
+		defer func() { err = errors.Join(err, beside.Close()) }()
+		args[probes.ArgSignature] = beside.URL()
+	}
 	clock := p.bench.Clock
 	begun := clock.Now()
 	t.changed = begun
 	for {
-		if err := p.tell(ctx, &t, offer.URL()); err != nil {
+		if err := p.tell(ctx, &t, args); err != nil {
 			return t, err
 		}
 		if err := p.watch(ctx, &t, offer, image.Version); err != nil {
@@ -160,14 +169,14 @@ func (p *Path) offer(ctx context.Context, image probes.Image, enough func(*Trial
 }
 
 // tell tells the device about the offer, and again if it gave no answer and fetched nothing.
-func (p *Path) tell(ctx context.Context, t *Trial, url string) error {
+func (p *Path) tell(ctx context.Context, t *Trial, args probes.Args) error {
 	now := p.bench.Clock.Now()
 	answered := slices.Contains([]probes.Outcome{probes.Done, probes.Refused}, t.Outcome)
 	if answered || t.Fetched.Requests > 0 || (!t.asked.IsZero() && now.Sub(t.asked) < tellPause) {
 		return nil
 	}
 	t.asked = now
-	res, err := p.do(ctx, probes.UpdatePrefix+p.via, probes.Args{probes.ArgURL: url})
+	res, err := p.do(ctx, probes.UpdatePrefix+p.via, args)
 	t.Outcome = res.Outcome
 	return err
 }

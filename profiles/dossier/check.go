@@ -1,6 +1,7 @@
 package dossier
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"assay/firmware"
 	"assay/profiles"
 	"assay/profiles/strict"
 )
@@ -30,8 +32,9 @@ const (
 )
 
 const (
-	maxPEM   = 256 << 10
-	maxImage = 256 << 20
+	maxPEM    = 256 << 10
+	maxAnchor = 8 << 20
+	maxImage  = 256 << 20
 )
 
 var (
@@ -164,6 +167,9 @@ func (c *checker) images() {
 			}
 		}
 		c.exists(key+".file", img.File)
+		if img.Signature != "" {
+			c.exists(key+".signature", img.Signature)
+		}
 	}
 }
 
@@ -192,7 +198,22 @@ func (c *checker) anchors() {
 		if a.For != ForFirmware && a.For != ForDevice {
 			c.doc.Complain(key+".for", "is %q, wants %s or %s", a.For, ForFirmware, ForDevice)
 		}
-		c.pem(key+".file", a.File)
+		if a.For != ForFirmware && a.Purpose+a.Signer+a.Issuer != "" {
+			c.doc.Complain(key, "purpose, signer and issuer are asked of what signs firmware: remove them, or write for: firmware")
+		}
+		c.anchor(key+".file", a)
+	}
+}
+
+// anchor checks PEM as ever, and lets the formats of signed firmware say what else they read.
+func (c *checker) anchor(key string, a Anchor) {
+	b, err := readFile(c.dir, a.File, maxAnchor)
+	if a.For != ForFirmware || a.File == "" || err != nil || bytes.Contains(b, []byte("-----BEGIN ")) && !bytes.Contains(b, []byte("-----BEGIN PGP ")) {
+		c.pem(key, a.File)
+		return
+	}
+	if _, err := firmware.ParseTrust(firmware.Anchor{From: a.File, Bytes: b}); err != nil {
+		c.doc.Complain(key, "cannot be trusted for firmware: %v", err)
 	}
 }
 

@@ -78,18 +78,22 @@ type Operation struct {
 	Anonymous []Step `yaml:"anonymous,omitempty" json:"anonymous,omitempty"`
 }
 
-// An Image is one firmware image of the maker. Role: installed, older or newer.
+// An Image is one firmware image of the maker.
 type Image struct {
-	File    string `yaml:"file" json:"file"`
-	Version string `yaml:"version" json:"version"`
-	SHA256  string `yaml:"sha256,omitempty" json:"sha256,omitempty"`
+	File      string `yaml:"file" json:"file"`
+	Signature string `yaml:"signature,omitempty" json:"signature,omitempty"` // file of a detached signature; a recipe gives it on as {{signature_url}}
+	Version   string `yaml:"version" json:"version"`
+	SHA256    string `yaml:"sha256,omitempty" json:"sha256,omitempty"`
 }
 
 // An Anchor is a public key or certificate and what it is trusted for: firmware (update signatures) or
-// device (the device's own TLS certificates).
+// device (the device's own TLS certificates). What signs firmware may be an anchor of its format's own.
 type Anchor struct {
-	For  string `yaml:"for" json:"for" enum:"firmware|device"`
-	File string `yaml:"file" json:"file"`
+	For     string `yaml:"for" json:"for" enum:"firmware|device"`
+	File    string `yaml:"file" json:"file"`
+	Purpose string `yaml:"purpose,omitempty" json:"purpose,omitempty" enum:"code-signing|email-protection|any"` // asked of the certificate that signs firmware
+	Signer  string `yaml:"signer,omitempty" json:"signer,omitempty"`                                            // identity in it: a subject alternative name
+	Issuer  string `yaml:"issuer,omitempty" json:"issuer,omitempty"`                                            // Sigstore: who must have vouched for it
 }
 
 // Cloud tells the bench how to stand in for the device's own services.

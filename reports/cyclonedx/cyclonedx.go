@@ -47,7 +47,7 @@ func Write(w io.Writer, r *reports.Report) error {
 		Tools: &cdx.ToolsChoice{Components: &[]cdx.Component{{Type: cdx.ComponentTypeApplication, Name: "assay", Version: plain(r.Tool.Version)}}},
 		Properties: &[]cdx.Property{{Name: "assay:run", Value: plain(r.Run)}, {Name: "assay:journal-head", Value: plain(r.Head)}, {Name: "assay:sealed", Value: fmt.Sprint(r.Sealed)},
 			{Name: "assay:warnings", Value: plain(strings.Join(r.Warnings(), " "))}, {Name: "assay:limits", Value: plain(strings.Join(r.Limits(), " "))}}}
-	assessor := cdx.Assessor{BOMRef: "assessor", ThirdParty: true, Organization: &cdx.OrganizationalEntity{Name: plain(cmp.Or(r.Operator, "not recorded in the evidence"))}}
+	assessor := cdx.Assessor{BOMRef: "assessor", ThirdParty: true, Organization: &cdx.OrganizationalEntity{Name: plain(assessorName(r))}}
 	standards, attestations := []cdx.StandardDefinition{}, []cdx.Attestation{}
 	for _, p := range r.Profiles {
 		groups := reports.ByStandard(p)
@@ -213,3 +213,11 @@ func (x *writer) review(q verdict.Requirement, k verdict.Case, u verdict.Unit) s
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func plain(s string) string { return reports.Clip(s, most) }
+
+// assessorName is the laboratory where it is on record, else the operator.
+func assessorName(r *reports.Report) string {
+	if r.Lab != nil {
+		return r.Lab.Name
+	}
+	return cmp.Or(r.Operator, "not recorded in the evidence")
+}

@@ -143,13 +143,22 @@ func record(r *reports.Report) []pair {
 	for _, p := range r.Profiles {
 		out = append(out, pair{"Judged by", fmt.Sprintf("profile %s version %s, as of %s", p.ID, p.Version, cmp.Or(p.Judged, "the run's day"))})
 	}
+	if r.Lab != nil {
+		out = append(out, pair{"Laboratory", strings.Trim(strings.Join([]string{r.Lab.Name, r.Lab.Address, r.Lab.Accreditation}, ", "), ", ")})
+	}
 	if r.Operator != "" {
 		out = append(out, pair{"Operator", r.Operator})
+	}
+	if r.Received != "" || r.State != "" {
+		out = append(out, pair{"Received", strings.TrimSpace(r.Received + " " + r.State)})
 	}
 	out = append(out,
 		pair{"Capture", fmt.Sprintf("%d frames, %d lost", r.Frames, r.Dropped)},
 		pair{"Signed with", r.Key + " key"},
 		pair{"Tool", fmt.Sprintf("assay %s, %s, %s/%s, SHA-256 %s", r.Tool.Version, r.Tool.Go, r.Tool.OS, r.Tool.Arch, r.Tool.SHA256)},
 	)
+	for _, f := range r.Since() {
+		out = append(out, pair{f.Name, f.Value})
+	}
 	return slices.Concat(out, bench(r.Bench))
 }

@@ -80,10 +80,17 @@ func identity(r *reports.Report) [][]string {
 	for _, u := range r.Specimens() {
 		units = append(units, strings.TrimSpace(u.ID+" "+u.Serial+" "+u.MAC))
 	}
-	return [][]string{
+	rows := [][]string{
 		{"Item", r.Device.Item()}, {"Unit", strings.Join(units, "; ")}, {"Tested", r.Started.UTC().Format(time.RFC3339) + " to " + ended},
 		{"Operator", cmp.Or(r.Operator, "not recorded")}, {"Tool", r.Tested()}, {"Capture", fmt.Sprintf("%d frames, %d lost", r.Frames, r.Dropped)}, {"Journal head", cmp.Or(r.Head, "not recorded")},
 	}
+	if r.Lab != nil {
+		rows = append(rows, []string{"Laboratory", strings.TrimSpace(r.Lab.Name + " " + r.Lab.Address + " " + r.Lab.Accreditation)})
+	}
+	for _, f := range r.Since() {
+		rows = append(rows, []string{f.Name, f.Value})
+	}
+	return rows
 }
 
 func matrix(b *bytes.Buffer, g reports.Group) {

@@ -45,6 +45,9 @@ func Write(w io.Writer, r *reports.Report) error {
 	if r.Device.Manufacturer != "" {
 		x.party("organization", r.Device.Manufacturer)
 	}
+	if r.Lab != nil {
+		x.party("organization", r.Lab.Name)
+	}
 	if r.Operator != "" {
 		x.party("person", r.Operator)
 	}

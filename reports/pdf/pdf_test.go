@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"assay/lab"
 	"assay/reports"
 	"assay/reports/facetest"
 	"assay/reports/pdf"
@@ -54,6 +55,15 @@ func TestTheReportNamesWhatALaboratoryMustName(t *testing.T) {
 	} {
 		assert.Contains(t, all, want)
 	}
+}
+
+func TestTheLaboratoryAndTheSample(t *testing.T) {
+	r := facetest.Judged(t)
+	r.Lab = &lab.Laboratory{Name: "Example Lab", Address: "Lab Street 2", Accreditation: "EX-0001"}
+	r.Received, r.State = "2026-11-20", "sealed retail box"
+	all := strings.Join(strings.Fields(strings.Join(text(t, facetest.Write(pdf.Write).Render(t, r)), " ")), " ")
+	assert.Contains(t, all, "Laboratory Example Lab, Lab Street 2, accreditation EX-0001")
+	assert.Contains(t, all, "Received 2026-11-20, sealed retail box")
 }
 
 // Nothing that was not settled may look settled.

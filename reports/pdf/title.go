@@ -103,7 +103,7 @@ func (d *document) blocks() []block {
 	report := []reports.Field{
 		{Name: "Report number", Value: r.Run},
 		{Name: "Date", Value: r.Said().Format("2 January 2006") + ", that of the record's last entry"},
-		{Name: "Laboratory", Value: unrecorded},
+		{Name: "Laboratory", Value: laboratory(r)},
 		{Name: "Tested by", Value: cmp.Or(r.Operator, unrecorded)},
 		{Name: "Client", Value: cmp.Or(r.Device.Manufacturer, unrecorded)},
 	}
@@ -120,7 +120,7 @@ func (d *document) blocks() []block {
 		}
 	}
 	item = append(item, d.units()...)
-	item = append(item, reports.Field{Name: "Received", Value: unrecorded}, reports.Field{Name: "Tested", Value: d.period()})
+	item = append(item, reports.Field{Name: "Received", Value: cmp.Or(join(r.Received, r.State), unrecorded)}, reports.Field{Name: "Tested", Value: d.period()})
 	var method []reports.Field
 	for _, p := range r.Profiles {
 		for _, g := range reports.ByStandard(p) {
@@ -129,7 +129,18 @@ func (d *document) blocks() []block {
 		method = append(method, reports.Field{Name: "Profile", Value: fmt.Sprintf("%s, version %s: %s", p.ID, p.Version, p.Title)})
 	}
 	method = append(method, reports.Field{Name: "Decision rule", Value: "One failed check or review fails its requirement; one that is open leaves it inconclusive; only what was asked and held passes."})
-	return []block{{"Report", report}, {"Item", item}, {"Method", method}, {"Environment and equipment", d.environment()}}
+	blocks := []block{{"Report", report}, {"Item", item}, {"Method", method}, {"Environment and equipment", d.environment()}}
+	if since := r.Since(); len(since) > 0 {
+		blocks = append(blocks, block{"Since the seal", since})
+	}
+	return blocks
+}
+
+func laboratory(r *reports.Report) string {
+	if r.Lab == nil {
+		return unrecorded
+	}
+	return join(r.Lab.Name, r.Lab.Address, prefixed("accreditation ", r.Lab.Accreditation))
 }
 
 // units are the tested specimen first, then the others that the dossier names.

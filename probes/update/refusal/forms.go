@@ -30,16 +30,32 @@ func (p *Probe) forms(path *update.Path, images probes.Images, f *Facts) ([]prob
 	}
 	var list []probes.Image
 	for _, name := range names {
-		bad, err := firmware.Tamper(firmware.FromBytes(genuine.Bytes), name, firmware.Means{})
+		bad, err := firmware.Tamper(genuine.Input(), name, firmware.Means{})
 		if err != nil {
 			return nil, fmt.Errorf("make the %s image: %v: %w", name, err, probes.ErrBench)
 		}
-		if _, err := firmware.Verify(firmware.FromBytes(bad.Bytes), trust); err == nil {
+		if firmware.Refuses(genuine.Input(), bad, trust) == nil {
 			f.OursRefuses = false
 		}
-		list = append(list, probes.Image{Name: name, Version: genuine.Version, Bytes: bad.Bytes})
+		list = append(list, form(genuine, name, bad))
 	}
 	return list, nil
+}
+
+// form is a variant as the device fetches it.
+func form(genuine probes.Image, name string, bad firmware.Variant) probes.Image {
+	i := probes.Image{Name: name, Version: genuine.Version, Bytes: bad.Bytes}
+	if genuine.Signature != nil {
+		// Of a detached signature the variant is the signature, or the artifact, or both.
+		i.Bytes, i.Signature = genuine.Bytes, bad.Bytes
+		if artifact, ok := bad.Files[firmware.FileArtifact]; ok {
+			i.Bytes = artifact
+		}
+		if signature, ok := bad.Files[firmware.FileSignature]; ok {
+			i.Signature = signature
+		}
+	}
+	return i
 }
 
 // older returns the genuine image before the present one; it must verify, else a
@@ -53,7 +69,7 @@ func older(path *update.Path, trust firmware.Trust, f *Facts) ([]probes.Image, e
 		return nil, err
 	}
 	f.VariantVersion = image.Version
-	_, err = firmware.Verify(firmware.FromBytes(image.Bytes), trust)
+	_, err = firmware.Verify(image.Input(), trust)
 	f.OursRefuses = err == nil
 	image.Name = Older
 	return []probes.Image{image}, nil
