@@ -30,9 +30,6 @@ func variants() []string {
 }
 
 func (img *Image) tamper(variant string, m *format.Manifest) ([]byte, error) {
-	if img.fromHex {
-		return nil, wrap(format.ErrNotApplicable, "the image is Intel HEX; give the binary")
-	}
 	if _, signed := img.signature(); !signed {
 		return nil, wrap(format.ErrNotApplicable, "it is not signed")
 	}
