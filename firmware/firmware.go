@@ -12,10 +12,13 @@ import (
 	"assay/firmware/capsule"
 	"assay/firmware/carrier"
 	"assay/firmware/detached"
+	"assay/firmware/esp32"
+	"assay/firmware/fit"
 	"assay/firmware/format"
 	"assay/firmware/mcuboot"
 	"assay/firmware/nordic"
 	"assay/firmware/rauc"
+	"assay/firmware/suit"
 )
 
 // The contract that every format fulfils; see package format.
@@ -86,7 +89,10 @@ func Formats() []format.Format {
 		authenticode.Format(),
 		capsule.Format(),
 		nordic.Format(),
+		esp32.Format(),
 		rauc.Format(),
+		fit.Format(),
+		suit.Format(),
 	}
 	// Behind them what carries one of them, then the signatures in a file of their own: a raw one has no mark.
 	return slices.Concat(images, carrier.Formats(images), detached.Formats())

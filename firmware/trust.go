@@ -29,14 +29,19 @@ func addAnchor(t *Trust, f Anchor) error {
 	if len(bytes.TrimSpace(f.Bytes)) == 0 {
 		return errors.New("the file is empty")
 	}
+	taken := false
 	for _, known := range Formats() {
 		if known.Anchor != nil && known.Anchor(f.Bytes) {
 			if t.Own == nil {
 				t.Own = map[string][]Anchor{}
 			}
+			// 32 bytes are a key to one format and the digest of one to another: each takes its own.
 			t.Own[known.Name] = append(t.Own[known.Name], f)
-			return nil
+			taken = true
 		}
+	}
+	if taken {
+		return nil
 	}
 	if bytes.Contains(f.Bytes, []byte("-----BEGIN ")) {
 		return addPEM(t, f)

@@ -35,10 +35,13 @@ type adapter struct {
 // adapters has one line per format that a manifest can name.
 func adapters() map[string]adapter {
 	return map[string]adapter{
-		"mcuboot":  mcubootVectors(),
-		"detached": detachedVectors(),
-		"survey":   surveyVectors(),
-		"rauc":     raucVectors(),
+		"detached":  detachedVectors(),
+		"survey":    surveyVectors(),
+		"mcuboot":   mcubootVectors(),
+		"rauc":      raucVectors(),
+		"uboot-fit": fitVectors(),
+		"esp32":     esp32Vectors(),
+		"suit":      suitVectors(),
 	}
 }
 
@@ -72,7 +75,7 @@ type row struct {
 	Note        string   `yaml:"note,omitempty"`
 	Base        string   `yaml:"base,omitempty"`
 	MadeBy      string   `yaml:"made_by,omitempty"`
-	Checked     string   `yaml:"checked,omitempty"`
+	Checked     any      `yaml:"checked,omitempty"` // one line, or several
 	Context     ast.Node `yaml:"context,omitempty"`
 	Reference   string   `yaml:"reference,omitempty"`
 	Origin      string   `yaml:"origin,omitempty"`

@@ -46,6 +46,8 @@ type imageFlags struct {
 	issuer        string
 	at            string
 	noLog         bool
+	configuration string
+	installed     bool
 }
 
 func (f *imageFlags) add(cmd *cobra.Command) {
@@ -59,7 +61,9 @@ func (f *imageFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.signer, "signer", "", "identity that must have signed: a subject alternative name")
 	cmd.Flags().StringVar(&f.issuer, "issuer", "", "OIDC issuer that must have vouched for --signer (Sigstore)")
 	cmd.Flags().StringVar(&f.at, "at", "", "time at which certificates must be valid, e.g. 2026-11-25 or RFC 3339 (default now)")
+	cmd.Flags().StringVar(&f.configuration, "configuration", "", "configuration of a U-Boot FIT that the device boots (default that of the image)")
 	cmd.Flags().BoolVar(&f.noLog, "no-log", false, "a managed key's Sigstore signature counts without a transparency log")
+	cmd.Flags().BoolVar(&f.installed, "installed", false, "SUIT: the device has installed the manifest and only starts it, so what the installation alone needs may be gone")
 }
 
 // opened is an image with its file, which lives as long as the image is looked at.
@@ -163,6 +167,8 @@ func (f *imageFlags) read(now time.Time) (firmware.Trust, error) {
 	}
 	trust.RequireCRLs = f.requireCRLs
 	trust.Purpose, trust.Signer, trust.Issuer, trust.NoLog, trust.At = f.purpose, f.signer, f.issuer, f.noLog, now
+	trust.Configuration = f.configuration
+	trust.Installed = f.installed
 	if f.at != "" {
 		if trust.At, err = moment(f.at); err != nil {
 			return firmware.Trust{}, err

@@ -36,6 +36,10 @@ const (
 	AlgorithmConfusion = "algorithm-confusion"
 	// FormatDowngrade is the older, weaker form of the format, made of the genuine parts.
 	FormatDowngrade = "format-downgrade"
+	// ZeroSignature has r = s = 0, which some ECDSA verifiers take for anything (CVE-2022-21449).
+	ZeroSignature = "zero-signature"
+	// SaltLength is signed with the maker's key, but by RSA-PSS with another salt length than the format fixes.
+	SaltLength = "salt-length"
 	// WeakAlgorithm replaces a strong digest by a weak one that the format knows.
 	WeakAlgorithm = "weak-algorithm"
 	// Older, OtherProduct and OtherHardware are genuine, signed with the maker's key or the maker's own other image.
@@ -53,11 +57,41 @@ const (
 	DuplicateEntry     = "duplicate-entry" // a field or member twice, first and last differ
 	DecompressionBomb  = "decompression-bomb"
 	EndlessData        = "endless-data"
+	// UnsignedExtra has something added that the signature does not cover, for devices that use whatever is there.
+	UnsignedExtra = "unsigned-extra"
 	// PathEscape has a member whose name leaves the folder it is unpacked to.
 	PathEscape = "path-escape"
 	// Freeze, MixAndMatch are metadata attacks: old and genuine, or parts of two releases.
 	Freeze      = "freeze"
 	MixAndMatch = "mix-and-match"
+	// FakeRoot, NodeClone, UnitAddress and UnsignedDefault are those of device trees: a second root in front
+	// of the real one, the signed nodes copied aside and the real ones changed, a name that libfdt takes for
+	// another, an unsigned configuration made the default.
+	FakeRoot        = "fake-root"
+	NodeClone       = "node-clone"
+	UnitAddress     = "unit-address"
+	UnsignedDefault = "unsigned-default"
+	// UnsignedBare lacks not only the signature but what would hold one.
+	UnsignedBare = "unsigned-bare"
+	// AlgorithmNone names no algorithm and carries an empty signature; AlgorithmUnprotected
+	// names it where the signature does not cover it; UnknownCritical carries a header that
+	// the signer says must be understood.
+	AlgorithmNone        = "algorithm-none"
+	AlgorithmUnprotected = "algorithm-unprotected"
+	UnknownCritical      = "unknown-critical"
+	// AttachedPayload has a genuine signature of something else that it carries along.
+	AttachedPayload = "attached-payload"
+	// DigestUnchecked has metadata changed under a genuine signature of the old digest.
+	DigestUnchecked = "digest-unchecked"
+	// SeveredReplaced and SeveredMissing have a part replaced or cut off whose digest is signed.
+	SeveredReplaced = "severed-replaced"
+	SeveredMissing  = "severed-missing"
+	// UnknownVersion is genuine, in a version of the format that the device cannot know.
+	UnknownVersion = "unknown-version"
+	// AmbiguousEncoding says the same in an encoding that readers may take in two ways.
+	AmbiguousEncoding = "ambiguous-encoding"
+	// DeepNesting is nested deeper than a device has stack.
+	DeepNesting = "deep-nesting"
 	// Swapped is a pair: the genuine image while it is checked, another while it is used.
 	Swapped = "toctou"
 )
@@ -65,11 +99,14 @@ const (
 // Variants lists all variants.
 func Variants() []string {
 	return []string{
-		Tampered, TamperedPlain, HeaderFlip, SignatureFlip, TrailerFlip,
-		Unsigned, DuplicateSignature, WrongKey, WrongKeyForged, SelfMadeChain, ExpiredCertificate, WrongPurpose,
-		AlgorithmConfusion, FormatDowngrade, WeakAlgorithm, Older, OtherProduct, OtherHardware,
-		TruncatedHeader, TruncatedPayload, TruncatedSignature, Empty, Oversize, TrailingData, LengthLie, DuplicateEntry,
-		DecompressionBomb, EndlessData, PathEscape, Freeze, MixAndMatch, Swapped,
+		Tampered, TamperedPlain, HeaderFlip, SignatureFlip, TrailerFlip, Unsigned, DuplicateSignature, WrongKey,
+		WrongKeyForged, SelfMadeChain, ExpiredCertificate, WrongPurpose, AlgorithmConfusion, FormatDowngrade,
+		ZeroSignature, SaltLength, WeakAlgorithm, Older, OtherProduct, OtherHardware, TruncatedHeader,
+		TruncatedPayload, TruncatedSignature, Empty, Oversize, TrailingData, LengthLie, DuplicateEntry,
+		DecompressionBomb, EndlessData, UnsignedExtra, PathEscape, Freeze, MixAndMatch, FakeRoot, NodeClone,
+		UnitAddress, UnsignedDefault, UnsignedBare, AlgorithmNone, AlgorithmUnprotected, UnknownCritical,
+		AttachedPayload, DigestUnchecked, SeveredReplaced, SeveredMissing, UnknownVersion, AmbiguousEncoding,
+		DeepNesting, Swapped,
 	}
 }
 

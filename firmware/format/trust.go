@@ -21,6 +21,8 @@ type Trust struct {
 	Issuer        string              // Sigstore: the OIDC issuer that must have vouched for Signer
 	At            time.Time           // when certificates must be valid; zero: at no time
 	NoLog         bool                // Sigstore: a managed key's signature counts without a transparency log
+	Configuration string              // U-Boot FIT: the configuration that the device boots; empty: the image's default
+	Installed     bool                // SUIT: the device has installed it and only starts it, so what the installation alone needs may be gone
 }
 
 // Purposes of a signing certificate.

@@ -13,6 +13,7 @@ func (img *Image) Describe() format.Facts {
 	f := format.Facts{
 		Format:      name,
 		Version:     img.Version().String(),
+		Targets:     img.targets(),
 		Signature:   img.claimedSignature(),
 		KeyHint:     hex.EncodeToString(find(img.unprotected, TypeKeyHash)),
 		Encrypted:   img.cipher(),

@@ -2,6 +2,8 @@ package mcuboot
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -10,42 +12,150 @@ import (
 	"assay/firmware/format"
 )
 
-func TestTamper(t *testing.T) {
-	want := map[string]error{
-		format.Tampered:       format.ErrBadSignature,
-		format.TamperedPlain:  format.ErrBadHash,
-		format.Unsigned:       format.ErrUnsigned,
-		format.WrongKey:       format.ErrNoTrustedKey,
-		format.WrongKeyForged: format.ErrBadSignature,
+// means is all that a maker could give.
+func means(t testing.TB, g goodImage) format.Means {
+	spec := fullSpec()
+	g.spec(&spec)
+	if spec.SecurityCounter > 0 {
+		spec.SecurityCounter--
 	}
-	require.Len(t, want, len(variants()))
+	spec.Version.Minor, spec.Payload = 0, append([]byte("older "), spec.Payload...)
+	older := format.FromBytes(made(t, spec, g.key))
+	return format.Means{Signer: signer(t, g.key), Older: &older}
+}
+
+// refused is what our own verifier says of a variant, as its manifest announces it.
+func refused(t testing.TB, v format.Variant, trust format.Trust) error {
+	b := v.Bytes
+	if v.Files != nil {
+		_, err := Open(v.Files[format.FileFirst], trust)
+		require.NoError(t, err, "the first of a pair is genuine")
+		b = v.Files[format.FileSecond]
+	}
+	img, err := Open(b, trust)
+	if v.Manifest.Device == nil || err != nil {
+		require.Nil(t, v.Manifest.Device, "genuine, but not for this device: %v", err)
+		return err
+	}
+	return img.Check(*v.Manifest.Device)
+}
+
+func TestTamper(t *testing.T) {
 	for _, g := range goodImages() {
 		genuine := g.bytes(t)
 		before := bytes.Clone(genuine)
 		img, err := OpenUnverified(genuine)
 		require.NoError(t, err)
+		lent := means(t, g)
 		for _, variant := range variants() {
 			t.Run(g.name+"/"+variant, func(t *testing.T) {
-				v, err := img.Tamper(variant, format.Means{})
-				require.NoError(t, err)
-				b, m := v.Bytes, v.Manifest
+				v, err := img.Tamper(variant, lent)
+				if err != nil {
+					require.ErrorIs(t, err, format.ErrNotApplicable)
+					require.True(t, notFor(g, variant), "%v", err)
+					return
+				}
+				require.False(t, notFor(g, variant))
+				m := v.Manifest
 				require.Equal(t, before, genuine, "the genuine image was changed")
-				require.NotEqual(t, genuine, b)
+				require.NotEqual(t, genuine, v.Bytes)
+				assert.Equal(t, []string{"mcuboot", variant}, []string{m.Format, m.Variant})
 				assert.NotEmpty(t, m.Changed)
 				assert.NotEmpty(t, m.Layer)
-				assert.Equal(t, variant == format.TamperedPlain, len(m.Repaired) == 0)
-
-				changed, err := OpenUnverified(b)
-				require.NoError(t, err, "a variant is well-formed")
-				_, err = changed.Verify(trust(t, g.key))
-				require.ErrorIs(t, err, want[variant])
-				require.ErrorIs(t, err, m.Reason)
-				assert.Equal(t, img.Version(), changed.Version())
-				if g.name == "p256_filling_a_slot" {
-					assert.Len(t, b, len(genuine))
+				assert.NotEmpty(t, m.Expected)
+				require.NotNil(t, m.Reason)
+				require.ErrorIs(t, refused(t, v, trust(t, g.key)), m.Reason)
+				if g.name == "p256_filling_a_slot" && !slices.Contains(otherSizes(), variant) {
+					assert.Len(t, append(v.Bytes, v.Files[format.FileSecond]...), len(genuine))
 				}
 			})
 		}
+	}
+}
+
+func otherSizes() []string {
+	return []string{format.TruncatedHeader, format.TruncatedPayload, format.TruncatedSignature, format.Empty, format.Oversize}
+}
+
+// notFor lists what cannot be made of which good image, with all means given.
+func notFor(g goodImage, variant string) bool {
+	smallest := g.name == "p256_smallest"
+	switch variant {
+	case format.SaltLength:
+		return !strings.HasPrefix(g.key, "rsa")
+	case format.Older:
+		return smallest // there is no version before 0.0.0
+	case format.OtherProduct, format.OtherHardware:
+		return smallest // it has no UUIDs
+	}
+	return false
+}
+
+func TestTamperWithoutMeans(t *testing.T) {
+	img, err := OpenUnverified(made(t, fullSpec(), "rsa2048"))
+	require.NoError(t, err)
+	var missing []string
+	for _, variant := range variants() {
+		v, err := img.Tamper(variant, format.Means{})
+		if err != nil {
+			require.ErrorIs(t, err, format.ErrNotApplicable)
+			missing = append(missing, variant)
+			continue
+		}
+		require.ErrorIs(t, refused(t, v, trust(t, "rsa2048")), v.Manifest.Reason, variant)
+	}
+	assert.Equal(t, []string{format.SaltLength, format.Older, format.OtherProduct, format.OtherHardware, format.MixAndMatch}, missing)
+	for _, variant := range []string{format.SaltLength, format.AlgorithmConfusion, format.Older, format.OtherProduct} {
+		_, err = img.Tamper(variant, format.Means{Signer: signer(t, "p256")})
+		require.ErrorIs(t, err, format.ErrNotApplicable, "the key of another maker")
+	}
+}
+
+func TestGenuineOtherImages(t *testing.T) {
+	img, err := OpenUnverified(made(t, fullSpec(), "p256"))
+	require.NoError(t, err)
+	source := func(key string, edit func(*Spec)) *format.Source {
+		spec := fullSpec()
+		edit(&spec)
+		return new(format.FromBytes(made(t, spec, key)))
+	}
+	for _, tc := range []struct {
+		name, variant string
+		means         format.Means
+		want          error
+	}{
+		{"lower counter", format.Older, format.Means{Older: source("p256", func(s *Spec) { s.SecurityCounter = 6 })}, format.ErrRollback},
+		{"no counter", format.Older, format.Means{Older: source("p256", func(s *Spec) { s.SecurityCounter = 0 })}, format.ErrRollback},
+		{"older version", format.Older, format.Means{Older: source("p256", func(s *Spec) { s.Version.Major = 0 })}, format.ErrRollback},
+		{"same", format.Older, format.Means{Older: source("p256", func(*Spec) {})}, nil},
+		{"another maker's", format.Older, format.Means{Older: source("ed25519", func(s *Spec) { s.SecurityCounter = 6 })}, nil},
+		{"no image", format.Older, format.Means{Older: new(format.FromBytes([]byte("x")))}, nil},
+		{"no image, but the key", format.Older, format.Means{Older: new(format.FromBytes([]byte("x"))), Signer: signer(t, "p256")}, format.ErrRollback},
+		{"other class", format.OtherProduct, format.Means{Sister: source("p256", func(s *Spec) { s.ClassID = make([]byte, 16) })}, format.ErrWrongDevice},
+		{"no class", format.OtherProduct, format.Means{Sister: source("p256", func(s *Spec) { s.ClassID = nil })}, format.ErrWrongDevice},
+		{"same class", format.OtherProduct, format.Means{Sister: source("p256", func(*Spec) {})}, nil},
+		{"same class, but the key", format.OtherProduct, format.Means{Sister: source("p256", func(*Spec) {}), Signer: signer(t, "p256")}, format.ErrWrongDevice},
+		{"other vendor", format.OtherHardware, format.Means{Sister: source("p256", func(s *Spec) { s.VendorID = make([]byte, 16) })}, format.ErrWrongDevice},
+		{"same image", format.MixAndMatch, format.Means{Older: source("p256", func(*Spec) {})}, nil},
+	} {
+		v, err := img.Tamper(tc.variant, tc.means)
+		if tc.want == nil {
+			assert.ErrorIs(t, err, format.ErrNotApplicable, tc.name)
+			continue
+		}
+		require.NoError(t, err, tc.name)
+		assert.ErrorIs(t, refused(t, v, trust(t, "p256")), tc.want, tc.name)
+	}
+	// Without a counter the version is what is lowered.
+	spec := fullSpec()
+	spec.SecurityCounter = 0
+	for _, version := range []Version{{1, 2, 3, 4}, {1, 2, 3, 0}, {1, 2, 0, 0}, {1, 0, 0, 0}} {
+		spec.Version = version
+		img, err := OpenUnverified(made(t, spec, "p256"))
+		require.NoError(t, err)
+		v, err := img.Tamper(format.Older, format.Means{Signer: signer(t, "p256")})
+		require.NoError(t, err)
+		assert.ErrorIs(t, refused(t, v, trust(t, "p256")), format.ErrRollback)
 	}
 }
 

@@ -40,7 +40,9 @@ func Open(b []byte, trust format.Trust) (*Image, error) {
 // the report's Notes and Uncovered name what is there. Any other byte makes a difference.
 func (img *Image) Verify(trust format.Trust) (format.Report, error) {
 	report := format.Report{Image: img.Describe()}
-	if err := img.verify(trust.Keys, &report); err != nil {
+	err := img.verify(trust.Keys, &report)
+	report.Findings = img.findings(report.Key)
+	if err != nil {
 		return report, fmt.Errorf("verify mcuboot image %v: %w", img.Version(), err)
 	}
 	report.Verified = true
@@ -64,17 +66,16 @@ func (img *Image) verify(keys format.Keys, report *format.Report) error {
 		return err
 	}
 	report.Key = &key
-	report.Findings = format.WeakKey(key.Public)
 	report.Chain = []format.Link{{Kind: "key", Name: "sha256:" + key.Fingerprint, Algorithm: key.Algorithm, Strength: format.Strength(key.Public), From: key.From}}
 	if err := img.checkSignature(key, sig, hash, digest, report.Digest != ""); err != nil {
 		return err
 	}
+	report.Chain = append(report.Chain, format.Link{Kind: "signature", Name: sig.Type.String(), Algorithm: report.Image.Signature, From: "image"})
 	if report.Digest == "" {
 		return wrap(format.ErrEncrypted, "the signature is one of the hash, but the hash is one of the plaintext")
 	}
 	report.Signature = report.Image.Signature
 	report.Chain = append(report.Chain,
-		format.Link{Kind: "signature", Name: sig.Type.String(), Algorithm: report.Signature, From: "image"},
 		format.Link{Kind: "hash", Name: "header, payload and protected TLVs", Algorithm: strings.SplitN(report.Digest, ":", 2)[0], From: "image"})
 	return nil
 }
