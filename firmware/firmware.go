@@ -8,11 +8,16 @@ import (
 	"fmt"
 	"slices"
 
+	"assay/firmware/authenticode"
+	"assay/firmware/capsule"
+	"assay/firmware/carrier"
+	"assay/firmware/detached"
 	"assay/firmware/esp32"
 	"assay/firmware/fit"
 	"assay/firmware/format"
 	"assay/firmware/mcuboot"
 	"assay/firmware/mender"
+	"assay/firmware/nordic"
 	"assay/firmware/rauc"
 	"assay/firmware/sigstore"
 	"assay/firmware/suit"
@@ -83,8 +88,11 @@ const (
 // Formats lists the known formats in the order in which they are tried. A new
 // format is its folder and one line here.
 func Formats() []format.Format {
-	return []format.Format{
+	images := []format.Format{
 		mcuboot.Format(),
+		authenticode.Format(),
+		capsule.Format(),
+		nordic.Format(),
 		esp32.Format(),
 		rauc.Format(),
 		fit.Format(),
@@ -94,6 +102,8 @@ func Formats() []format.Format {
 		sigstore.Format(),
 		tuf.Format(),
 	}
+	// Behind them what carries one of them, then the signatures in a file of their own: a raw one has no mark.
+	return slices.Concat(images, carrier.Formats(images), detached.Formats())
 }
 
 // Variants lists what Tamper can make, each of some formats.

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"assay/firmware"
+	"assay/firmware/carrier"
 	"assay/firmware/format"
 	"assay/firmware/mcuboot"
 )
@@ -94,5 +95,27 @@ func TestFormatsAreComplete(t *testing.T) {
 		img, err := f.OpenUnverified(firmware.FromBytes(nil))
 		require.ErrorIs(t, err, format.ErrMalformed)
 		require.True(t, img == nil, "format %s returns an image with an error", f.Name)
+	}
+}
+
+// TestCarriedImages: what carries an image is opened as the image, under the same trust.
+func TestCarriedImages(t *testing.T) {
+	key := signers(t)["p256"]
+	trust, err := firmware.ParseTrust(firmware.Anchor{From: "maker.pem", Bytes: publicPEM(t, key.Public())})
+	require.NoError(t, err)
+	b, err := mcuboot.Build(mcuboot.Spec{Version: mcuboot.Version{Major: 1, Minor: 1}, SecurityCounter: 2, Payload: []byte("program")}, key)
+	require.NoError(t, err)
+	gz, err := carrier.Gzip(b)
+	require.NoError(t, err)
+	for name, carried := range map[string][]byte{
+		"hex": carrier.HEX(0x0800fff0, b), "srec": carrier.SRecord(0x8000, b), "ti-txt": carrier.TI(0, b), "uf2": carrier.UF2(0x2000, 1, b), "gzip": gz,
+	} {
+		r, err := firmware.Verify(firmware.FromBytes(carried), trust)
+		require.NoError(t, err, name)
+		assert.True(t, r.Verified)
+		assert.Equal(t, "mcuboot", r.Image.Format)
+		assert.Equal(t, "1.1.0", r.Image.Version)
+		_, err = firmware.Verify(firmware.FromBytes(carried), firmware.Trust{})
+		require.ErrorIs(t, err, firmware.ErrNoTrustedKey, name)
 	}
 }

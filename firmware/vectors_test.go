@@ -45,6 +45,8 @@ func adapters() map[string]adapter {
 		"inspection": inspectionVectors(),
 		"sigstore":   sigstoreVectors(),
 		"tuf":        tufVectors(),
+		"detached":   detachedVectors(),
+		"survey":     surveyVectors(),
 	}
 }
 

@@ -24,6 +24,7 @@ package cms
 
 import (
 	"crypto/x509"
+	"encoding/asn1"
 	"fmt"
 	"math/big"
 	"time"
@@ -31,11 +32,15 @@ import (
 	"assay/firmware/format"
 )
 
+// ContentIndirectData is the type of Authenticode's content (SpcIndirectDataContent). It is
+// no octet string but a sequence, of which the value counts: Content and the digest are of that.
+const ContentIndirectData = "1.3.6.1.4.1.311.2.1.4"
+
 // A Message is one parsed SignedData. Nothing of it is verified.
 type Message struct {
 	Detached     bool                // it carries no content: what it signs lies elsewhere
 	Content      []byte              // what it carries; nil when Detached, perhaps empty when not
-	ContentType  string              // dotted, 1.2.840.113549.1.7.1 for plain data
+	ContentType  string              // dotted, 1.2.840.113549.1.7.1 for plain data, ContentIndirectData for Authenticode
 	Certificates []*x509.Certificate // all that could be read, in the order of the message
 	Signers      []Signer            // perhaps none: a message of certificates only signs nothing
 	CRLs         int                 // revocation lists in the message; they are not used
@@ -46,8 +51,9 @@ type Message struct {
 	Covered   []format.Region
 	Uncovered []format.Region
 
-	digests []digest
-	der     []byte
+	contentType asn1.ObjectIdentifier
+	digests     []digest
+	der         []byte
 }
 
 // A Signer is one SignerInfo.

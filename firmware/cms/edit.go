@@ -20,7 +20,7 @@ import (
 
 // parts takes the message apart again.
 func (m *Message) parts() parts {
-	p := parts{detached: m.Detached, content: m.Content, digests: m.digests}
+	p := parts{contentType: m.contentType, detached: m.Detached, content: m.Content, digests: m.digests}
 	for _, c := range m.Certificates {
 		p.certificates = append(p.certificates, c.Raw)
 	}

@@ -187,12 +187,16 @@ func (p *parser) content(in *cryptobyte.String) error {
 		!encap.ReadOptionalASN1(&wrapped, &present, context(0)) || !encap.Empty() {
 		return malformed("content is not DER")
 	}
-	p.m.ContentType, p.m.Detached = oid.String(), !present
+	p.m.contentType, p.m.ContentType, p.m.Detached = oid, oid.String(), !present
 	if !present {
 		return nil
 	}
-	if !wrapped.ReadASN1(&octets, casn1.OCTET_STRING) || !wrapped.Empty() {
-		return malformed("content is not one DER octet string")
+	tag := casn1.OCTET_STRING
+	if oid.Equal(oidIndirectData) {
+		tag = casn1.SEQUENCE
+	}
+	if !wrapped.ReadASN1(&octets, tag) || !wrapped.Empty() {
+		return malformed("content is not one DER octet string, or sequence where its type has that")
 	}
 	p.m.Content = octets[:len(octets):len(octets)]
 	p.covered("content", octets)

@@ -37,6 +37,7 @@ type SignOptions struct {
 	NoAttributes     bool                // sign the content itself
 	KeyID            bool                // name the signers by subject key identifier
 	SigningTime      time.Time           // what the signers claim; zero: nothing
+	IndirectData     bool                // the content is what lies in an Authenticode SpcIndirectDataContent
 }
 
 // Sign writes a DER message. Detached content is read once and not kept, except for
@@ -54,7 +55,10 @@ func Sign(content io.Reader, o SignOptions) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("sign CMS: digest %q is not known", o.Digest)
 	}
-	p := parts{detached: o.Detached, digests: []digest{d}}
+	p := parts{detached: o.Detached, digests: []digest{d}, contentType: oidData}
+	if o.IndirectData {
+		p.contentType = oidIndirectData
+	}
 	h := d.hash.New()
 	var kept bytes.Buffer
 	to := io.Writer(h)
@@ -86,6 +90,7 @@ func Sign(content io.Reader, o SignOptions) ([]byte, error) {
 
 // parts is what a message is put together from.
 type parts struct {
+	contentType  asn1.ObjectIdentifier
 	detached     bool
 	content      []byte
 	digests      []digest
@@ -118,9 +123,9 @@ func (p parts) bytes() ([]byte, error) {
 					}
 				})
 				b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
-					b.AddASN1ObjectIdentifier(oidData)
+					b.AddASN1ObjectIdentifier(p.contentType)
 					if !p.detached {
-						b.AddASN1(context(0), func(b *cryptobyte.Builder) { b.AddASN1OctetString(p.content) })
+						b.AddASN1(context(0), p.addContent)
 					}
 				})
 				if len(p.certificates) > 0 {
@@ -131,6 +136,15 @@ func (p parts) bytes() ([]byte, error) {
 		})
 	})
 	return b.Bytes()
+}
+
+// addContent writes an octet string; PKCS #7 (RFC 2315 section 7), which Authenticode keeps to, any element.
+func (p parts) addContent(b *cryptobyte.Builder) {
+	tag := casn1.OCTET_STRING
+	if p.contentType.Equal(oidIndirectData) {
+		tag = casn1.SEQUENCE
+	}
+	b.AddASN1(tag, func(b *cryptobyte.Builder) { b.AddBytes(p.content) })
 }
 
 func addAlgorithm(b *cryptobyte.Builder, oid asn1.ObjectIdentifier, params func(*cryptobyte.Builder)) {
@@ -147,7 +161,11 @@ func signerInfo(id Identity, d digest, sum, content []byte, o SignOptions) ([]by
 	set := []byte(nil)
 	message := content
 	if !o.NoAttributes {
-		set = attributes(sum, o.SigningTime)
+		contentType := oidData
+		if o.IndirectData {
+			contentType = oidIndirectData
+		}
+		set = attributes(contentType, sum, o.SigningTime)
 		h := d.hash.New()
 		h.Write(set)
 		sum, message = h.Sum(nil), set
@@ -184,7 +202,7 @@ func signerInfo(id Identity, d digest, sum, content []byte, o SignOptions) ([]by
 
 // attributes is the DER SET of content type, message digest and perhaps signing time: its
 // elements in the order of their encodings (X.690 section 11.6).
-func attributes(sum []byte, claimed time.Time) []byte {
+func attributes(contentType asn1.ObjectIdentifier, sum []byte, claimed time.Time) []byte {
 	one := func(oid asn1.ObjectIdentifier, value func(*cryptobyte.Builder)) []byte {
 		b := cryptobyte.NewBuilder(nil)
 		b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
@@ -194,7 +212,7 @@ func attributes(sum []byte, claimed time.Time) []byte {
 		return b.BytesOrPanic()
 	}
 	all := [][]byte{
-		one(oidContentType, func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(oidData) }),
+		one(oidContentType, func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(contentType) }),
 		one(oidMessageDigest, func(b *cryptobyte.Builder) { b.AddASN1OctetString(sum) }),
 	}
 	if !claimed.IsZero() {

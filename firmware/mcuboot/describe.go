@@ -150,8 +150,5 @@ func (img *Image) notes() []string {
 	if img.end < len(img.raw) {
 		say("%d bytes behind the image are not covered", len(img.raw)-img.end)
 	}
-	if img.fromHex {
-		say("read from Intel HEX; offsets are those of the decoded bytes")
-	}
 	return notes
 }

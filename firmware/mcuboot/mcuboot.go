@@ -85,7 +85,7 @@ type TLV struct {
 func Format() format.Format {
 	return format.Format{
 		Name:   name,
-		Detect: func(in format.Input) bool { return detect(in.Head(2048)) },
+		Detect: func(in format.Input) bool { return detect(in.Head(4)) },
 		OpenUnverified: func(in format.Input) (format.Image, error) {
 			b, err := in.Whole(maxSize)
 			if err != nil {

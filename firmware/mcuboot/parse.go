@@ -1,7 +1,6 @@
 package mcuboot
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -12,8 +11,7 @@ import (
 
 // An Image is a parsed MCUboot image. It keeps the bytes it was made from.
 type Image struct {
-	raw         []byte // the whole file; decoded, if it came as Intel HEX
-	fromHex     bool
+	raw         []byte // the whole file
 	header      header
 	protected   []TLV
 	unprotected []TLV
@@ -36,13 +34,6 @@ type header struct {
 // It checks neither hash nor signature.
 func OpenUnverified(b []byte) (*Image, error) {
 	img := &Image{raw: b}
-	if bytes.HasPrefix(b, []byte(":")) {
-		decoded, err := decodeHex(b)
-		if err != nil {
-			return nil, fmt.Errorf("open mcuboot image: %w", err)
-		}
-		img.raw, img.fromHex = decoded, true
-	}
 	if err := img.parse(); err != nil {
 		return nil, fmt.Errorf("open mcuboot image: %w", err)
 	}
@@ -75,13 +66,11 @@ func (img *Image) Unprotected() []TLV { return slices.Clone(img.unprotected) }
 func (img *Image) Encrypted() bool { return img.header.flags&(FlagAES128|FlagAES256) != 0 }
 
 func detect(b []byte) bool {
-	if len(b) >= 4 {
-		switch binary.LittleEndian.Uint32(b) {
-		case headerMagic, headerMagicV1:
-			return true
-		}
+	if len(b) < 4 {
+		return false
 	}
-	return detectHex(b)
+	magic := binary.LittleEndian.Uint32(b)
+	return magic == headerMagic || magic == headerMagicV1
 }
 
 func wrap(sentinel error, why string, args ...any) error {

@@ -56,9 +56,6 @@ func (img *Image) tamper(variant string, m *format.Manifest, means format.Means)
 	if !known {
 		return nil, format.ErrUnknownVariant
 	}
-	if img.fromHex {
-		return nil, notApplicable("the image is Intel HEX; give the binary")
-	}
 	if _, signed := img.signature(); !signed {
 		return nil, notApplicable("it is not signed")
 	}
