@@ -5,6 +5,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -47,5 +50,55 @@ func BenchmarkScan(b *testing.B) {
 				b.ReportMetric(float64(index)/float64(ours), "of-index-rate")
 			})
 		}
+	}
+}
+
+// BenchmarkBesideRipgrep searches a file of 256 MB for 32 canaries in all encodings, in turns
+// with ripgrep for one fixed string in the same file, and reports what share of its rate that is.
+func BenchmarkBesideRipgrep(b *testing.B) {
+	rg, err := exec.LookPath("rg")
+	if err != nil {
+		b.Skip("needs rg (Debian: ripgrep)")
+	}
+	const size = 256 << 20
+	r := rand.New(rand.NewPCG(5, 6))
+	random := make([]byte, size)
+	for i := 0; i < len(random); i += 8 {
+		binary.LittleEndian.PutUint64(random[i:], r.Uint64())
+	}
+	text := bytes.Repeat([]byte("Oct 12 10:11:12 thermostat systemd[1]: Started session 4711 of user root.\n"), size/74)
+	secrets := map[string]string{}
+	for i := range 32 {
+		secrets[fmt.Sprint(i)] = fmt.Sprintf("%016x", r.Uint64())
+	}
+	s := searcher(b, secrets)
+	for name, data := range map[string][]byte{"random": random, "log": text} {
+		b.Run(name, func(b *testing.B) {
+			path := filepath.Join(b.TempDir(), "dump.bin")
+			require.NoError(b, os.WriteFile(path, data, 0o600))
+			ours, theirs := time.Duration(1<<62), time.Duration(1<<62)
+			b.SetBytes(size)
+			b.ReportAllocs()
+			for b.Loop() {
+				for range 5 {
+					start := time.Now()
+					err := exec.Command(rg, "--text", "--count", "--fixed-strings", "canary-0123456789", path).Run()
+					theirs = min(theirs, time.Since(start))
+					var none *exec.ExitError
+					require.ErrorAs(b, err, &none) // 1: not there
+					require.Equal(b, 1, none.ExitCode())
+					f, err := os.Open(path)
+					require.NoError(b, err)
+					start = time.Now()
+					hits, err := s.ScanAt(b.Context(), f, int64(len(data)))
+					ours = min(ours, time.Since(start))
+					require.NoError(b, err)
+					require.Empty(b, hits)
+					require.NoError(b, f.Close())
+				}
+			}
+			b.ReportMetric(100*float64(theirs)/float64(ours), "%-of-ripgrep")
+			b.ReportMetric(float64(size>>20)/ours.Seconds(), "MB/s-best")
+		})
 	}
 }

@@ -4,12 +4,16 @@
 package search
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 )
 
 // Limits of New and Scan.
@@ -109,6 +113,69 @@ func (s *Searcher) Scan(ctx context.Context, r io.Reader) ([]Hit, error) {
 		case err != nil:
 			return c.sorted(), fmt.Errorf("search at offset %d: %w", base+int64(kept), err)
 		}
+	}
+}
+
+// ScanAt is Scan of size bytes that can be read at any place, by as many readers as there are
+// processors. The places are the same.
+func (s *Searcher) ScanAt(ctx context.Context, r io.ReaderAt, size int64) ([]Hit, error) {
+	workers := min(runtime.GOMAXPROCS(0), int((size+chunk-1)/chunk))
+	var next atomic.Int64
+	found, errs := make([]places, workers), make([]error, workers)
+	var group sync.WaitGroup
+	for w := range workers {
+		group.Go(func() {
+			found[w] = places{count: make([]int, len(s.patterns))}
+			errs[w] = s.readAt(ctx, r, size, &next, &found[w])
+		})
+	}
+	group.Wait()
+	var all []place
+	for _, f := range found {
+		all = append(all, f.list...)
+	}
+	slices.SortFunc(all, func(a, b place) int { return cmp.Compare(a.at, b.at) })
+	c, count := s.collect(), make([]int, len(s.patterns))
+	for _, p := range all { // each reader has listed that many
+		if count[p.which]++; count[p.which] <= MaxPlaces {
+			c.hits = append(c.hits, Hit{Name: s.patterns[p.which].name, Encoding: s.patterns[p.which].encoding, Offset: p.at})
+		}
+	}
+	return c.sorted(), errors.Join(errs...)
+}
+
+// places are what one reader of ScanAt found, in order.
+type places struct {
+	list  []place
+	count []int // by pattern
+}
+
+type place struct {
+	at    int64
+	which int
+}
+
+// readAt takes the next chunk until there is none. A match belongs to the chunk in which it begins.
+func (s *Searcher) readAt(ctx context.Context, r io.ReaderAt, size int64, next *atomic.Int64, found *places) error {
+	buf := make([]byte, chunk+s.longest-1)
+	for {
+		base := (next.Add(1) - 1) * chunk
+		if base >= size {
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("search at offset %d: %w", base, err)
+		}
+		b := buf[:min(int64(len(buf)), size-base)]
+		if n, err := r.ReadAt(b, base); n < len(b) {
+			return fmt.Errorf("search at offset %d: %w", base, cmp.Or(err, io.ErrUnexpectedEOF))
+		}
+		s.table.each(b, func(at, which int) {
+			if at < chunk && found.count[which] < MaxPlaces {
+				found.count[which]++
+				found.list = append(found.list, place{base + int64(at), which})
+			}
+		})
 	}
 }
 

@@ -206,6 +206,39 @@ func TestAgainstThePlainWay(t *testing.T) {
 	}
 }
 
+// TestReadersAgree has one reader and as many as there are processors find the same places, also
+// those that lie across two chunks, and no more than are listed.
+func TestReadersAgree(t *testing.T) {
+	s := searcher(t, map[string]string{"canary": "canary-0123456789", "other": "another-secret-987"})
+	r := rand.New(rand.NewPCG(7, 8))
+	data := make([]byte, 5*chunk+100)
+	for i := range data {
+		data[i] = byte(r.Uint32())
+	}
+	for _, at := range []int{0, chunk - 1, chunk - 17, chunk - 9, 2*chunk - 30, 3*chunk + 5, len(data) - 17} {
+		copy(data[at:], "canary-0123456789")
+	}
+	for at := 4 * chunk; at < 4*chunk+100*18; at += 18 {
+		copy(data[at:], "another-secret-987")
+	}
+	want, err := s.Scan(t.Context(), bytes.NewReader(data))
+	require.NoError(t, err)
+	require.Greater(t, len(want), MaxPlaces)
+	got, err := s.ScanAt(t.Context(), bytes.NewReader(data), int64(len(data)))
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+
+	_, err = s.ScanAt(t.Context(), bytes.NewReader(data), int64(len(data))+1)
+	require.ErrorIs(t, err, io.EOF)
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = s.ScanAt(cancelled, bytes.NewReader(data), int64(len(data)))
+	require.ErrorIs(t, err, context.Canceled)
+	got, err = s.ScanAt(t.Context(), bytes.NewReader(nil), 0)
+	require.NoError(t, err)
+	require.Empty(t, got)
+}
+
 func FuzzScan(f *testing.F) {
 	f.Add("canary-1", []byte("..canary-1.."))
 	f.Add("Käse \"&\"", []byte("K%C3%A4se"))

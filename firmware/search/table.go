@@ -5,118 +5,93 @@ import (
 	"encoding/binary"
 )
 
-// table finds any of many patterns by the method of Wu and Manber ("A fast algorithm for
-// multi-pattern searching", 1994): the last bytes of a window as wide as the shortest
-// pattern tell how far the window may move without skipping a match, so most bytes are
-// never looked at. The longer the shortest secret, the faster.
+// table finds any of many patterns. Only every stride-th block of four bytes is looked at:
+// as long as a pattern is at least stride+3 bytes long, exactly one such block lies within its
+// head, wherever it begins, so that each match is found and found once. A bit for each block that
+// any pattern's head holds tells whether to look closer; it is rarely set by chance. No step
+// waits for the one before, which is what makes it fast. The longer the shortest secret, the
+// longer the stride.
 type table struct {
 	patterns []pattern
-	window   int     // the shortest pattern's length
-	shift    []uint8 // by hash of a block: how far to move, 0 for "look closer"
-	first    []int32 // by hash of a block: head of the chain in next, -1 for none
-	next     []int32 // by pattern
+	stride   int
+	bits     [1 << (bitsBits - 6)]uint64 // by hash of a block
+	first    []int32                     // by the hash's leading bits: head of the chain in entries, -1 for none
+	entries  []entry
+}
+
+// entry is a block of a pattern's head.
+type entry struct {
+	which int32 // pattern
+	at    int32 // of the block in it
+	next  int32 // in the chain, -1 for the last
 }
 
 const (
-	hashBits = 15 // 32 KB of shifts stay in the first-level cache
-	block    = 4  // bytes; MinLength leaves room for it
+	bitsBits  = 19 // 64 KB of bits stay in the second-level cache
+	firstBits = 15
+	block     = 4  // bytes; MinLength leaves room for it
+	sparse    = 16 // at most one bit in so many is set by the patterns
 )
 
 func newTable(patterns []pattern) table {
-	t := table{
-		patterns: patterns,
-		window:   len(patterns[0].bytes),
-		shift:    make([]uint8, 1<<hashBits),
-		first:    make([]int32, 1<<hashBits),
-		next:     make([]int32, len(patterns)),
-	}
+	shortest := len(patterns[0].bytes)
 	for _, p := range patterns {
-		t.window = min(t.window, len(p.bytes))
+		shortest = min(shortest, len(p.bytes))
 	}
-	t.window = min(t.window, 255+block-1)
-	for i := range t.shift {
-		t.shift[i], t.first[i] = uint8(t.window-block+1), -1
+	most := (1 << bitsBits) / sparse / len(patterns)
+	t := table{patterns: patterns, stride: max(1, min(shortest-block+1, most)), first: make([]int32, 1<<firstBits)}
+	for i := range t.first {
+		t.first[i] = -1
 	}
 	for i, p := range patterns {
-		for at := 0; at+block <= t.window; at++ {
+		for at := range t.stride {
 			h := hash(p.bytes[at:])
-			t.shift[h] = min(t.shift[h], uint8(t.window-block-at))
+			t.bits[h>>(32-bitsBits+6)] |= 1 << (h >> (32 - bitsBits) & 63)
+			head := &t.first[h>>(32-firstBits)]
+			t.entries = append(t.entries, entry{int32(i), int32(at), *head})
+			*head = int32(len(t.entries) - 1)
 		}
-		h := hash(p.bytes[t.window-block:])
-		t.next[i], t.first[h] = t.first[h], int32(i)
 	}
 	return t
 }
 
 // hash of the first four bytes: multiplication by 2^32 over the golden ratio.
-func hash(b []byte) uint32 {
-	return binary.LittleEndian.Uint32(b) * 2654435769 >> (32 - hashBits)
-}
+func hash(b []byte) uint32 { return binary.LittleEndian.Uint32(b) * 2654435769 }
 
-// lanes is how many parts of a long text are searched in turns: each step waits for
-// two loads that depend on the one before, so one lane alone leaves the processor idle.
-const lanes = 4
-
-// each calls found for every match in b, with its offset and pattern; in order of
-// offset within a lane only.
+// each calls found for every match in b, with its offset and pattern.
 func (t *table) each(b []byte, found func(at, which int)) {
-	from := t.window // position behind the first window
-	if part := (len(b) - from) / lanes; part > 4*t.window {
-		t.inTurns(b, from, part, found)
-		from += lanes * part
+	at, stride := 0, t.stride
+	for ; at+3*stride+block <= len(b); at += 4 * stride {
+		// Four at once: the processor works on all of them before it has to decide.
+		h0, h1 := hash(b[at:]), hash(b[at+stride:])
+		h2, h3 := hash(b[at+2*stride:]), hash(b[at+3*stride:])
+		if (t.bit(h0)|t.bit(h1)|t.bit(h2)|t.bit(h3))&1 == 0 {
+			continue
+		}
+		for i, h := range [4]uint32{h0, h1, h2, h3} {
+			if t.bit(h)&1 != 0 {
+				t.check(b, at+i*stride, h, found)
+			}
+		}
 	}
-	t.alone(b, from, len(b)+1, found)
-}
-
-// inTurns searches the windows that end at from up to from+lanes*part.
-func (t *table) inTurns(b []byte, from, part int, found func(at, which int)) {
-	shift := (*[1 << hashBits]uint8)(t.shift)
-	end0, end1, end2, end3 := from, from+part, from+2*part, from+3*part
-	stop0, stop1, stop2, stop3 := end1, end2, end3, end3+part
-	for end0 < stop0 && end1 < stop1 && end2 < stop2 && end3 < stop3 {
-		n0 := shift[hash(b[end0-block:])]
-		n1 := shift[hash(b[end1-block:])]
-		n2 := shift[hash(b[end2-block:])]
-		n3 := shift[hash(b[end3-block:])]
-		if n0 == 0 {
-			n0 = t.check(b, end0, found)
+	for ; at+block <= len(b); at += stride {
+		if h := hash(b[at:]); t.bit(h)&1 != 0 {
+			t.check(b, at, h, found)
 		}
-		if n1 == 0 {
-			n1 = t.check(b, end1, found)
-		}
-		if n2 == 0 {
-			n2 = t.check(b, end2, found)
-		}
-		if n3 == 0 {
-			n3 = t.check(b, end3, found)
-		}
-		end0, end1, end2, end3 = end0+int(n0), end1+int(n1), end2+int(n2), end3+int(n3)
-	}
-	t.alone(b, end0, stop0, found)
-	t.alone(b, end1, stop1, found)
-	t.alone(b, end2, stop2, found)
-	t.alone(b, end3, stop3, found)
-}
-
-// alone searches the windows that end at end up to stop.
-func (t *table) alone(b []byte, end, stop int, found func(at, which int)) {
-	shift := (*[1 << hashBits]uint8)(t.shift)
-	for end < stop {
-		n := shift[hash(b[end-block:])]
-		if n == 0 {
-			n = t.check(b, end, found)
-		}
-		end += int(n)
 	}
 }
 
-// check looks closer at the window that ends at end, and returns how far to move.
-func (t *table) check(b []byte, end int, found func(at, which int)) uint8 {
-	at := end - t.window
-	for i := t.first[hash(b[end-block:])]; i >= 0; i = t.next[i] {
-		if bytes.HasPrefix(b[at:], t.patterns[i].bytes) {
-			found(at, int(i))
+// bit has the bit of a hash as its lowest one.
+func (t *table) bit(h uint32) uint64 {
+	return t.bits[h>>(32-bitsBits+6)] >> (h >> (32 - bitsBits) & 63)
+}
+
+// check looks closer at the block at offset at, whose hash is h.
+func (t *table) check(b []byte, at int, h uint32, found func(at, which int)) {
+	for i := t.first[h>>(32-firstBits)]; i >= 0; i = t.entries[i].next {
+		e := &t.entries[i]
+		if begin := at - int(e.at); begin >= 0 && bytes.HasPrefix(b[begin:], t.patterns[e.which].bytes) {
+			found(begin, int(e.which))
 		}
 	}
-	return 1
 }
