@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -280,8 +281,12 @@ func TestTools(t *testing.T) {
 		write("x.efi", b)
 		return run("sbverify", "--cert", path("root.pem"), path("x.efi"))
 	}
+	tools := map[string]func([]byte) (string, error){"osslsigncode": oss, "sbverify": sb}
+	if told, err := run("osslsigncode", "--version"); err != nil || old.MatchString(told) {
+		delete(tools, "osslsigncode") // before 2.9 it reads signatures of other tools only in part
+	}
 	b := good(t, spec())
-	for name, tool := range map[string]func([]byte) (string, error){"osslsigncode": oss, "sbverify": sb} {
+	for name, tool := range tools {
 		out, err := tool(b)
 		require.NoError(t, err, "%s: %s", name, out)
 	}
@@ -301,7 +306,7 @@ func TestTools(t *testing.T) {
 		if v.Files != nil {
 			bad = v.Files[format.FileSecond]
 		}
-		for name, tool := range map[string]func([]byte) (string, error){"osslsigncode": oss, "sbverify": sb} {
+		for name, tool := range tools {
 			out, err := tool(bad)
 			if why := lax[name+" "+variant]; why != "" {
 				assert.NoError(t, err, "%s no longer takes %s: %s", name, variant, why)
@@ -312,6 +317,9 @@ func TestTools(t *testing.T) {
 		}
 	}
 }
+
+// old matches what osslsigncode before 2.9 says of itself.
+var old = regexp.MustCompile(`osslsigncode (1|2\.[0-8])\b`)
 
 func unix(at time.Time) string { return strconv.FormatInt(at.Unix(), 10) }
 
