@@ -161,6 +161,7 @@ type Inputs struct {
 	Ended        time.Time
 	Bench        json.RawMessage
 	Gaps         []Gap
+	SelfTests    []SelfTest
 	Captures     []evidence.Capture // that interruptions ended
 }
 
@@ -179,6 +180,7 @@ func Begun(ev *evidence.Evidence) (Begin, error) {
 // Read gets the judge's inputs back from a record.
 func Read(ev *evidence.Evidence) (*Inputs, error) {
 	in := &Inputs{}
+	var vouched vouching
 	for _, r := range ev.Records {
 		var into any
 		switch r.Kind {
@@ -192,6 +194,12 @@ func Read(ev *evidence.Evidence) (*Inputs, error) {
 		case evidence.KindReview:
 			in.Reviews = append(in.Reviews, review.Review{})
 			into = &in.Reviews[len(in.Reviews)-1]
+		case evidence.KindObservation:
+			vouched.observation()
+			continue
+		case evidence.KindSelfTest:
+			in.SelfTests = append(in.SelfTests, SelfTest{})
+			into = &in.SelfTests[len(in.SelfTests)-1]
 		case evidence.KindGap:
 			in.Gaps = append(in.Gaps, Gap{})
 			into = &in.Gaps[len(in.Gaps)-1]
@@ -207,11 +215,15 @@ func Read(ev *evidence.Evidence) (*Inputs, error) {
 		if err := json.Unmarshal(r.Body, into); err != nil {
 			return nil, fmt.Errorf("read record %d (%s): %w", r.Seq, r.Kind, err)
 		}
+		if r.Kind == evidence.KindSelfTest {
+			vouched.test(in.SelfTests[len(in.SelfTests)-1])
+		}
 	}
 	var err error
 	if in.Observations, err = ev.Observations(); err != nil {
 		return nil, err
 	}
+	vouched.apply(in.Observations)
 	raw, err := Artefact(ev, FileDossier)
 	if err != nil {
 		return nil, err
