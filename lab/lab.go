@@ -47,7 +47,8 @@ type Run struct {
 	Unit    string
 	Capture string // name of the capture's artefact; empty where nothing is captured
 	Watch   func(Event)
-	Every   int // steps between two tests of the bench with a known-good device; 0: before and after the run only
+	Proved  func(SelfTest) // is told of each; nil: nobody listens
+	Every   int            // steps between two tests of the bench with a known-good device; 0: before and after the run only
 
 	// Others are further units of the model: each step is asked of every unit before the next step.
 	Others []Specimen

@@ -58,6 +58,17 @@ func (s SelfTest) Wrong() string {
 	return strings.Join(all, "; ")
 }
 
+// String tells what came of it, for the story.
+func (s SelfTest) String() string {
+	switch {
+	case s.NotDone != "":
+		return "the bench is not tested with a known-good device: " + s.NotDone + ". To mend it: " + s.Mend
+	case s.Sound:
+		return fmt.Sprintf("the bench is sound: a known-good device met what was to be expected (%d ms)", s.Milliseconds)
+	}
+	return "the bench is not sound: " + s.Wrong()
+}
+
 // WentBad begins the error of each observation that no sound test of the bench vouches for, and is why nothing
 // more is asked after one that is not sound.
 const WentBad = "the bench failed its test with a known-good device"
@@ -97,6 +108,9 @@ func (r *Run) prove(ctx context.Context, when string) (*SelfTest, error) {
 	}
 	if _, err := r.Journal.Append(evidence.KindSelfTest, t); err != nil {
 		return nil, fmt.Errorf("record the bench's test of itself: %w", err)
+	}
+	if r.Proved != nil {
+		r.Proved(t)
 	}
 	return &t, nil
 }

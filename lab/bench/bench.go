@@ -99,7 +99,6 @@ type Bench struct {
 	ntp         *services.NTP
 	checks      []func(context.Context) error // of the bench itself
 	proof       *proof                        // how it proves itself with a known-good device; nil: it cannot
-	told        bool                          // that it cannot
 	counters    map[string]func() services.Counts
 	several     bool           // units are on the same network
 	closers     []func() error // in the order in which they were opened

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"assay/lab/bench/scan"
 	"assay/lab/bench/standin"
@@ -220,7 +221,7 @@ func (x *examiner) ports(ctx context.Context) {
 		x.add("ports", "one open, one closed", fmt.Sprint(a.Error, err), false)
 		return
 	}
-	scanner := scan.Scanner{Target: x.address.Addr(), Controls: []int{a.Open}, Rate: rateReference}
+	scanner := scan.Scanner{Target: x.address.Addr(), Controls: []int{a.Open}, Rate: rateReference, Patience: proofPatience()}
 	for _, one := range []struct {
 		asked, want string
 		port        int
@@ -237,6 +238,12 @@ func (x *examiner) ports(ctx context.Context) {
 		}
 		x.add(one.asked, one.want, got, got == one.want)
 	}
+}
+
+// proofPatience is for a device that is a process of this machine, and answers at once or not at all.
+func proofPatience() scan.Patience {
+	const short, long = 200 * time.Millisecond, 500 * time.Millisecond
+	return scan.Patience{TCP: []time.Duration{short, long}, UDP: []time.Duration{short}, Greeting: long, Control: long}
 }
 
 // frames has the guest send what everybody on the segment hears, and looks for it in the capture.

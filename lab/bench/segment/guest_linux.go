@@ -20,6 +20,7 @@ const (
 type Guest struct {
 	nic   netlink.Link // nil: it is plugged into the bridge
 	queue bool         // the interface's hook for filters is ours
+	qlen  int          // of the interface as it was: the hook may change it
 }
 
 // Visit plugs a guest into an interface that the bench owns: what it sends is received at that interface, by its
@@ -31,7 +32,7 @@ func Visit(nic string, mac net.HardwareAddr) (*Guest, error) {
 	if err != nil {
 		return nil, refused("find "+nic, err)
 	}
-	g := &Guest{nic: link}
+	g := &Guest{nic: link, qlen: link.Attrs().TxQLen}
 	// The bench's end has the interface's own address, or the kernel would take the frames for somebody else's.
 	end, err := guestCable(mac, link.Attrs().HardwareAddr)
 	if err == nil {
@@ -167,6 +168,9 @@ func (g *Guest) Close() error {
 		}})
 		if err != nil && !errors.Is(err, unix.ENODEV) {
 			errs = append(errs, refused("take the filters off "+g.nic.Attrs().Name, err))
+		}
+		if now, err := netlink.LinkByIndex(g.nic.Attrs().Index); err == nil && now.Attrs().TxQLen != g.qlen {
+			errs = append(errs, refused("set the queue of "+g.nic.Attrs().Name+" back", netlink.LinkSetTxQLen(now, g.qlen)))
 		}
 	}
 	if l, err := netlink.LinkByName(GuestEnd); err == nil {
