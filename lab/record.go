@@ -180,6 +180,33 @@ func Begun(ev *evidence.Evidence) (Begin, error) {
 // Read gets the judge's inputs back from a record.
 func Read(ev *evidence.Evidence) (*Inputs, error) {
 	in := &Inputs{}
+	if err := in.records(ev); err != nil {
+		return nil, err
+	}
+	raw, err := Artefact(ev, FileDossier)
+	if err != nil {
+		return nil, err
+	}
+	if in.Dossier, err = dossier.ParseRecorded(FileDossier, raw); err != nil {
+		return nil, fmt.Errorf("read the recorded dossier: %w", err)
+	}
+	files := map[string][]byte{}
+	for _, a := range ev.Artefacts {
+		if name, ok := strings.CutPrefix(a.Name, FileProfile); ok {
+			if files[name], err = Artefact(ev, a.Name); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if in.Set, err = profiles.LoadPackage(files); err != nil {
+		return nil, fmt.Errorf("read the recorded profile: %w", err)
+	}
+	return in, nil
+}
+
+// records reads what is in the records themselves. An observation that no sound test of the bench vouches for is the bench's
+// error from here on, whatever it said when it was made.
+func (in *Inputs) records(ev *evidence.Evidence) error {
 	var vouched vouching
 	for _, r := range ev.Records {
 		var into any
@@ -213,7 +240,7 @@ func Read(ev *evidence.Evidence) (*Inputs, error) {
 			continue
 		}
 		if err := json.Unmarshal(r.Body, into); err != nil {
-			return nil, fmt.Errorf("read record %d (%s): %w", r.Seq, r.Kind, err)
+			return fmt.Errorf("read record %d (%s): %w", r.Seq, r.Kind, err)
 		}
 		if r.Kind == evidence.KindSelfTest {
 			vouched.test(in.SelfTests[len(in.SelfTests)-1])
@@ -221,28 +248,10 @@ func Read(ev *evidence.Evidence) (*Inputs, error) {
 	}
 	var err error
 	if in.Observations, err = ev.Observations(); err != nil {
-		return nil, err
+		return err
 	}
 	vouched.apply(in.Observations)
-	raw, err := Artefact(ev, FileDossier)
-	if err != nil {
-		return nil, err
-	}
-	if in.Dossier, err = dossier.ParseRecorded(FileDossier, raw); err != nil {
-		return nil, fmt.Errorf("read the recorded dossier: %w", err)
-	}
-	files := map[string][]byte{}
-	for _, a := range ev.Artefacts {
-		if name, ok := strings.CutPrefix(a.Name, FileProfile); ok {
-			if files[name], err = Artefact(ev, a.Name); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if in.Set, err = profiles.LoadPackage(files); err != nil {
-		return nil, fmt.Errorf("read the recorded profile: %w", err)
-	}
-	return in, nil
+	return nil
 }
 
 // Artefact reads one small artefact of a record.

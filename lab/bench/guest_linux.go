@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"assay/lab/bench/segment"
 	"assay/lab/bench/standin"
 	"assay/probes"
@@ -69,18 +71,22 @@ func launch() (*guest, error) {
 		attr.Cloneflags, attr.Setpgid = syscall.CLONE_NEWNET|syscall.CLONE_NEWUSER, true
 		attempts = append(attempts, attr)
 	}
-	var first error
-	for _, attr := range attempts {
-		g := &guest{}
-		err := g.start(attr)
-		if err == nil {
-			return g, nil
-		}
-		if first == nil {
-			first = err
+	// The kernel lets nobody but root write the maps of a process that must not be dumped (proc(5)), which a program with
+	// capabilities on its file is by default. Nobody can look into it because of this who could not before: whoever
+	// traces a process needs its capabilities, too (ptrace(2)).
+	if was, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err == nil && was != 1 {
+		if unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0) == nil {
+			defer func() { _ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }()
 		}
 	}
-	return nil, forbidden("a network namespace for a known-good device", first)
+	var last error
+	for _, attr := range attempts {
+		g := &guest{}
+		if last = g.start(attr); last == nil {
+			return g, nil
+		}
+	}
+	return nil, forbidden("a network namespace for a known-good device", last)
 }
 
 // CanProve tells whether a bench of a mode can test itself with a known-good device here; the error's hint is what would
