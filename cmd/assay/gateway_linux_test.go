@@ -258,6 +258,5 @@ func byCapabilities(t *testing.T, w *wired) {
 	said, err = look()
 	require.NoError(t, err, said)
 	assert.Contains(t, said, "✓ privileges: this user may own an interface")
-	assert.Regexp(t, "[✓!] self-test: ", said, "with these capabilities alone it depends on who may make a network namespace")
-	t.Log(said)
+	assert.Contains(t, said, "✓ self-test: a known-good device can be plugged in", "with these capabilities alone")
 }
