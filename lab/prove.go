@@ -27,6 +27,7 @@ type SelfTest struct {
 	MAC          string         `json:"mac,omitempty"`      // its own: no frame of it is the device's under test
 	Address      string         `json:"address,omitempty"`  // leased to it
 	Frames       *probes.Frames `json:"frames,omitempty"`   // among which its own are
+	Others       uint64         `json:"others,omitempty"`   // where it is not sound: frames of the device under test among those, for one that floods its bench
 	Milliseconds int64          `json:"milliseconds,omitempty"`
 	Answers      []SelfAnswer   `json:"answers,omitempty"`
 }
@@ -53,6 +54,9 @@ func (s SelfTest) Wrong() string {
 	}
 	if len(all) == 0 {
 		return "it did not come to its end"
+	}
+	if s.Others > 0 {
+		all = append(all, fmt.Sprintf("the device under test sent %d frames meanwhile", s.Others))
 	}
 	return strings.Join(all, "; ")
 }
