@@ -240,9 +240,9 @@ func (x *examiner) ports(ctx context.Context) {
 	}
 }
 
-// proofPatience is for a device that is a process of this machine, and answers at once or not at all.
+// proofPatience is for a device that is a process of this machine, which may be busy.
 func proofPatience() scan.Patience {
-	const short, long = 200 * time.Millisecond, 500 * time.Millisecond
+	const short, long = 300 * time.Millisecond, time.Second
 	return scan.Patience{TCP: []time.Duration{short, long}, UDP: []time.Duration{short}, Greeting: long, Control: long}
 }
 

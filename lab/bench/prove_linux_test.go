@@ -49,6 +49,9 @@ func gatewayWithReference(t *testing.T, more string) (*Bench, *refdevice.Product
 	return b, p
 }
 
+// proveLimit bounds a test of a sound bench on a machine that is busy with other tests; alone it takes half a second.
+const proveLimit = 8 * time.Second
+
 // failed names what was not as expected.
 func failed(s lab.SelfTest) []string {
 	var all []string
@@ -77,7 +80,7 @@ func proven(t *testing.T, b *Bench, d *dossier.Dossier) {
 	}
 	require.True(t, s.Sound, "%+v", s)
 	t.Logf("proven after %d ms", s.Milliseconds)
-	assert.Less(t, s.Milliseconds, int64(3000))
+	assert.Less(t, s.Milliseconds, proveLimit.Milliseconds())
 	require.NotNil(t, s.Frames)
 	assert.True(t, s.Frames.First > from.Frame && s.Frames.Last <= to.Frame)
 	assert.Empty(t, failed(s))
