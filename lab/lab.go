@@ -47,6 +47,8 @@ type Run struct {
 	Unit    string
 	Capture string // name of the capture's artefact; empty where nothing is captured
 	Watch   func(Event)
+	Proved  func(SelfTest) // is told of each; nil: nobody listens
+	Every   int            // steps between two tests of the bench with a known-good device; 0: before and after the run only
 
 	// Others are further units of the model: each step is asked of every unit before the next step.
 	Others []Specimen
@@ -105,7 +107,7 @@ func patience(s plan.Step) time.Duration {
 // restorePatience bounds bringing the device back before a step, by all the ways that there are.
 const restorePatience = 15 * time.Minute
 
-// Do asks every step in order. Only evidence that cannot be written is an error;
+// Do asks every step in order. Only evidence that cannot be written, and a bench that is unfit before the first step (an *UnfitError), is an error;
 // what a step's bench or device did wrong is in its observation.
 func (r *Run) Do(ctx context.Context) (Outcome, error) {
 	outcome := Finished
@@ -115,8 +117,15 @@ func (r *Run) Do(ctx context.Context) (Outcome, error) {
 			return Broken, err
 		}
 	}
+	if t, err := r.prove(ctx, "before"); err != nil {
+		return Broken, err
+	} else if t != nil && t.Wrong() != "" {
+		return Broken, &UnfitError{*t}
+	}
+	bad, asked := false, 0
 	number, of := 0, len(r.Plan.Steps)*len(units)
 	for _, step := range r.Plan.Steps {
+		last := ""
 		for _, u := range units {
 			number++
 			attempt, due := Due(step, u.Unit, r.Earlier)
@@ -131,12 +140,25 @@ func (r *Run) Do(ctx context.Context) (Outcome, error) {
 				event.Unit = u.Unit
 			}
 			r.tell(event)
+			if bad && step.NotAsked == "" {
+				step.NotAsked = WentBad
+			}
 			o, err := u.settle(ctx, r, number, attempt, step)
 			if err != nil {
 				return Broken, err
 			}
 			event.Observation = o
 			r.tell(event)
+			if o.NotAsked == "" {
+				last = o.ID
+			}
+		}
+		if last != "" {
+			asked++
+			var err error
+			if bad, err = r.between(ctx, asked, last); err != nil {
+				return Broken, err
+			}
 		}
 	}
 	if ctx.Err() != nil {
@@ -144,6 +166,11 @@ func (r *Run) Do(ctx context.Context) (Outcome, error) {
 	}
 	for _, u := range units {
 		if err := u.sound(ctx, "after"); err != nil {
+			return Broken, err
+		}
+	}
+	if !bad { // what follows a bad one counts for nothing anyway
+		if _, err := r.prove(ctx, "after"); err != nil {
 			return Broken, err
 		}
 	}

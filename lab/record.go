@@ -161,6 +161,7 @@ type Inputs struct {
 	Ended        time.Time
 	Bench        json.RawMessage
 	Gaps         []Gap
+	SelfTests    []SelfTest
 	Captures     []evidence.Capture // that interruptions ended
 }
 
@@ -179,37 +180,7 @@ func Begun(ev *evidence.Evidence) (Begin, error) {
 // Read gets the judge's inputs back from a record.
 func Read(ev *evidence.Evidence) (*Inputs, error) {
 	in := &Inputs{}
-	for _, r := range ev.Records {
-		var into any
-		switch r.Kind {
-		case evidence.KindBegin:
-			into, in.Started = &in.Begin, r.Time
-		case evidence.KindBench:
-			into = &in.Bench
-		case evidence.KindPlan:
-			in.Plan = &plan.Plan{}
-			into = in.Plan
-		case evidence.KindReview:
-			in.Reviews = append(in.Reviews, review.Review{})
-			into = &in.Reviews[len(in.Reviews)-1]
-		case evidence.KindGap:
-			in.Gaps = append(in.Gaps, Gap{})
-			into = &in.Gaps[len(in.Gaps)-1]
-		case evidence.KindCapture:
-			in.Captures = append(in.Captures, evidence.Capture{})
-			into = &in.Captures[len(in.Captures)-1]
-		case evidence.KindEnd:
-			in.End, in.Ended = &End{}, r.Time
-			into = in.End
-		default:
-			continue
-		}
-		if err := json.Unmarshal(r.Body, into); err != nil {
-			return nil, fmt.Errorf("read record %d (%s): %w", r.Seq, r.Kind, err)
-		}
-	}
-	var err error
-	if in.Observations, err = ev.Observations(); err != nil {
+	if err := in.records(ev); err != nil {
 		return nil, err
 	}
 	raw, err := Artefact(ev, FileDossier)
@@ -231,6 +202,56 @@ func Read(ev *evidence.Evidence) (*Inputs, error) {
 		return nil, fmt.Errorf("read the recorded profile: %w", err)
 	}
 	return in, nil
+}
+
+// records reads what is in the records themselves. An observation that no sound test of the bench vouches for is the bench's
+// error from here on, whatever it said when it was made.
+func (in *Inputs) records(ev *evidence.Evidence) error {
+	var vouched vouching
+	for _, r := range ev.Records {
+		var into any
+		switch r.Kind {
+		case evidence.KindBegin:
+			into, in.Started = &in.Begin, r.Time
+		case evidence.KindBench:
+			into = &in.Bench
+		case evidence.KindPlan:
+			in.Plan = &plan.Plan{}
+			into = in.Plan
+		case evidence.KindReview:
+			in.Reviews = append(in.Reviews, review.Review{})
+			into = &in.Reviews[len(in.Reviews)-1]
+		case evidence.KindObservation:
+			vouched.observation()
+			continue
+		case evidence.KindSelfTest:
+			in.SelfTests = append(in.SelfTests, SelfTest{})
+			into = &in.SelfTests[len(in.SelfTests)-1]
+		case evidence.KindGap:
+			in.Gaps = append(in.Gaps, Gap{})
+			into = &in.Gaps[len(in.Gaps)-1]
+		case evidence.KindCapture:
+			in.Captures = append(in.Captures, evidence.Capture{})
+			into = &in.Captures[len(in.Captures)-1]
+		case evidence.KindEnd:
+			in.End, in.Ended = &End{}, r.Time
+			into = in.End
+		default:
+			continue
+		}
+		if err := json.Unmarshal(r.Body, into); err != nil {
+			return fmt.Errorf("read record %d (%s): %w", r.Seq, r.Kind, err)
+		}
+		if r.Kind == evidence.KindSelfTest {
+			vouched.test(in.SelfTests[len(in.SelfTests)-1])
+		}
+	}
+	var err error
+	if in.Observations, err = ev.Observations(); err != nil {
+		return err
+	}
+	vouched.apply(in.Observations)
+	return nil
 }
 
 // Artefact reads one small artefact of a record.

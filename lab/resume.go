@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"assay/lab/capture"
@@ -70,7 +71,7 @@ func Due(step plan.Step, unit string, earlier []probes.Observation) (attempt int
 	for _, o := range earlier {
 		if o.Step == step.ID && (o.Unit == unit || o.Unit == "") && o.Attempt >= attempt {
 			attempt = o.Attempt + 1
-			due = o.Error == Interrupted || o.NotAsked == Stopped
+			due = o.Error == Interrupted || o.NotAsked == Stopped || strings.HasPrefix(o.Error+o.NotAsked, WentBad)
 		}
 	}
 	return attempt, due

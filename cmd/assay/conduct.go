@@ -124,7 +124,7 @@ func (s *session) conduct(ctx context.Context, has offer, put build) (*reports.R
 	}
 	outcome, err := s.ask(ctx, b, steps, nil)
 	if err != nil {
-		return nil, s.cannotWrite(err)
+		return nil, s.cannotAsk(err)
 	}
 	// From here on a second Ctrl-C is not obeyed: sealing takes a moment and loses nothing.
 	ctx = context.WithoutCancel(ctx)
@@ -136,7 +136,7 @@ func (s *session) conduct(ctx context.Context, has offer, put build) (*reports.R
 
 // ask runs the loop.
 func (s *session) ask(ctx context.Context, b *bench.Bench, steps *plan.Plan, earlier []probes.Observation) (lab.Outcome, error) {
-	run := lab.Run{Rig: b, Plan: steps, Kinds: s.in.kinds, Journal: s.journal, Unit: s.in.unit.ID, Watch: s.progress.step, Earlier: earlier}
+	run := lab.Run{Rig: b, Plan: steps, Kinds: s.in.kinds, Journal: s.journal, Unit: s.in.unit.ID, Watch: s.progress.step, Earlier: earlier, Every: s.in.file.ProvesEvery(), Proved: s.progress.proved()}
 	if b.Capture != nil {
 		run.Capture, run.Sync = filepath.Base(b.CaptureFile), b.Capture.Sync
 	}
@@ -317,6 +317,15 @@ func (s *session) unrecord() error {
 		}
 	}
 	return nil
+}
+
+// cannotAsk explains why the loop ended before its end.
+func (s *session) cannotAsk(err error) error {
+	var unfit *lab.UnfitError
+	if !errors.As(err, &unfit) {
+		return s.cannotWrite(err)
+	}
+	return benchFailed(err, unfit.Hint()+". Nothing was asked of the device after that; what the test met is on record in "+s.dir+", and once the bench is mended `assay resume` goes on there")
 }
 
 func (s *session) cannotWrite(err error) error {

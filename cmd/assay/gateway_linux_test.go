@@ -131,6 +131,7 @@ func insideGateway(t *testing.T) {
 	assert.Equal(t, verdict.Conformant, v.Profiles[0].Conformity)
 	assert.Zero(t, v.Dropped)
 	assert.Contains(t, r.told(), "the bench takes eth1 as its own")
+	assert.Equal(t, 2, strings.Count(r.told(), "the bench is sound: a known-good device met what was to be expected"), "before and after")
 	dir := sealedRun(t, out)
 	if program := installed("tshark"); program != "" {
 		file := filepath.Join(dir, "capture.pcapng")
@@ -180,6 +181,7 @@ func insideGatewayEnds(t *testing.T) {
 	for check, want := range map[string]string{
 		"privileges": "may own an interface", "interface": "eth1: driver veth", "owner": "nobody else's", "address": "the bench takes 10.77.0.1/24",
 		"offload": "the bench switches it off", "ports": "free", "uplink": "none",
+		"self-test": "a known-good device can be plugged in",
 	} {
 		assert.Equal(t, doctor.OK, found[check].Level, "%s: %+v", check, found[check])
 		assert.Contains(t, found[check].Says, want)
@@ -256,4 +258,5 @@ func byCapabilities(t *testing.T, w *wired) {
 	said, err = look()
 	require.NoError(t, err, said)
 	assert.Contains(t, said, "✓ privileges: this user may own an interface")
+	assert.Contains(t, said, "✓ self-test: a known-good device can be plugged in", "with these capabilities alone")
 }

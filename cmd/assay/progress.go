@@ -65,6 +65,17 @@ func (p *progress) say(format string, args ...any) {
 	fmt.Fprintf(p.w, format+"\n", args...)
 }
 
+// proved tells of the bench's tests of itself; that there are none is told once.
+func (p *progress) proved() func(lab.SelfTest) {
+	told := false
+	return func(t lab.SelfTest) {
+		if t.NotDone == "" || !told {
+			p.say("%v", t)
+		}
+		told = told || t.NotDone != ""
+	}
+}
+
 // doing names what goes on now; it is drawn only where somebody looks.
 func (p *progress) doing(format string, args ...any) {
 	p.mu.Lock()

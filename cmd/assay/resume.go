@@ -232,7 +232,7 @@ func (s *session) goOn(ctx context.Context, run *stopped, f resumeFlags) (*repor
 	}
 	outcome, err := s.ask(ctx, b, run.in.Plan, earlier)
 	if err != nil {
-		return nil, s.cannotWrite(err)
+		return nil, s.cannotAsk(err)
 	}
 	ctx = context.WithoutCancel(ctx)
 	if err := s.finish(b, outcome); err != nil {

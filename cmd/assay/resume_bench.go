@@ -25,7 +25,11 @@ import (
 func (s *session) benchAgain(run *stopped, f resumeFlags) (build, bench.Options, error) {
 	o := bench.Options{Dir: s.dir, Unit: run.in.Begin.Unit.ID, Person: person(), Log: s.progress.story, Leg: nextLeg(run)}
 	put, path := bench.Attached, f.dossier
-	if run.mode != bench.ModeAttached {
+	ofLab := run.mode == bench.ModeAttached || run.mode == bench.ModeGateway
+	if run.mode == bench.ModeGateway {
+		put = bench.Gateway
+	}
+	if !ofLab {
 		place := filepath.Join(s.dir, deviceFolder)
 		if _, err := os.Stat(place); err != nil {
 			return nil, o, unusable(fmt.Errorf("the reference device of this run is gone: %w", err),
@@ -47,8 +51,11 @@ func (s *session) benchAgain(run *stopped, f resumeFlags) (build, bench.Options,
 	if err != nil {
 		return nil, o, err
 	}
-	if run.mode == bench.ModeAttached && in.file == nil {
+	if ofLab && in.file == nil {
 		return nil, o, unusable(errors.New("resume needs the bench file of this run"), "name it with --bench")
+	}
+	if ofLab && in.file.Mode != run.mode {
+		return nil, o, unusable(fmt.Errorf("%s: key mode: this run began on a bench of mode %s, have %s", f.bench, run.mode, in.file.Mode), "go on with the bench as it was, or begin a new run")
 	}
 	if err := sameDossier(run.ev, in.dossier); err != nil {
 		return nil, o, unusable(fmt.Errorf("%s is not the dossier that this run began with: %w", path, err),

@@ -98,6 +98,7 @@ type Bench struct {
 	keys        *intercept.Keys // of every connection to the cloud that was terminated here
 	ntp         *services.NTP
 	checks      []func(context.Context) error // of the bench itself
+	proof       *proof                        // how it proves itself with a known-good device; nil: it cannot
 	counters    map[string]func() services.Counts
 	several     bool           // units are on the same network
 	closers     []func() error // in the order in which they were opened

@@ -39,6 +39,8 @@ type File struct {
 	IPv6    *IPv6File  `yaml:"ipv6"`
 	Uplink  *Uplink    `yaml:"uplink"`
 
+	SelfTest *SelfTest `yaml:"selftest"` // gateway only
+
 	Laboratory *lab.Laboratory `yaml:"laboratory"` // who tests, for the report
 
 	Name string `yaml:"-"` // the file's name as given
@@ -51,6 +53,11 @@ type Storage struct {
 	Command []string `yaml:"command"`
 	File    string   `yaml:"file"`
 	Restore []string `yaml:"restore"`
+}
+
+// SelfTest is how often a gateway proves itself with a known-good device, beside before and after the run.
+type SelfTest struct {
+	Every int `yaml:"every"` // steps
 }
 
 // Serve is what the bench may serve to the device, at an address of the interface.

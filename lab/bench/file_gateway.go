@@ -61,7 +61,7 @@ func (f *File) checkMode(bad complain) error {
 	gateway := []struct {
 		key   string
 		given bool
-	}{{"address", f.Address != ""}, {"dhcp", f.DHCP != nil}, {"dns", f.DNS != nil}, {"ipv6", f.IPv6 != nil}, {"uplink", f.Uplink != nil}}
+	}{{"address", f.Address != ""}, {"dhcp", f.DHCP != nil}, {"dns", f.DNS != nil}, {"ipv6", f.IPv6 != nil}, {"uplink", f.Uplink != nil}, {"selftest", f.SelfTest != nil}}
 	if f.Mode != ModeGateway {
 		for _, k := range gateway {
 			if k.given {
@@ -93,12 +93,30 @@ func (f *File) checkGateway(bad complain) error {
 			return bad("address", "want the bench's own IPv4 address with its prefix (/16 to /28), for example 10.77.0.1/24, have %.48q", f.Address)
 		}
 	}
-	for _, check := range []func(complain) error{f.DHCP.check, f.checkNames, f.IPv6.check, f.checkUplink} {
+	for _, check := range []func(complain) error{f.DHCP.check, f.checkNames, f.IPv6.check, f.checkUplink, f.checkSelfTest} {
 		if err := check(bad); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// maxEvery is more steps than any profile has.
+const maxEvery = 10_000
+
+func (f *File) checkSelfTest(bad complain) error {
+	if f.SelfTest != nil && (f.SelfTest.Every < 1 || f.SelfTest.Every > maxEvery) {
+		return bad("selftest.every", "want the number of steps after which the bench tests itself again, 1 to %d, or leave it out: it does so before and after the run", maxEvery)
+	}
+	return nil
+}
+
+// ProvesEvery is after how many steps the bench proves itself again; 0: before and after the run only.
+func (f *File) ProvesEvery() int {
+	if f == nil || f.SelfTest == nil {
+		return 0
+	}
+	return f.SelfTest.Every
 }
 
 func (d *DHCPFile) check(bad complain) error {

@@ -39,6 +39,8 @@ func TestGatewayFileIsReadWhole(t *testing.T) {
 	assert.Equal(t, IPv6File{Prefix: "fd77:a55a:7700::/64", SLAAC: true, DHCP: true}, *f.IPv6)
 	assert.Equal(t, Uplink{Interface: "eth0", Allow: []string{"192.0.2.7:443", "time.example:123/udp"}}, *f.Uplink)
 	assert.Len(t, f.DHCP.tell(), 6)
+	assert.Equal(t, 20, f.ProvesEvery())
+	assert.Zero(t, (*File)(nil).ProvesEvery())
 	f, err = ReadFile(filepath.Join("testdata", "offline.yaml"))
 	require.NoError(t, err)
 	assert.Equal(t, ModeOffline, f.Mode)
@@ -58,6 +60,8 @@ func TestFileIsReadStrictly(t *testing.T) {
 		"invalid-mode.yaml":                   `testdata/invalid-mode.yaml:2: key mode: want attached, gateway or offline, have "router"`,
 		"invalid-attached-address.yaml":       `testdata/invalid-attached-address.yaml:4: key address: belongs to mode gateway, this is mode attached: leave it out, or set mode: gateway`,
 		"invalid-attached-uplink.yaml":        `testdata/invalid-attached-uplink.yaml:4: key uplink: belongs to mode gateway, this is mode attached: leave it out, or set mode: gateway`,
+		"invalid-attached-selftest.yaml":      `testdata/invalid-attached-selftest.yaml:4: key selftest: belongs to mode gateway, this is mode attached: leave it out, or set mode: gateway`,
+		"invalid-gateway-selftest.yaml":       `testdata/invalid-gateway-selftest.yaml:4: key selftest.every: want the number of steps after which the bench tests itself again, 1 to 10000, or leave it out: it does so before and after the run`,
 		"invalid-gateway-address.yaml":        `testdata/invalid-gateway-address.yaml:4: key address: want the bench's own IPv4 address with its prefix (/16 to /28), for example 10.77.0.1/24, have "10.77.0.0/24"`,
 		"invalid-gateway-ipv6.yaml":           `testdata/invalid-gateway-ipv6.yaml:4: key ipv6: set slaac or dhcp to true, or leave it out`,
 		"invalid-gateway-lease.yaml":          `testdata/invalid-gateway-lease.yaml:5: key dhcp.lease_seconds: want 2 to 604800`,

@@ -65,6 +65,13 @@ func (b *Bench) gateway(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	b.leased, b.serves = leases, s
+	on := o.File.Interface
+	b.prover(o, address, proof{
+		how:  "a process in a network namespace of its own; what it sends is received at " + on + " and what goes out there reaches it",
+		plug: func(mac net.HardwareAddr) (*segment.Guest, error) { return segment.Visit(on, mac) },
+		live: func() bool { return true },
+	})
 	b.host = func() string {
 		if l, ok := leases.Lease(mac.String()); ok {
 			return l.Address.String()

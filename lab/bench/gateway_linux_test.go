@@ -3,8 +3,6 @@ package bench
 import (
 	"bytes"
 	"context"
-	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -22,7 +20,6 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"assay/lab/bench/segment"
-	"assay/lab/refdevice"
 	"assay/probes"
 	"assay/profiles/dossier"
 )
@@ -305,27 +302,7 @@ func insideGatewayRefuses(t *testing.T) {
 
 // insideGatewayReference walks a reference device behind a gateway: its cloud, its updates, its captures.
 func insideGatewayReference(t *testing.T) {
-	has(t, "nsenter", "ip")
-	loopbackUp(t)
-	p, _ := product(t, refdevice.ManufactureOptions{})
-	d, err := dossier.Read(p.Dossier)
-	require.NoError(t, err)
-	device := plugIn(t, "eth1", "eth0", p.Units[0].MAC)
-	o := gatewayWorld(t, fmt.Sprintf("flash: {file: %s}\n", p.Units[0].Flash))
-	o.Dossier, o.Unit = d, p.Units[0].ID
-	self, err := os.Executable()
-	require.NoError(t, err)
-	cmd := device.command(within(t, time.Minute), self, "__refdevice", "--config", p.Units[0].Config)
-	cmd.Env = append(os.Environ(), marker+"=device")
-	stdin, err := cmd.StdinPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	defer func() { _ = stdin.Close(); _ = cmd.Wait() }()
-	_, err = io.WriteString(stdin, "start\n")
-	require.NoError(t, err)
-	b, err := Gateway(t.Context(), o)
-	require.NoError(t, err)
-	defer b.Close()
+	b, _ := gatewayWithReference(t, "")
 	assert.True(t, b.Healthy(t.Context()))
 	assert.NotEmpty(t, flashText(t, b))
 	require.NoError(t, b.Restore(t.Context()))

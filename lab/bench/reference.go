@@ -97,6 +97,12 @@ func (b *Bench) reference(ctx context.Context, o Options) error {
 		return fmt.Errorf("%w: %w", err, probes.ErrBench)
 	}
 	b.cable(end)
+	if o.Beside == nil {
+		b.prover(o, netip.MustParsePrefix(referenceBench), proof{
+			how: "a process in a network namespace of its own, plugged into " + segment.Bridge, plug: b.segment.Visit,
+			live: func() bool { n, err := segment.Look(end); return err == nil && n.Carrier },
+		})
+	}
 	b.description.Device = "a process in a network namespace of its own, at the other end of " + end
 	return b.power(ctx, o, m, p, b.serves, b.address, func() { b.leased.Forget(mac.String()) })
 }
@@ -116,7 +122,8 @@ func (b *Bench) ground(ctx context.Context, o Options, mac string) error {
 	b.description.Interfaces, b.description.Notes = b.segment.Interfaces(), b.segment.Notes()
 	if b.serves, err = serve(ctx, o.Dossier, serving{
 		address: address.Addr(), dns: true, ntp: true, broker: true, updates: true, nameUpdates: true, log: o.Log,
-		keys: b.keys, from: callsFrom(ctx, b.Host),
+		names: services.DNSOptions{Pinned: map[string][]netip.Addr{selfName: {address.Addr()}}},
+		keys:  b.keys, from: callsFrom(ctx, b.Host),
 	}); err != nil {
 		return err
 	}

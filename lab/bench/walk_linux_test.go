@@ -31,7 +31,7 @@ func TestInNamespaces(t *testing.T) {
 		"lease": insideLease, "reference": insideReference, "attached": insideAttached, "scan": insideScan,
 		"gateway": insideGateway, "gateway refuses": insideGatewayRefuses, "gateway and reference device": insideGatewayReference,
 		"gateway link": insideGatewayLink, "gateway uplink": insideGatewayUplink, "gateway failover": insideGatewayFailover, "gateway flood": insideGatewayFlood, "gateway ipv6": insideGateway6,
-		"instruments": insideInstruments, "units": insideUnits,
+		"gateway proves": insideGatewayProves, "gateway firewall": insideGatewayFirewall, "instruments": insideInstruments, "units": insideUnits,
 	}
 	if Inside() {
 		switch name := os.Getenv(insideTest); name {
@@ -159,6 +159,7 @@ func insideReference(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, w.Complete)
 	assert.NotZero(t, w.Sent)
+	proven(t, b, o.Dossier)
 	took := time.Now()
 	require.NoError(t, b.Restore(t.Context()))
 	t.Logf("restored after %v", time.Since(took))

@@ -17,7 +17,15 @@ import (
 // frames back from the file, so what it tells is what the evidence holds.
 func (c *Capture) Window(ctx context.Context, from, to probes.Mark) (probes.Window, error) {
 	c.mu.Lock()
-	written, device := c.frames, bytes.Clone(c.device)
+	device := bytes.Clone(c.device)
+	c.mu.Unlock()
+	return c.WindowOf(ctx, from, to, device)
+}
+
+// WindowOf returns what was seen of another device than the one under test.
+func (c *Capture) WindowOf(ctx context.Context, from, to probes.Mark, device net.HardwareAddr) (probes.Window, error) {
+	c.mu.Lock()
+	written := c.frames
 	at := sort.Search(len(c.places), func(i int) bool { return c.places[i].frame > from.Frame })
 	start, parts := c.places[at-1], slices.Clone(c.parts) // the first place is frame 0
 	c.mu.Unlock()

@@ -32,14 +32,15 @@ const (
 	KindArtefact    = "artefact"    // an Artefact; written by AddBytes and AddFile only
 	KindReview      = "review"      // a named person's judgement of a document
 	KindNote        = "note"
-	KindGap         = "gap" // something that should be here is not, and why
-	KindEnd         = "end" // last record
+	KindSelfTest    = "selftest" // the bench's test of itself with a known-good device; never withheld: verdicts rest on it
+	KindGap         = "gap"      // something that should be here is not, and why
+	KindEnd         = "end"      // last record
 )
 
 // Kinds lists every kind.
 var Kinds = []string{
 	KindBegin, KindUnit, KindBench, KindPlan, KindStep, KindObservation, KindHealth,
-	KindRestore, KindCapture, KindArtefact, KindReview, KindNote, KindGap, KindEnd,
+	KindRestore, KindCapture, KindArtefact, KindReview, KindNote, KindSelfTest, KindGap, KindEnd,
 }
 
 // A Record is one line of the journal.

@@ -93,6 +93,7 @@ func Examine(ctx context.Context, o Options) Report {
 		x.programs()
 	}
 	x.link()
+	x.proof()
 	x.host()
 	r := Report{Mode: x.mode, Usable: true, Findings: x.found}
 	for _, f := range x.found {
@@ -162,6 +163,22 @@ func (x *examination) link() {
 		mend = "run it as root to find out; inside the reference bench's namespaces it may well be possible"
 	}
 	x.note("link", Warning, "the link cannot have: "+strings.Join(cannot, "; "), "questions that need such a link are not asked", mend)
+}
+
+// proof tells whether the bench can be tested with a known-good device of its own.
+func (x *examination) proof() {
+	if x.mode == bench.ModeOffline {
+		return
+	}
+	const unseen = "the run goes on; a bench that goes bad is found by the checks after each step only, which see less than a device does"
+	if x.mode == bench.ModeGateway && bench.MayGateway() != nil {
+		return // that is told already
+	}
+	if err := bench.CanProve(x.mode); err != nil {
+		x.note("self-test", Warning, err.Error(), unseen, hint(err))
+		return
+	}
+	x.note("self-test", OK, "a known-good device can be plugged in before and after each run", "", "")
 }
 
 // programs looks for what bench.yaml wants to run.

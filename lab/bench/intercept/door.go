@@ -199,7 +199,10 @@ func (i *Interceptor) enter(via string, raw net.Conn, ours bool) *watched {
 	defer i.mu.Unlock()
 	g := i.gates[via]
 	w := &watched{raw: raw, of: i, stage: g.base, goodbye: raw.Close}
-	if ours {
+	switch {
+	case g.rehearsal.of(raw.RemoteAddr()):
+		w.stage = g.rehearsal.stage
+	case ours:
 		w.stage = g.now
 		w.call = &call{Call: probes.Call{At: i.o.Now(), Scenario: w.stage.scenario}}
 		g.calls = newest(g.calls, w.call)

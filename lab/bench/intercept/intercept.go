@@ -49,6 +49,8 @@ type gate struct {
 	base  *stage // the genuine cloud
 	now   *stage // what answers at present
 	calls []*call
+
+	rehearsal *rehearsal // nil: there is none
 }
 
 // A stage is one scenario at one way in while it is presented.

@@ -160,3 +160,23 @@ func FreeUDP6(context.Context, netip.Addr, int) (net.PacketConn, error) {
 
 // Plug does nothing.
 func (s *Segment) Plug(string, string) error { return refused("plug a cable", errSystem) }
+
+// A Guest cannot come here.
+type Guest struct{}
+
+// Visit says so.
+func Visit(string, net.HardwareAddr) (*Guest, error) { return nil, refused("plug a guest", errSystem) }
+
+// Visit says so.
+func (s *Segment) Visit(net.HardwareAddr) (*Guest, error) {
+	return nil, refused("plug a guest", errSystem)
+}
+
+// Hand says so.
+func (g *Guest) Hand(int) (string, error) { return "", refused("move the guest's end", errSystem) }
+
+// Close does nothing.
+func (g *Guest) Close() error { return nil }
+
+// CanVisit says so.
+func CanVisit() error { return refused("plug a guest", errSystem) }
