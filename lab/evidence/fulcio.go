@@ -83,13 +83,13 @@ func CheckFulcio(address string) error {
 	case err != nil:
 		return errors.New("the Fulcio's address is no URL")
 	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("Fulcio %s: scheme %q, want https", u.Redacted(), u.Scheme)
+		return fmt.Errorf("the Fulcio %s: scheme %q, want https", u.Redacted(), u.Scheme)
 	case u.Host == "":
-		return fmt.Errorf("Fulcio %s: no host", u.Redacted())
+		return fmt.Errorf("the Fulcio %s: no host", u.Redacted())
 	case u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("Fulcio %s: want the address of the service alone, without a query", u.Redacted())
+		return fmt.Errorf("the Fulcio %s: want the address of the service alone, without a query", u.Redacted())
 	case u.Scheme == "http" && u.Hostname() != "127.0.0.1" && u.Hostname() != "::1" && u.Hostname() != "localhost":
-		return fmt.Errorf("Fulcio %s: an identity token does not travel in clear, want https", u.Redacted())
+		return fmt.Errorf("the Fulcio %s: an identity token does not travel in clear, want https", u.Redacted())
 	}
 	return nil
 }
