@@ -52,6 +52,17 @@ func (r *Report) Warnings() []string {
 	return append(out, r.Missing()...)
 }
 
+// SignedWith tells in words what a run is sealed with.
+func (r *Report) SignedWith() string {
+	switch r.Key {
+	case "":
+		return "no key"
+	case "keyless":
+		return "a key of minutes, certified by the lab's Fulcio"
+	}
+	return r.Key + " key"
+}
+
 // Limits are what no verdict in any face shows.
 func (r *Report) Limits() []string {
 	out := []string{

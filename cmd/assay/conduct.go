@@ -215,6 +215,12 @@ func (s *session) end(end lab.End) error {
 func (s *session) seal(ctx context.Context) (*reports.Report, error) {
 	s.progress.doing("sealing the evidence")
 	file := s.bundle()
+	if s.signer.kind == keyKeyless {
+		if err := s.sealKeyless(ctx); err != nil {
+			return nil, err
+		}
+		return s.readBack(ctx)
+	}
 	// The key comes first: a sealed file that is there can be verified, whenever this is interrupted.
 	if err := os.WriteFile(filepath.Join(s.dir, "lab.pub"), s.signer.public, 0o644); err != nil {
 		return nil, s.cannotWrite(err)
@@ -222,15 +228,20 @@ func (s *session) seal(ctx context.Context) (*reports.Report, error) {
 	if err := evidence.Seal(ctx, s.dir, file, s.signer.signer, nil); err != nil {
 		return nil, benchFailed(fmt.Errorf("seal the evidence: %w", err), "the observations are safe in "+s.dir+"; `assay verify` reads them")
 	}
-	ev, err := verified(ctx, file, s.signer.verifier)
-	if err != nil {
-		return nil, benchFailed(fmt.Errorf("verify what was just sealed: %w", err), "the disk may be failing; the observations are in "+s.dir)
-	}
-	r, err := s.publish(ev)
+	r, err := s.readBack(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return r, s.stamps.stamp(ctx, s.progress, file)
+}
+
+// readBack verifies what was sealed, and publishes it.
+func (s *session) readBack(ctx context.Context) (*reports.Report, error) {
+	ev, err := verified(ctx, s.bundle(), s.signer.verifier)
+	if err != nil {
+		return nil, benchFailed(fmt.Errorf("verify what was just sealed: %w", err), "the disk may be failing; the observations are in "+s.dir)
+	}
+	return s.publish(ev)
 }
 
 // bundle is where the sealed file lies.

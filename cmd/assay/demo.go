@@ -93,24 +93,39 @@ func demo(cmd *cobra.Command, f demoFlags) error {
 	var why error
 	if !f.reduced {
 		if why = bench.Preflight(cmd.Context()); why == nil {
-			before := sealedBelow(f.out)
-			code, err := bench.Enter(cmd.Context(), os.Args[1:], nil)
-			if err != nil {
-				return benchFailed(fmt.Errorf("enter the bench's namespaces: %w", err), "")
-			}
-			if code >= 128 {
-				return benchFailed(fmt.Errorf("the bench's process was ended by signal %d", code-128),
-					"what was observed so far is in the newest folder in "+f.out+", and `assay verify` reads it")
-			}
-			p := newProgress(os.Stderr, f.quiet, f.verbose)
-			defer p.end()
-			if err := f.stamp.stampNew(context.WithoutCancel(cmd.Context()), p, f.out, before); err != nil {
-				return err
-			}
-			return ended(code)
+			return demoInside(cmd, f)
 		}
 	}
 	return demoOn(cmd, f, why)
+}
+
+// demoInside has the same command be the bench in namespaces of its own, and does what needs the network out here.
+func demoInside(cmd *cobra.Command, f demoFlags) error {
+	if err := f.keyless.check(f.key, f.stamp); err != nil {
+		return err
+	}
+	env, left, err := f.keyless.outside()
+	if err != nil {
+		return err
+	}
+	before := sealedBelow(f.out)
+	code, err := bench.Enter(cmd.Context(), os.Args[1:], env)
+	if err != nil {
+		return benchFailed(fmt.Errorf("enter the bench's namespaces: %w", err), "")
+	}
+	if code >= 128 {
+		return benchFailed(fmt.Errorf("the bench's process was ended by signal %d", code-128),
+			"what was observed so far is in the newest folder in "+f.out+", and `assay verify` reads it")
+	}
+	if left != "" {
+		return f.keyless.sealLeft(cmd, left, code, resumeFlags{format: f.format, quiet: f.quiet, verbose: f.verbose, stamp: f.stamp})
+	}
+	p := newProgress(os.Stderr, f.quiet, f.verbose)
+	defer p.end()
+	if err := f.stamp.stampNew(context.WithoutCancel(cmd.Context()), p, f.out, before); err != nil {
+		return err
+	}
+	return ended(code)
 }
 
 // demoOn makes a product and tests its first unit on the bench that is possible here.
@@ -124,7 +139,7 @@ func demoOn(cmd *cobra.Command, f demoFlags, why error) error {
 	if reduced {
 		sayReduced(p, why)
 	}
-	key, err := newSigner(cmd.Context(), f.key)
+	key, err := f.keyless.signer(cmd.Context(), f.key, f.stamp)
 	if err != nil {
 		return err
 	}
@@ -166,10 +181,13 @@ func demoOn(cmd *cobra.Command, f demoFlags, why error) error {
 		return put(ctx, o)
 	})
 	p.end()
+	if errors.Is(err, errOutside) {
+		return s.leave()
+	}
 	if err != nil {
 		return err
 	}
-	return tell(cmd.OutOrStdout(), p.w, r, s.dir, f.format)
+	return s.tell(cmd.OutOrStdout(), p.w, r, f.format)
 }
 
 // simulated is the reference device with that configuration and flash.

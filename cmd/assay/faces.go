@@ -107,11 +107,10 @@ func codeOf(r *reports.Report) int {
 }
 
 // tell prints a finished run's result on stdout and where everything is on stderr.
-func tell(out, story io.Writer, r *reports.Report, dir, format string) error {
+func (s *session) tell(out, story io.Writer, r *reports.Report, format string) error {
 	if err := face(out, r, format); err != nil {
 		return fmt.Errorf("print the report: %w", err)
 	}
-	fmt.Fprintf(story, "\nreport    %s\nevidence  %s\ncheck it  assay verify %s --key %s\n",
-		filepath.Join(dir, "report.html"), filepath.Join(dir, r.Run+".assay"), filepath.Join(dir, r.Run+".assay"), filepath.Join(dir, "lab.pub"))
+	fmt.Fprintf(story, "\nreport    %s\nevidence  %s\ncheck it  %s\n", filepath.Join(s.dir, "report.html"), filepath.Join(s.dir, r.Run+".assay"), s.howToVerify(r))
 	return ended(codeOf(r))
 }

@@ -66,7 +66,10 @@ type signer struct {
 	signer   signature.Signer
 	verifier signature.Verifier
 	public   []byte // PEM
-	kind     string // "ephemeral" or "lab"
+	kind     string // "ephemeral", "lab" or "keyless"
+
+	keyless   *keylessFlags       // of kind keyless, whose key is made when the run has its end
+	certified *evidence.Certified // and to whom it was certified then
 }
 
 // newSigner loads the lab's key, or makes one for this run only.

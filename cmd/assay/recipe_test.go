@@ -10,24 +10,70 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"assay/lab/evidence"
+	"assay/lab/evidence/fulciotest"
 	"assay/lab/evidence/stamptest"
 )
 
-// TestRecipeWithPublicTools lets the README's script, which has nothing of this program, check what it sealed.
-func TestRecipeWithPublicTools(t *testing.T) {
-	t.Parallel()
+// recipe finds the README's script and the programs that it needs.
+func recipe(t *testing.T) func(args ...string) (string, error) {
+	t.Helper()
 	for _, program := range []string{"sh", "unzip", "sha256sum", "jq", "openssl", "xxd", "awk"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skip("needs " + program + ": apt-get install unzip jq openssl xxd")
 		}
 	}
-	s, a := newSealed(t, ""), stamptest.New(t, time.Now)
 	script, err := filepath.Abs("testdata/check.sh")
 	require.NoError(t, err)
-	check := func(args ...string) (string, error) {
+	return func(args ...string) (string, error) {
 		b, err := exec.CommandContext(t.Context(), "sh", append([]string{script}, args...)...).CombinedOutput()
 		return string(b), err
 	}
+}
+
+// TestRecipeForCertificates lets the same script check seals under a certificate, of each kind of name.
+func TestRecipeForCertificates(t *testing.T) {
+	t.Parallel()
+	check := recipe(t)
+	f, a := fulciotest.New(t, time.Now), stamptest.New(t, time.Now)
+	for signer, claims := range map[string]map[string]any{
+		sealer:                         {"email": sealer, "email_verified": true},
+		"spiffe://lab.example/bench/7": {"sub": "spiffe://lab.example/bench/7"},
+		"seals":                        {"sub": "seals"},
+	} {
+		id, err := evidence.ParseIdentityToken(f.Token(t, claims), time.Now())
+		require.NoError(t, err)
+		k, err := evidence.RequestCertificate(t.Context(), f.URL, id)
+		require.NoError(t, err)
+		s := newSealed(t, "")
+		file := filepath.Join(s.dir, "keyless.assay")
+		_, err = evidence.SealStamped(t.Context(), filepath.Join(s.dir, "run"), file, k, nil, a.URL)
+		require.NoError(t, err)
+		said, err := check(file, f.Root, a.Root, signer, fulciotest.Issuer)
+		require.NoError(t, err, said)
+		assert.Contains(t, said, "files, chain, tree, seal, time-stamp, certificate hold")
+		if signer != sealer {
+			continue
+		}
+		for want, args := range map[string][]string{
+			"FAIL signer":  {f.Root, a.Root, signer + "x", fulciotest.Issuer},
+			"FAIL issuer":  {f.Root, a.Root, signer, fulciotest.Issuer + "/"},
+			"FAIL a cert":  {f.Root, "", signer, fulciotest.Issuer},
+			"verification": {fulciotest.New(t, time.Now).Root, a.Root, signer, fulciotest.Issuer},
+			"FAILED":       {f.Root, stamptest.New(t, time.Now).Root, signer, fulciotest.Issuer},
+		} {
+			said, err := check(append([]string{file}, args...)...)
+			require.Error(t, err, said)
+			assert.Contains(t, said, want)
+		}
+	}
+}
+
+// TestRecipeWithPublicTools lets the README's script, which has nothing of this program, check what it sealed.
+func TestRecipeWithPublicTools(t *testing.T) {
+	t.Parallel()
+	check := recipe(t)
+	s, a := newSealed(t, ""), stamptest.New(t, time.Now)
 	said, err := check(s.file, s.pub)
 	require.NoError(t, err, said)
 	assert.Contains(t, said, "files, chain, tree, seal hold")

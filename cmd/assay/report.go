@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -19,8 +20,7 @@ import (
 )
 
 func reportCommand() *cobra.Command {
-	var format, out, reviews string
-	var amended bool
+	var f reportFlags
 	cmd := &cobra.Command{
 		Use:   "report EVIDENCE",
 		Short: "Print a run: verdicts, what was seen, how to mend it",
@@ -29,31 +29,44 @@ func reportCommand() *cobra.Command {
 			"--format chooses who reads it: pdf to file and to sign (with --out or a pipe), markdown, junit and sarif for code hosts, oscal,\n" +
 			"cyclonedx and intoto for other tools, ics and ics-json for the tables of TS 103 701, annexvii for the CRA's technical documentation.\n\n" +
 			"--format crosswalk (or crosswalk-html, crosswalk-json) judges the same record by every embedded standard and lays them side by\n" +
-			"side; it makes many statements, so its exit code is 0.",
+			"side; it makes many statements, so its exit code is 0.\n\n" +
+			"--sign-key and --sign-cert sign a pdf (PAdES baseline B, with --tsa B-T): the signature covers the whole document.",
 		Args: oneArg("sealed file or run folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if out == "" {
-				if err := printable(cmd.OutOrStdout(), format, "choose a file with --out, or a pipe"); err != nil {
+			if f.out == "" {
+				if err := printable(cmd.OutOrStdout(), f.format, "choose a file with --out, or a pipe"); err != nil {
 					return err
 				}
 			}
-			return report(cmd.OutOrStdout(), args[0], reviews, format, out, amended)
+			return report(cmd.Context(), cmd.OutOrStdout(), args[0], f)
 		},
 	}
-	formatFlag(cmd, &format, append(formats(), "crosswalk", "crosswalk-html", "crosswalk-json")...)
-	cmd.Flags().StringVar(&reviews, "reviews", "", "with a crosswalk: what named persons answered since")
-	cmd.Flags().BoolVar(&amended, "amended", false, "judge with the reviews that amendments brought, in place of the sealed verdicts")
-	cmd.Flags().StringVar(&out, "out", "", "write to this file instead of stdout")
+	formatFlag(cmd, &f.format, append(formats(), "crosswalk", "crosswalk-html", "crosswalk-json")...)
+	cmd.Flags().StringVar(&f.reviews, "reviews", "", "with a crosswalk: what named persons answered since")
+	cmd.Flags().BoolVar(&f.amended, "amended", false, "judge with the reviews that amendments brought, in place of the sealed verdicts")
+	cmd.Flags().StringVar(&f.out, "out", "", "write to this file instead of stdout")
+	f.sign.add(cmd)
 	return cmd
 }
 
-func report(w io.Writer, path, reviews, format, out string, amended bool) error {
+// reportFlags are report's own.
+type reportFlags struct {
+	format, out, reviews string
+	amended              bool
+	sign                 signFlags
+}
+
+func report(ctx context.Context, w io.Writer, path string, f reportFlags) error {
+	signature, err := f.sign.signature(ctx, f.format)
+	if err != nil {
+		return err
+	}
 	ev, err := recorded(path)
 	if err != nil {
 		return err
 	}
-	if format, ok := strings.CutPrefix(format, "crosswalk"); ok {
-		return sideBySide(w, ev, reviews, strings.TrimPrefix(format, "-"), out)
+	if format, ok := strings.CutPrefix(f.format, "crosswalk"); ok {
+		return sideBySide(w, ev, f.reviews, strings.TrimPrefix(format, "-"), f.out)
 	}
 	r, err := reports.Build(ev)
 	if errors.Is(err, evidence.ErrWithheld) {
@@ -66,7 +79,7 @@ func report(w io.Writer, path, reviews, format, out string, amended bool) error 
 	if err != nil {
 		return err
 	}
-	if amended {
+	if f.amended {
 		if r, err = reports.Amended(ev, ev.Standing(false)); err != nil {
 			return unverified(err, "`assay verify` tells what is broken")
 		}
@@ -74,7 +87,15 @@ func report(w io.Writer, path, reviews, format, out string, amended bool) error 
 			return unusable(fmt.Errorf("no amendment of %s brings a review", path), "without --amended the sealed verdicts are printed")
 		}
 	}
-	if err := into(w, out, func(w io.Writer) error { return face(w, r, format) }); err != nil {
+	write := func(w io.Writer) error { return face(w, r, f.format) }
+	if signature != nil {
+		document, err := signed(r, signature)
+		if err != nil {
+			return err
+		}
+		write = func(w io.Writer) error { _, err := w.Write(document); return err }
+	}
+	if err := into(w, f.out, write); err != nil {
 		return err
 	}
 	return said.ended(codeOf(r))

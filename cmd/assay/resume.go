@@ -28,6 +28,8 @@ import (
 type resumeFlags struct {
 	dossier, bench, key, format string
 	quiet, verbose              bool
+	stamp                       stampFlags
+	keyless                     keylessFlags
 }
 
 func resumeCommand() *cobra.Command {
@@ -49,6 +51,8 @@ func resumeCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.key, "key", "", "the lab's private key (PEM); without it, one for this run only")
 	cmd.Flags().BoolVar(&f.quiet, "quiet", false, "no story on stderr")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "tell what the bench's servers see, too")
+	f.stamp.add(cmd)
+	f.keyless.add(cmd)
 	formatFlag(cmd, &f.format, "text", "json")
 	return cmd
 }
@@ -68,38 +72,82 @@ func resume(cmd *cobra.Command, dir string, f resumeFlags) error {
 	if err != nil {
 		return err
 	}
-	if run.in.Begin.Key == "lab" && f.key == "" {
-		return unusable(errors.New("this run began under the lab's key, which it must be sealed with"), "name it with --key")
+	if err := f.check(run); err != nil {
+		return err
 	}
 	if run.left > 0 && run.mode == bench.ModeReference && !bench.Inside() {
 		if why := bench.Preflight(cmd.Context()); why != nil {
 			return benchFailed(fmt.Errorf("build the bench again: %w", why), hintOf(why))
 		}
-		code, err := bench.Enter(cmd.Context(), os.Args[1:], nil)
-		switch {
-		case err != nil:
-			return benchFailed(fmt.Errorf("enter the bench's namespaces: %w", err), "")
-		case code >= 128:
-			return benchFailed(fmt.Errorf("the bench's process was ended by signal %d", code-128), "`assay resume "+dir+"` goes on again")
-		}
-		return ended(code)
+		return resumeInside(cmd, dir, run, f)
 	}
-	key, err := newSigner(cmd.Context(), f.key)
+	return goOnHere(cmd, dir, f)
+}
+
+// check refuses what a run cannot be sealed with.
+func (f *resumeFlags) check(run *stopped) error {
+	switch {
+	case run.in.Begin.Key == "lab" && f.key == "":
+		return unusable(errors.New("this run began under the lab's key, which it must be sealed with"), "name it with --key")
+	case run.in.Begin.Key == keyKeyless && f.keyless.fulcio == "":
+		return unusable(errors.New("this run began to be sealed under a certificate of the lab's Fulcio"), "name it with --fulcio, and a time-stamp authority with --tsa")
+	}
+	if err := f.stamp.check(); err != nil {
+		return err
+	}
+	return f.keyless.check(f.key, f.stamp)
+}
+
+// resumeInside has the same command go on inside the bench's namespaces, and does what needs the network out here.
+func resumeInside(cmd *cobra.Command, dir string, run *stopped, f resumeFlags) error {
+	code, err := bench.Enter(cmd.Context(), os.Args[1:], nil)
+	switch {
+	case err != nil:
+		return benchFailed(fmt.Errorf("enter the bench's namespaces: %w", err), "")
+	case code >= 128:
+		return benchFailed(fmt.Errorf("the bench's process was ended by signal %d", code-128), "`assay resume "+dir+"` goes on again")
+	case f.keyless.fulcio != "" && code == exitDone:
+		cmd.SetContext(context.WithoutCancel(cmd.Context()))
+		return goOnHere(cmd, dir, f) // it has its end now
+	}
+	file := filepath.Join(dir, run.in.Begin.Run+".assay")
+	if _, err := os.Lstat(file); err == nil {
+		p := newProgress(os.Stderr, f.quiet, f.verbose)
+		defer p.end()
+		if err := f.stamp.stamp(context.WithoutCancel(cmd.Context()), p, file); err != nil {
+			return err
+		}
+	}
+	return ended(code)
+}
+
+// goOnHere takes a run to its end and to its seal in this process.
+func goOnHere(cmd *cobra.Command, dir string, f resumeFlags) error {
+	run, err := readStopped(cmd.Context(), dir)
 	if err != nil {
 		return err
 	}
+	key := &signer{kind: keyKeyless, keyless: &f.keyless}
+	if f.keyless.fulcio == "" {
+		if key, err = newSigner(cmd.Context(), f.key); err != nil {
+			return err
+		}
+	}
 	p := newProgress(os.Stderr, f.quiet, f.verbose)
 	defer p.end()
-	s := &session{dir: dir, id: run.in.Begin.Run, signer: key, progress: p, operator: operator(), in: &inputs{
+	s := &session{dir: dir, id: run.in.Begin.Run, signer: key, progress: p, operator: operator(), stamps: f.stamp, in: &inputs{
 		dossier: run.in.Dossier, set: run.in.Set, kinds: catalog.All(),
 	}}
 	r, err := s.goOn(cmd.Context(), run, f)
 	p.end()
+	if errors.Is(err, errOutside) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	_ = os.RemoveAll(filepath.Join(dir, deviceFolder))
-	return tell(cmd.OutOrStdout(), p.w, r, s.dir, f.format)
+	return s.tell(cmd.OutOrStdout(), p.w, r, f.format)
 }
 
 // readStopped refuses what is no interrupted run: what is sealed, what somebody is writing, what does not
@@ -296,7 +344,10 @@ func (s *session) sealAgain(ctx context.Context) (*reports.Report, error) {
 	if _, err := os.Lstat(s.bundle()); errors.Is(err, fs.ErrNotExist) {
 		return s.seal(ctx)
 	}
-	keys := []signature.Verifier{s.signer.verifier}
+	var keys []signature.Verifier
+	if s.signer.verifier != nil {
+		keys = append(keys, s.signer.verifier)
+	}
 	if v, err := evidence.LoadVerifier(filepath.Join(s.dir, "lab.pub")); err == nil {
 		keys = append(keys, v)
 	}

@@ -98,7 +98,7 @@ func (r *running) killAfter(moment time.Duration) {
 
 // goneOn takes a killed run to its end and holds it against the verdicts of an undisturbed one. It tells where the
 // kill had met it.
-func goneOn(t *testing.T, r *running, out string, want map[string]verdict.Verdict, again bool, whole time.Duration) string {
+func goneOn(t *testing.T, r *running, out string, want map[string]verdict.Verdict, again bool, whole time.Duration, more ...string) string {
 	t.Helper()
 	dirs, err := filepath.Glob(filepath.Join(out, "*"))
 	require.NoError(t, err)
@@ -108,12 +108,12 @@ func goneOn(t *testing.T, r *running, out string, want map[string]verdict.Verdic
 	}
 	dir := onlyRun(t, out)
 	if again {
-		r := launch(t, nil, "resume", dir)
+		r := launch(t, nil, append([]string{"resume", dir}, more...)...)
 		r.killAfter(rand.N(whole))
 		nobodyLeft(t, dir)
 	}
 	ev, err := evidence.Verify(t.Context(), dir, nil)
-	on := launch(t, nil, "resume", dir, "--format", "json")
+	on := launch(t, nil, append([]string{"resume", dir, "--format", "json"}, more...)...)
 	code := on.code()
 	nobodyLeft(t, dir)
 	if code == exitUnusable && strings.Contains(on.told(), "sealed already") {
@@ -131,7 +131,9 @@ func goneOn(t *testing.T, r *running, out string, want map[string]verdict.Verdic
 	v := on.report()
 	require.Equal(t, want, verdicts(v), on.told())
 	sealedRun(t, out)
-	require.Empty(t, v.Missing())
+	if len(more) == 0 { // a bench on somebody else's network always lacks something
+		require.Empty(t, v.Missing())
+	}
 	if ev.Ended {
 		return "after the last record"
 	}

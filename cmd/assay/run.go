@@ -19,6 +19,7 @@ type runFlags struct {
 	profile, out, key, format, unit string
 	quiet, verbose                  bool
 	stamp                           stampFlags
+	keyless                         keylessFlags
 }
 
 func (f *runFlags) add(cmd *cobra.Command) {
@@ -28,6 +29,7 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.quiet, "quiet", false, "no story on stderr")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "tell what the bench's servers see, too")
 	f.stamp.add(cmd)
+	f.keyless.add(cmd)
 	formatFlag(cmd, &f.format, "text", "json")
 }
 
@@ -94,7 +96,7 @@ func run(cmd *cobra.Command, dossierPath, benchPath, reviews string, sample samp
 	if err := f.stamp.check(); err != nil {
 		return err
 	}
-	key, err := newSigner(cmd.Context(), f.key)
+	key, err := f.keyless.signer(cmd.Context(), f.key, f.stamp)
 	if err != nil {
 		return err
 	}
@@ -123,5 +125,5 @@ func run(cmd *cobra.Command, dossierPath, benchPath, reviews string, sample samp
 	if err != nil {
 		return err
 	}
-	return tell(cmd.OutOrStdout(), p.w, r, s.dir, f.format)
+	return s.tell(cmd.OutOrStdout(), p.w, r, f.format)
 }

@@ -32,6 +32,7 @@ func verifyCommand() *cobra.Command {
 	}
 	cmd.Flags().StringArrayVar(&o.keys, "key", nil, "public key (PEM) that the seal must verify under, or reviewer=FILE, approver=FILE, operator=FILE for amendments; may be given several times")
 	cmd.Flags().StringVar(&o.authority, "tsa-root", "", "root certificates (PEM) that the seal's time-stamp must lead to")
+	o.keyless.add(cmd)
 	formatFlag(cmd, &o.format, "text", "json")
 	return cmd
 }
@@ -40,6 +41,7 @@ func verifyCommand() *cobra.Command {
 type verifyFlags struct {
 	keys              []string
 	authority, format string
+	keyless           keylessRoots
 }
 
 // trust reads what the flags name.
@@ -67,7 +69,7 @@ func (o verifyFlags) trust() (evidence.Trust, error) {
 			return t, unusable(err, "--tsa-root takes the root certificate of the time-stamp authority as PEM; get it from the authority")
 		}
 	}
-	return t, nil
+	return t, o.keyless.trust(&t)
 }
 
 // finding is verify's answer.
@@ -88,7 +90,8 @@ type finding struct {
 	Withheld []string `json:"withheld,omitempty"`
 	Attested bool     `json:"attested_only,omitempty"` // the conformity is the lab's word: what it is made of is withheld
 
-	Stamp *evidence.Stamp `json:"timestamp,omitempty"`
+	Signer *evidence.Certified `json:"signer,omitempty"`
+	Stamp  *evidence.Stamp     `json:"timestamp,omitempty"`
 	later
 }
 
@@ -102,7 +105,7 @@ func verify(ctx context.Context, w io.Writer, path string, o verifyFlags) error 
 	}
 	ev, err := verifiedBy(ctx, path, trust)
 	if errors.Is(err, evidence.ErrNoKey) {
-		return unusable(err, "name the lab's public key with --key; it is never taken from the file it should vouch for")
+		return unusable(err, "name the lab's public key with --key, or its Fulcio's root with --fulcio-root; neither is ever taken from the file it should vouch for")
 	}
 	attested := errors.Is(err, reports.ErrAttested)
 	if attested {
@@ -122,7 +125,7 @@ func verify(ctx context.Context, w io.Writer, path string, o verifyFlags) error 
 	}
 	if ev != nil {
 		f.Records, f.Artefacts, f.Torn = len(ev.Records), len(ev.Artefacts), ev.Torn
-		f.Complete, f.Stamp = ev.Sealed, ev.Stamp
+		f.Complete, f.Stamp, f.Signer = ev.Sealed, ev.Stamp, ev.Signer
 		if seen, err := ev.Observations(); err == nil {
 			f.Observations = len(seen)
 		}
@@ -167,6 +170,7 @@ func sayFinding(w io.Writer, path string, f finding, format string) error {
 	default:
 		fmt.Fprintf(w, "%s verifies: %d records, %d observations, %d artefacts; every hash, the chain, the tree and the signature.\n", path, f.Records, f.Observations, f.Artefacts)
 		f.sayRun(w)
+		saySigner(w, f.Signer)
 		sayStamp(w, f.Stamp)
 		f.say(w, true)
 	}

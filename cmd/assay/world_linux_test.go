@@ -36,7 +36,7 @@ func moreCommands() map[string]func() { return map[string]func(){stranger: beStr
 
 func TestInNamespaces(t *testing.T) {
 	inside := map[string]func(*testing.T){
-		"attached": insideAttached, "without privilege": insideUnprivileged, "full disk": insideFullDisk, "small disk": insideSmallDisk,
+		"attached": insideAttached, "attached resumes": insideAttachedResumes, "without privilege": insideUnprivileged, "full disk": insideFullDisk, "small disk": insideSmallDisk,
 		"dead interface": insideDeadInterface, "gateway": insideGateway, "gateway ends": insideGatewayEnds, "gateway goes bad": insideGatewayGoesBad,
 		"gateway discovers": insideGatewayDiscovers, "attached discovers": insideAttachedDiscovers,
 	}

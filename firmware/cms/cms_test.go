@@ -247,7 +247,7 @@ func TestKeylessAttacks(t *testing.T) {
 }
 
 func TestLikeAttributes(t *testing.T) {
-	set := attributes(oidData, make([]byte, 32), time.Time{})
+	set := attributes(Identity{}, make([]byte, 32), SignOptions{})
 	assert.True(t, likeAttributes(set, int64(len(set))))
 	assert.False(t, likeAttributes(set[1:], int64(len(set)-1)))
 	assert.False(t, likeAttributes(append(set, 0), int64(len(set)+1)))
@@ -255,7 +255,7 @@ func TestLikeAttributes(t *testing.T) {
 	assert.False(t, likeAttributes([]byte("1 firmware"), 10))
 	assert.False(t, likeAttributes(make([]byte, keepLimit), keepLimit+1))
 	for _, n := range []int{200, 70_000, 3 << 20} { // lengths in two, three and four bytes
-		long := attributes(oidData, make([]byte, n), time.Time{})
+		long := attributes(Identity{}, make([]byte, n), SignOptions{})
 		assert.True(t, likeAttributes(long[:min(len(long), keepLimit)], int64(len(long))), "%d", n)
 		assert.False(t, likeAttributes(long[:min(len(long), keepLimit)], int64(len(long))+1), "%d", n)
 	}

@@ -2,9 +2,12 @@ package cms
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -185,5 +188,65 @@ func TestEnvelope(t *testing.T) {
 	require.ErrorIs(t, err, format.ErrEncrypted)
 	for i := range der {
 		_, _ = OpenEnvelope(der[:i], []*rsa.PrivateKey{key})
+	}
+}
+
+// TestCAdES has OpenSSL check that a signature names its certificate, and that another one under the same name and
+// key does not do for it.
+func TestCAdES(t *testing.T) {
+	for _, kind := range []string{"ecdsa-p256", "rsa-2048"} {
+		o := newOpenSSL(t, kind)
+		sign := func(named bool) []byte {
+			der, err := Sign(bytes.NewReader(content), SignOptions{
+				Signers: []Identity{o.p.Signer}, Certificates: []*x509.Certificate{o.p.Intermediate.Certificate}, Detached: true, NameCertificate: named,
+			})
+			require.NoError(t, err)
+			o.write("candidate", der)
+			return der
+		}
+		verify := func() error {
+			_, err := o.cms("-verify", "-binary", "-cades", "-inform", "DER", "-in", "candidate", "-CAfile", "root.pem", "-content", "content", "-out", "out")
+			return err
+		}
+		_, err := reparse(t, sign(true), nil).VerifyDetached(bytes.NewReader(content), o.p.trust(), Policy{})
+		require.NoError(t, err)
+		require.NoError(t, verify())
+		sign(false)
+		require.Error(t, verify())
+	}
+}
+
+// TestStampIsAnUnsignedAttribute has the token beside what is signed, and its failure before any message.
+func TestStampIsAnUnsignedAttribute(t *testing.T) {
+	p := newPKI(t, PKIOptions{At: time.Now()})
+	token, about := []byte{0x30, 3, 2, 1, 7}, []byte(nil)
+	o := SignOptions{Signers: []Identity{p.Signer}, Stamp: func(sig []byte) ([]byte, error) { about = sig; return token, nil }}
+	der, err := Sign(bytes.NewReader(content), o)
+	m := reparse(t, der, err)
+	require.Equal(t, 1, m.Signers[0].Unsigned)
+	require.Equal(t, m.Signers[0].signature, about)
+	require.True(t, bytes.Contains(der, token))
+	o.Stamp = func([]byte) ([]byte, error) { return nil, os.ErrDeadlineExceeded }
+	_, err = Sign(bytes.NewReader(content), o)
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+}
+
+// A messenger holds a key that is asked with whole messages only.
+type messenger struct{ crypto.Signer }
+
+func (m messenger) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return nil, errors.New("only messages are signed here")
+}
+
+func (m messenger) SignMessage(r io.Reader, message []byte, o crypto.SignerOpts) ([]byte, error) {
+	return crypto.SignMessage(m.Signer, r, message, o)
+}
+
+func TestKeysThatSignMessages(t *testing.T) {
+	for _, kind := range []string{"ecdsa-p256", "rsa-2048"} {
+		p := newPKI(t, PKIOptions{Kind: kind, At: time.Now()})
+		der, err := Sign(bytes.NewReader(content), SignOptions{Signers: []Identity{{messenger{p.Signer.Key}, p.Signer.Certificate}}})
+		_, err = reparse(t, der, err).VerifyAttached(p.trust(), Policy{})
+		require.NoError(t, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
@@ -38,6 +39,10 @@ type SignOptions struct {
 	KeyID            bool                // name the signers by subject key identifier
 	SigningTime      time.Time           // what the signers claim; zero: nothing
 	IndirectData     bool                // the content is what lies in an Authenticode SpcIndirectDataContent
+	NameCertificate  bool                // bind each signature to its certificate (signing-certificate-v2, RFC 5035), as CAdES wants
+
+	// Stamp is asked for an RFC 3161 token (DER) over each signature; it becomes an unsigned attribute.
+	Stamp func(signature []byte) (token []byte, err error)
 }
 
 // Sign writes a DER message. Detached content is read once and not kept, except for
@@ -161,11 +166,7 @@ func signerInfo(id Identity, d digest, sum, content []byte, o SignOptions) ([]by
 	set := []byte(nil)
 	message := content
 	if !o.NoAttributes {
-		contentType := oidData
-		if o.IndirectData {
-			contentType = oidIndirectData
-		}
-		set = attributes(contentType, sum, o.SigningTime)
+		set = attributes(id, sum, o)
 		h := d.hash.New()
 		h.Write(set)
 		sum, message = h.Sum(nil), set
@@ -173,6 +174,12 @@ func signerInfo(id Identity, d digest, sum, content []byte, o SignOptions) ([]by
 	sig, alg, err := signature(id.Key, d, sum, message, o.PSS)
 	if err != nil {
 		return nil, err
+	}
+	var token []byte
+	if o.Stamp != nil {
+		if token, err = o.Stamp(sig); err != nil {
+			return nil, fmt.Errorf("time-stamp the signature: %w", err)
+		}
 	}
 	if o.KeyID && len(id.Certificate.SubjectKeyId) == 0 {
 		return nil, errors.New("the certificate has no subject key identifier")
@@ -196,27 +203,49 @@ func signerInfo(id Identity, d digest, sum, content []byte, o SignOptions) ([]by
 		}
 		alg(b)
 		b.AddASN1OctetString(sig)
+		if token != nil {
+			b.AddASN1(context(1), func(b *cryptobyte.Builder) {
+				b.AddBytes(attribute(oidTimeStampToken, func(b *cryptobyte.Builder) { b.AddBytes(token) }))
+			})
+		}
 	})
 	return b.Bytes()
 }
 
-// attributes is the DER SET of content type, message digest and perhaps signing time: its
-// elements in the order of their encodings (X.690 section 11.6).
-func attributes(contentType asn1.ObjectIdentifier, sum []byte, claimed time.Time) []byte {
-	one := func(oid asn1.ObjectIdentifier, value func(*cryptobyte.Builder)) []byte {
-		b := cryptobyte.NewBuilder(nil)
-		b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1ObjectIdentifier(oid)
-			b.AddASN1(casn1.SET, value)
-		})
-		return b.BytesOrPanic()
+func attribute(oid asn1.ObjectIdentifier, value func(*cryptobyte.Builder)) []byte {
+	b := cryptobyte.NewBuilder(nil)
+	b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1ObjectIdentifier(oid)
+		b.AddASN1(casn1.SET, value)
+	})
+	return b.BytesOrPanic()
+}
+
+// attributes is the DER SET of content type, message digest, perhaps signing time and the name of the
+// certificate: its elements in the order of their encodings (X.690 section 11.6).
+func attributes(id Identity, sum []byte, o SignOptions) []byte {
+	contentType := oidData
+	if o.IndirectData {
+		contentType = oidIndirectData
 	}
 	all := [][]byte{
-		one(oidContentType, func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(contentType) }),
-		one(oidMessageDigest, func(b *cryptobyte.Builder) { b.AddASN1OctetString(sum) }),
+		attribute(oidContentType, func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(contentType) }),
+		attribute(oidMessageDigest, func(b *cryptobyte.Builder) { b.AddASN1OctetString(sum) }),
 	}
-	if !claimed.IsZero() {
-		all = append(all, one(oidSigningTime, func(b *cryptobyte.Builder) { b.AddASN1UTCTime(claimed.UTC()) }))
+	if !o.SigningTime.IsZero() {
+		all = append(all, attribute(oidSigningTime, func(b *cryptobyte.Builder) { b.AddASN1UTCTime(o.SigningTime.UTC()) }))
+	}
+	if o.NameCertificate {
+		named := sha256.Sum256(id.Certificate.Raw)
+		all = append(all, attribute(oidSigningCertV2, func(b *cryptobyte.Builder) {
+			b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) { // SigningCertificateV2
+				b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) { // certs
+					b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) { // ESSCertIDv2; SHA-256 is the default, which DER leaves out
+						b.AddASN1OctetString(named[:])
+					})
+				})
+			})
+		}))
 	}
 	slices.SortFunc(all, bytes.Compare)
 	b := cryptobyte.NewBuilder(nil)
@@ -228,9 +257,22 @@ func attributes(contentType asn1.ObjectIdentifier, sum []byte, claimed time.Time
 	return b.BytesOrPanic()
 }
 
+// A messageKey never sees a digest: what holds its key wants the message, as crypto.MessageSigner does.
+type messageKey struct {
+	crypto.MessageSigner
+	message []byte
+}
+
+func (k messageKey) Sign(r io.Reader, _ []byte, o crypto.SignerOpts) ([]byte, error) {
+	return k.SignMessage(r, k.message, o)
+}
+
 // signature signs and says how to write down the algorithm.
 func signature(key crypto.Signer, d digest, sum, message []byte, pss bool) ([]byte, func(*cryptobyte.Builder), error) {
 	null := func(b *cryptobyte.Builder) { b.AddASN1NULL() }
+	if k, ok := key.(crypto.MessageSigner); ok && message != nil {
+		key = messageKey{k, message}
+	}
 	switch key.Public().(type) {
 	case *rsa.PublicKey:
 		if pss {

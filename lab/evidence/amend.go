@@ -156,6 +156,10 @@ func readAmendment(b []byte) (*signedAmendment, error) {
 	case s.statement.Type != StatementType || s.statement.PredicateType != AmendmentType:
 		return nil, fmt.Errorf("predicate type %.80q, want %s", s.statement.PredicateType, AmendmentType)
 	}
+	// Four eyes are told apart by keys that stay a person's own, and no time-stamp stands over an amendment.
+	if env.Verification.PublicKey == nil {
+		return nil, errors.New("it is under a certificate of minutes: amendments are signed under a person's own key")
+	}
 	s.statement.Predicate.Hint = env.Verification.PublicKey.Hint
 	return s, checkKeys(env.DSSE.Payload)
 }

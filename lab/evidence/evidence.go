@@ -96,6 +96,8 @@ type Evidence struct {
 	Statement *Statement // what was signed; nil for a directory
 	Hint      string     // names the key that signed: base64 SHA-256 of its SPKI; empty for a directory
 
+	Signer *Certified // whom the seal's certificate names; nil: it is under a key, or a directory
+
 	Stamp *Stamp // of an authority, over the seal; nil: none, or a directory
 
 	Amendments []Amendment // what was said later, in order

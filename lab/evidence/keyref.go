@@ -95,3 +95,31 @@ func (k *heldKey) SignMessage(r io.Reader, _ ...signature.SignOption) ([]byte, e
 	}
 	return sig, nil
 }
+
+// CryptoSigner is a signer for whoever wants Go's own kind: it signs whole messages by SHA-256 (crypto.MessageSigner),
+// and no digests, since a key that is held elsewhere may never see one.
+func CryptoSigner(s signature.Signer) (crypto.Signer, error) {
+	public, err := s.PublicKey()
+	if err != nil {
+		return nil, fmt.Errorf("read public key: %w", err)
+	}
+	return messageSigner{s, public}, nil
+}
+
+type messageSigner struct {
+	signer signature.Signer
+	public crypto.PublicKey
+}
+
+func (m messageSigner) Public() crypto.PublicKey { return m.public }
+
+func (m messageSigner) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return nil, errors.New("sign a digest: this key signs whole messages only")
+}
+
+func (m messageSigner) SignMessage(_ io.Reader, message []byte, o crypto.SignerOpts) ([]byte, error) {
+	if o.HashFunc() != crypto.SHA256 {
+		return nil, fmt.Errorf("sign a message by %v: this key signs by SHA-256 only", o.HashFunc())
+	}
+	return m.signer.SignMessage(bytes.NewReader(message))
+}

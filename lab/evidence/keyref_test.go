@@ -2,6 +2,8 @@ package evidence
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -74,6 +76,16 @@ func TestOpenSigner(t *testing.T) {
 		require.NoError(t, Seal(t.Context(), run, out, s, nil))
 		_, err = Verify(t.Context(), out, p.keys())
 		require.NoError(t, err)
+
+		own, err := CryptoSigner(s)
+		require.NoError(t, err)
+		sig, err := crypto.SignMessage(own, rand.Reader, []byte("message"), crypto.SHA256)
+		require.NoError(t, err)
+		require.NoError(t, p.verifier.VerifySignature(bytes.NewReader(sig), strings.NewReader("message")))
+		_, err = crypto.SignMessage(own, rand.Reader, []byte("message"), crypto.SHA512)
+		require.ErrorContains(t, err, "by SHA-256 only")
+		_, err = own.Sign(rand.Reader, make([]byte, 32), crypto.SHA256)
+		require.ErrorContains(t, err, "whole messages only")
 	}
 	for ref, want := range map[string]string{
 		"pkcs11:token=lab;object=seal": "built without cgo",

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"assay/lab/evidence/fulciotest"
 	"assay/lab/evidence/stamptest"
 )
 
@@ -73,16 +74,27 @@ func mutate(r *rand.Rand, b []byte, in region) (string, []byte) {
 // What is tried beyond ten thousand are mutants that say the same.
 func TestTenThousandMutants(t *testing.T) {
 	p, a := newPeople(t), stamptest.New(t, time.Now)
-	_, path := sealRun(t, p.lab)
-	_, err := AddStamp(t.Context(), path, a.URL)
-	require.NoError(t, err)
+	trust := p.trust()
+	trust.Authorities = trusting(t, p.lab, a).Authorities
+	t.Run("under a key", func(t *testing.T) {
+		_, path := sealRun(t, p.lab)
+		_, err := AddStamp(t.Context(), path, a.URL)
+		require.NoError(t, err)
+		mutants(t, path, p, trust)
+	})
+	t.Run("under a certificate", func(t *testing.T) {
+		f, trust := fulciotest.New(t, time.Now), trust
+		trust.Keyless = keylessTrust(t, f, a, owner).Keyless
+		mutants(t, sealKeyless(t, certified(t, f, f.Mail(t, owner)), a), p, trust)
+	})
+}
+
+func mutants(t *testing.T, path string, p people, trust Trust) {
 	for range 2 {
-		_, err = Amend(t.Context(), path, p.reviewer.signer, amendment(AmendReview, RoleReviewer, ""))
+		_, err := Amend(t.Context(), path, p.reviewer.signer, amendment(AmendReview, RoleReviewer, ""))
 		require.NoError(t, err)
 	}
 	b := read(t, path)
-	trust := p.trust()
-	trust.Authorities = trusting(t, p.lab, a).Authorities
 	sealed, err := verifyBundle(t.Context(), bytes.NewReader(b), int64(len(b)), path, trust)
 	require.NoError(t, err)
 	all := regions(t, b)

@@ -51,7 +51,11 @@ func (c *container) hint() (string, error) {
 	if err != nil {
 		return "", broken(layerSeal, sealName, "%v", err)
 	}
-	return env.Verification.PublicKey.Hint, nil
+	hint, err := env.hint()
+	if err != nil {
+		return "", broken(layerSeal, sealName, "%v", err)
+	}
+	return hint, nil
 }
 
 // openDir reads a run directory's journal.

@@ -76,7 +76,7 @@ func AddStamp(ctx context.Context, path, authority string) (*Stamp, error) {
 			return nil, fmt.Errorf("the authority's answer: %w", err)
 		}
 		if t.info.Nonce == nil || t.info.Nonce.Cmp(nonce) != 0 {
-			return nil, errors.New("the authority's answer is to another question: its nonce differs")
+			return nil, errOtherNonce
 		}
 		s = t.stamp()
 		return []addition{{stampName, response}}, nil
@@ -124,6 +124,29 @@ func requestStamp(ctx context.Context, authority string, message []byte) ([]byte
 	}
 	return b, nonce, nil
 }
+
+// RequestToken asks an authority for a time-stamp over a message, and returns the token alone (RFC 3161's
+// TimeStampToken, DER): for signatures that carry it in themselves. Whose it is is not asked.
+func RequestToken(ctx context.Context, authority string, message []byte) ([]byte, *Stamp, error) {
+	response, nonce, err := requestStamp(ctx, authority, message)
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err := parseToken(response, message)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the authority's answer: %w", err)
+	}
+	if t.info.Nonce == nil || t.info.Nonce.Cmp(nonce) != 0 {
+		return nil, nil, errOtherNonce
+	}
+	var r stampResponse
+	if err := unmarshal(response, &r, ""); err != nil {
+		return nil, nil, err
+	}
+	return r.Token.FullBytes, t.stamp(), nil
+}
+
+var errOtherNonce = errors.New("the authority's answer is to another question: its nonce differs")
 
 func (t *token) stamp() *Stamp {
 	return &Stamp{Time: t.info.Time.UTC(), Authority: printable(t.signer.Subject.String()), Serial: t.info.Serial.String(), token: t}

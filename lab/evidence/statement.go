@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -104,10 +105,18 @@ type envelope struct {
 	DSSE         dsse         `json:"dsseEnvelope"`
 }
 
+// verification is one of the two.
 type verification struct {
-	PublicKey struct {
-		Hint string `json:"hint"`
-	} `json:"publicKey"`
+	PublicKey   *keyHint        `json:"publicKey,omitempty"`
+	Certificate *rawCertificate `json:"certificate,omitempty"`
+}
+
+type keyHint struct {
+	Hint string `json:"hint"`
+}
+
+type rawCertificate struct {
+	Raw []byte `json:"rawBytes"` // DER, base64 in JSON
 }
 
 type dsse struct {
@@ -144,9 +153,15 @@ func signPayload(statement any, signer signature.Signer) ([]byte, error) {
 	env := envelope{MediaType: bundleType, DSSE: dsse{
 		Payload: payload, PayloadType: payloadType, Signatures: []dsseSignature{{Sig: sig}},
 	}}
-	if env.Verification.PublicKey.Hint, err = Hint(signer); err != nil {
+	if k, ok := signer.(*KeylessSigner); ok {
+		env.Verification.Certificate = &rawCertificate{k.Certificate.Raw}
+		return env.encode()
+	}
+	hint, err := Hint(signer)
+	if err != nil {
 		return nil, err
 	}
+	env.Verification.PublicKey = &keyHint{hint}
 	return env.encode()
 }
 
@@ -172,6 +187,25 @@ func Hint(key signature.PublicKeyProvider) (string, error) {
 	return base64.StdEncoding.EncodeToString(sum[:]), nil
 }
 
+// hashOfSeals is what seals are signed over.
+const hashOfSeals = crypto.SHA256
+
+// hint names the key that the seal is said to be under.
+func (env *envelope) hint() (string, error) {
+	if env.Verification.PublicKey != nil {
+		return env.Verification.PublicKey.Hint, nil
+	}
+	c, _, err := env.signer()
+	if err != nil {
+		return "", err
+	}
+	key, err := signature.LoadVerifier(c.PublicKey, hashOfSeals)
+	if err != nil {
+		return "", fmt.Errorf("its certificate's key: %w", err)
+	}
+	return Hint(key)
+}
+
 // openSeal reads a seal strictly: there is one form of it, and a byte more or less is refused.
 func openSeal(b []byte) (*envelope, error) {
 	var env envelope
@@ -187,6 +221,8 @@ func openSeal(b []byte) (*envelope, error) {
 		return nil, fmt.Errorf("media type %.80q, want %s", env.MediaType, bundleType)
 	case env.DSSE.PayloadType != payloadType:
 		return nil, fmt.Errorf("payload type %.80q, want %s", env.DSSE.PayloadType, payloadType)
+	case (env.Verification.PublicKey == nil) == (env.Verification.Certificate == nil):
+		return nil, errors.New("it names a key or holds a certificate, one of the two")
 	case len(env.DSSE.Signatures) != 1:
 		return nil, fmt.Errorf("%d signatures, want exactly 1", len(env.DSSE.Signatures))
 	}

@@ -33,6 +33,7 @@ type Trust struct {
 	Keys        []signature.Verifier            // of whoever may have sealed
 	Roles       map[string][]signature.Verifier // of whoever may have amended, by role
 	Authorities *x509.CertPool                  // roots for the time-stamp; nil: it is told, and not checked
+	Keyless     *Keyless                        // whose certificate a seal may be under; nil: nobody's
 	Now         time.Time                       // zero: nothing is in the future
 
 	anySealer bool // whoever amends need not know who sealed
@@ -76,7 +77,7 @@ func verifyDir(ctx context.Context, dir string) (*Evidence, error) {
 
 // verifyBundle goes through the layers from the outside to the inside.
 func verifyBundle(ctx context.Context, r io.ReaderAt, size int64, path string, t Trust) (*Evidence, error) {
-	if len(t.Keys) == 0 && !t.anySealer {
+	if len(t.Keys) == 0 && t.Keyless == nil && !t.anySealer {
 		return nil, fmt.Errorf("verify %s: %w", path, ErrNoKey)
 	}
 	e, box, c, err := openBundle(r, size, path)
@@ -246,8 +247,7 @@ func (c *container) verifySeal(e *Evidence, treeJSON []byte, t Trust) error {
 	if err != nil {
 		return broken(layerSeal, sealName, "%v", err)
 	}
-	e.Hint = env.Verification.PublicKey.Hint
-	if err := env.verifySignature(t, e.Hint); err != nil {
+	if err := c.verifySigner(e, env, t); err != nil {
 		return err
 	}
 	s, err := env.statement()
@@ -282,14 +282,13 @@ func (env *envelope) verifySignature(t Trust, hint string) error {
 		return nil
 	}
 	key, err := choose(t.Keys, hint)
-	if err != nil {
-		return err
+	if err == nil {
+		return env.verifyUnder(key)
 	}
-	message := pae(env.DSSE.PayloadType, env.DSSE.Payload)
-	if err := key.VerifySignature(bytes.NewReader(env.DSSE.Signatures[0].Sig), bytes.NewReader(message)); err != nil {
-		return broken(layerSeal, sealName, "signature: %v", err)
+	if _, who, _ := env.signer(); who != nil {
+		return broken(layerSeal, sealName, "signed under a certificate of %s, vouched for by %s: give the Fulcio's root, the signer and the issuer to check it by", printable(who.Identity), printable(who.Issuer))
 	}
-	return nil
+	return err
 }
 
 // choose returns the given key that the hint names. The hint is not signed: it only chooses.

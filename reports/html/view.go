@@ -154,7 +154,7 @@ func record(r *reports.Report) []pair {
 	}
 	out = append(out,
 		pair{"Capture", fmt.Sprintf("%d frames, %d lost", r.Frames, r.Dropped)},
-		pair{"Signed with", r.Key + " key"},
+		pair{"Signed with", r.SignedWith()},
 		pair{"Tool", fmt.Sprintf("assay %s, %s, %s/%s, SHA-256 %s", r.Tool.Version, r.Tool.Go, r.Tool.OS, r.Tool.Arch, r.Tool.SHA256)},
 	)
 	for _, f := range r.Since() {

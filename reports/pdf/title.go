@@ -197,7 +197,7 @@ func (d *document) environment() []reports.Field {
 	if r.Tool.SHA256 != "" {
 		out = append(out, reports.Field{Name: "SHA-256", Value: r.Tool.SHA256})
 	}
-	out = append(out, reports.Field{Name: "Evidence", Value: fmt.Sprintf("%s, %s key", map[bool]string{true: "sealed", false: "not sealed"}[r.Sealed], cmp.Or(r.Key, "no"))})
+	out = append(out, reports.Field{Name: "Evidence", Value: fmt.Sprintf("%s, %s", map[bool]string{true: "sealed", false: "not sealed"}[r.Sealed], r.SignedWith())})
 	if r.Head != "" {
 		out = append(out, reports.Field{Name: "Journal head", Value: r.Head})
 	}

@@ -1,8 +1,11 @@
 #!/bin/sh
-# Checks a sealed run with public tools alone: sh check.sh RUN.assay lab.pub [tsa-root.pem]
+# Checks a sealed run with public tools alone:
+#   sh check.sh RUN.assay lab.pub [tsa-root.pem]
+#   sh check.sh RUN.assay fulcio-root.pem tsa-root.pem SIGNER ISSUER    sealed under a certificate of a Fulcio
 # It needs unzip, sha256sum, jq, openssl and xxd, and nothing of assay.
 set -eu
-run=$(realpath "$1") key=$(realpath "$2") root=${3:+$(realpath "$3")}
+run=$(realpath "$1") key=$(realpath "$2") root=${3:+$(realpath "$3")} signer=${4:-} issuer=${5:-}
+[ -z "$signer" ] || [ -n "$issuer" ] || { echo "FAIL name the issuer, too"; exit 1; }
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir"
@@ -35,16 +38,32 @@ mth() { # first line, number of lines
 top=$(mth 1 "$(wc -l <leaves)")
 [ "$top" = "$(jq -r .root tree.json)" ] || { echo "FAIL root"; exit 1; }
 
-# 4. The seal (DSSE) is signed under the key that you brought, and about this root.
+# 4. The seal (DSSE) is signed under the key that you brought, or under a certificate (see 6), and about this root.
 seal=seal/statement.sigstore.json
 jq -r .dsseEnvelope.payload $seal | base64 -d >payload
 jq -r '.dsseEnvelope.signatures[0].sig' $seal | base64 -d >sig
 typ=$(jq -r .dsseEnvelope.payloadType $seal)
 { printf 'DSSEv1 %d %s %d ' "${#typ}" "$typ" "$(wc -c <payload)"; cat payload; } >pae
-openssl dgst -sha256 -verify "$key" -signature sig pae
+if [ -n "$signer" ]; then
+  { echo "-----BEGIN CERTIFICATE-----"; jq -r .verificationMaterial.certificate.rawBytes $seal | fold -w 64; echo "-----END CERTIFICATE-----"; } >leaf.pem
+  openssl x509 -in leaf.pem -pubkey -noout >leaf.pub
+  openssl dgst -sha256 -verify leaf.pub -signature sig pae
+else
+  openssl dgst -sha256 -verify "$key" -signature sig pae
+fi
 [ "$(jq -r '.subject[0].digest.sha256' payload)" = "$top" ] || { echo "FAIL subject"; exit 1; }
 [ "$(jq -r '.subject[1].digest.sha256' payload)" = "$(sha256sum <tree.json | cut -d' ' -f1)" ] || { echo "FAIL subject"; exit 1; }
 
 # 5. The time-stamp is about this signature and leads to the authority that you brought.
+[ -n "$root" ] || [ -z "$signer" ] || { echo "FAIL a certificate of minutes needs a time-stamp"; exit 1; }
 if [ -n "$root" ]; then openssl ts -verify -data sig -in seal/timestamp.tsr -CAfile "$root"; fi
-echo "root $top: files, chain, tree, seal${root:+, time-stamp} hold"
+# 6. At that time the certificate led to the Fulcio that you brought, for code signing, and names this signer and this issuer.
+if [ -n "$signer" ]; then
+  at=$(openssl ts -reply -in seal/timestamp.tsr -text 2>/dev/null | sed -n 's/^Time stamp: //p')
+  openssl verify -attime "$(date -u -d "$at" +%s)" -CAfile "$key" leaf.pem
+  openssl x509 -in leaf.pem -noout -ext extendedKeyUsage | sed 1d | grep -qx ' *Code Signing' || { echo "FAIL purpose"; exit 1; }
+  openssl x509 -in leaf.pem -noout -ext subjectAltName | sed 1d | grep -Fx -e "    email:$signer" -e "    URI:$signer" -e "    othername: 1.3.6.1.4.1.57264.1.7::$signer" || { echo "FAIL signer"; exit 1; }
+  extension() { openssl asn1parse -in leaf.pem | grep -A1 ":1\.3\.6\.1\.4\.1\.57264\.1\.$1\$" | sed -n 's/.*\[HEX DUMP\]://p' | xxd -r -p; }
+  [ "$(extension 8 | openssl asn1parse -inform DER | sed -n 's/.*UTF8STRING *://p')" = "$issuer" ] || { echo "FAIL issuer"; exit 1; }
+fi
+echo "root $top: files, chain, tree, seal${root:+, time-stamp}${signer:+, certificate} hold"
