@@ -161,7 +161,7 @@ type Inputs struct {
 	Ended        time.Time
 	Bench        json.RawMessage
 	Gaps         []Gap
-	Captures     []evidence.Capture // that interruptions ended
+	Captures     []Captured // that were closed, or that interruptions ended
 }
 
 // Begun reads the first record alone.
@@ -196,7 +196,7 @@ func Read(ev *evidence.Evidence) (*Inputs, error) {
 			in.Gaps = append(in.Gaps, Gap{})
 			into = &in.Gaps[len(in.Gaps)-1]
 		case evidence.KindCapture:
-			in.Captures = append(in.Captures, evidence.Capture{})
+			in.Captures = append(in.Captures, Captured{})
 			into = &in.Captures[len(in.Captures)-1]
 		case evidence.KindEnd:
 			in.End, in.Ended = &End{}, r.Time

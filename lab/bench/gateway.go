@@ -16,7 +16,6 @@ import (
 
 	"assay/lab/bench/segment"
 	"assay/lab/bench/services"
-	"assay/lab/capture"
 	"assay/probes"
 )
 
@@ -148,7 +147,11 @@ func (b *Bench) gatewayUp(ctx context.Context, o Options, address netip.Prefix, 
 	if err := errors.Join(b.names6(ctx, o, address, names, at6), b.gateway6(ctx, o, at6)); err != nil {
 		return nil, nil, err
 	}
-	if err := b.capture(ctx, capture.Options{Interface: f.Interface, Path: o.file("capture", ".pcapng"), MAC: mac}); err != nil {
+	frames, err := b.capturing(o, mac)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := b.capture(ctx, frames); err != nil {
 		return nil, nil, err
 	}
 	b.cable(f.Interface)

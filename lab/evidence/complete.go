@@ -35,8 +35,8 @@ func checkRecord(r Record) error {
 		return err
 	case KindCapture:
 		c, err := decodeBody[Capture](r)
-		if err == nil && c.File == "" {
-			err = errors.New("capture: its body names no file")
+		if err == nil {
+			err = c.check()
 		}
 		return err
 	case KindArtefact:
@@ -167,6 +167,11 @@ func (e *Evidence) frameCounts() (map[string]uint64, error) {
 			c, err := decodeBody[Capture](r)
 			if err != nil {
 				return nil, broken(layerComplete, lineName(i+1), "%v", err)
+			}
+			for _, p := range c.Parts {
+				if _, ok := e.Find(p.File); !ok {
+					return nil, broken(layerComplete, lineName(i+1), "capture %q, a part of %s, is no artefact", p.File, c.File)
+				}
 			}
 			file, frames = c.File, &c.Frames
 		case KindEnd:
