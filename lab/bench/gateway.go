@@ -132,8 +132,8 @@ func (b *Bench) gatewayUp(ctx context.Context, o Options, address netip.Prefix, 
 		names.Lie, names.Upstream = f.DNS.Lie, f.DNS.Upstream
 	}
 	s, err := serve(ctx, o.Dossier, serving{
-		address: address.Addr(), dns: true, ntp: true, broker: true, updates: true, nameUpdates: true, names: names, log: o.Log,
-		keys: b.keys, from: callsFrom(ctx, b.Host),
+		address: address.Addr(), address6: at6.Addr(), dns: true, ntp: true, broker: true, updates: true, nameUpdates: true, names: names, log: o.Log,
+		keys: b.keys, from: callsFrom6(context.WithoutCancel(ctx), callsFrom(ctx, b.Host), f.Interface, mac),
 	})
 	if err != nil {
 		return nil, nil, withHint(err, "another server of this machine has the port: sudo ss -lntup | grep -w "+portOf(err))

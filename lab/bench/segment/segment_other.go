@@ -153,6 +153,16 @@ func GroupUDP6(context.Context, *net.Interface, string, int) (net.PacketConn, er
 	return nil, refused("dhcpv6 socket", errSystem)
 }
 
+// FreeTCP6 says so.
+func FreeTCP6(context.Context, netip.Addr, int) (net.Listener, error) {
+	return nil, refused("listen", errSystem)
+}
+
+// Neighbour6 says so.
+func Neighbour6(context.Context, string, netip.Addr, time.Duration) (net.HardwareAddr, error) {
+	return nil, refused("look for a neighbour", errSystem)
+}
+
 // FreeUDP6 says so.
 func FreeUDP6(context.Context, netip.Addr, int) (net.PacketConn, error) {
 	return nil, refused("listen", errSystem)
