@@ -253,9 +253,10 @@ type Link interface {
 
 // LinkConditions are what is wrong with a link.
 type LinkConditions struct {
-	Delay time.Duration // of each frame to the device
-	Loss  float64       // of 100 frames in each direction
-	Rate  int64         // bits per second in each direction; 0: as fast as it goes
+	Delay  time.Duration // of each frame to the device
+	Jitter time.Duration // at most so much more, anew for each frame; none overtakes another
+	Loss   float64       // of 100 frames in each direction
+	Rate   int64         // bits per second in each direction; 0: as fast as it goes
 }
 
 // Time is what the bench tells a device that asks for the time.

@@ -30,7 +30,7 @@ func TestInNamespaces(t *testing.T) {
 	inside := map[string]func(*testing.T){
 		"lease": insideLease, "reference": insideReference, "attached": insideAttached, "scan": insideScan,
 		"gateway": insideGateway, "gateway refuses": insideGatewayRefuses, "gateway and reference device": insideGatewayReference,
-		"gateway link": insideGatewayLink, "gateway uplink": insideGatewayUplink, "gateway failover": insideGatewayFailover, "gateway flood": insideGatewayFlood, "gateway ipv6": insideGateway6, "gateway cloud ipv6": insideGatewayCloud6, "gateway calls ipv6": insideGatewayCalls6,
+		"gateway link": insideGatewayLink, "gateway slow link": insideGatewaySlow, "gateway uplink": insideGatewayUplink, "gateway failover": insideGatewayFailover, "gateway flood": insideGatewayFlood, "gateway ipv6": insideGateway6, "gateway cloud ipv6": insideGatewayCloud6, "gateway calls ipv6": insideGatewayCalls6,
 		"instruments": insideInstruments, "units": insideUnits,
 	}
 	if Inside() {

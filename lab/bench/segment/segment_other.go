@@ -93,13 +93,13 @@ func LinkFeatures() Features { return Features{errSystem, errSystem, errSystem} 
 type Link struct{ Name string }
 
 // Cut says so.
-func (Link) Cut() error { return refused("cut the link", errSystem) }
+func (*Link) Cut() error { return refused("cut the link", errSystem) }
 
 // Join says so.
-func (Link) Join() error { return refused("restore the link", errSystem) }
+func (*Link) Join() error { return refused("restore the link", errSystem) }
 
 // Degrade says so.
-func (Link) Degrade(probes.LinkConditions) error { return refused("degrade the link", errSystem) }
+func (*Link) Degrade(probes.LinkConditions) error { return refused("degrade the link", errSystem) }
 
 // A Door is one place outside that the device may reach.
 type Door struct {
