@@ -215,7 +215,8 @@ type Window struct {
 	Sent     uint64 // frames the device sent
 	Dropped  uint64 // frames lost by the kernel
 	Complete bool   // capture ran all the time and lost nothing
-	// Payloads yields what the device sent: each UDP payload, each TCP stream in order, each other frame whole.
+	// Payloads yields what the device sent: each UDP payload, each TCP stream in order, each other frame whole,
+	// and once more what a protocol had cut apart (block-wise transfers of CoAP), as it joins.
 	Payloads func(yield func([]byte) bool)
 }
 

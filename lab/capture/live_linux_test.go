@@ -38,6 +38,7 @@ var live = map[string]func(*testing.T){
 	"tshark decrypts with our secrets":    liveSecrets,
 	"a loss is told by its second":        liveLosses,
 	"a filter leaves others out":          liveFilter,
+	"libcoap cuts a mark in two":          liveBlocks,
 }
 
 func TestLive(t *testing.T) {
