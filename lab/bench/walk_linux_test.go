@@ -147,7 +147,7 @@ func insideReference(t *testing.T) {
 	t.Logf("up after %v", time.Since(began))
 	assert.Equal(t, referenceFirst, b.Host())
 	for _, m := range b.Missing {
-		assert.Equal(t, probes.InstrumentLinkDelay, m.Instrument, "not every kernel has netem: %s", m.Because)
+		assert.Equal(t, probes.InstrumentLinkDelay, m.Instrument, "not every kernel has nft_fwd_netdev: %s", m.Because)
 	}
 	from, err := b.Probes.Sniffer.Mark(t.Context())
 	require.NoError(t, err)
