@@ -302,7 +302,8 @@ func (r *Run) ask(ctx context.Context, step plan.Step, o *probes.Observation) {
 	if w, ok := r.Rig.(Witness); ok && err == nil {
 		err = w.Witness(ctx)
 	}
-	if to, ok := r.mark(ctx, b); ok && marked && to.Frame > from.Frame {
+	if to, ok := r.mark(ctx, b); ok && marked && (to.Frame > from.Frame || to.Dropped > from.Dropped) {
+		// Where every frame was lost the range is empty: it ends before it begins.
 		o.Frames = &probes.Frames{File: r.Capture, First: from.Frame + 1, Last: to.Frame, Dropped: to.Dropped - from.Dropped}
 	}
 	if err != nil {

@@ -162,7 +162,7 @@ type Inputs struct {
 	Bench        json.RawMessage
 	Gaps         []Gap
 	SelfTests    []SelfTest
-	Captures     []evidence.Capture // that interruptions ended
+	Captures     []Captured // that were closed, or that interruptions ended
 }
 
 // Begun reads the first record alone.
@@ -231,7 +231,7 @@ func (in *Inputs) records(ev *evidence.Evidence) error {
 			in.Gaps = append(in.Gaps, Gap{})
 			into = &in.Gaps[len(in.Gaps)-1]
 		case evidence.KindCapture:
-			in.Captures = append(in.Captures, evidence.Capture{})
+			in.Captures = append(in.Captures, Captured{})
 			into = &in.Captures[len(in.Captures)-1]
 		case evidence.KindEnd:
 			in.End, in.Ended = &End{}, r.Time

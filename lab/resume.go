@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"assay/lab/capture"
 	"assay/lab/evidence"
 	"assay/probes"
 	"assay/profiles/plan"
@@ -154,7 +154,7 @@ func KeepLeg(j *evidence.Journal, ev *evidence.Evidence, in *Inputs, except ...s
 	if err != nil {
 		return fmt.Errorf("find what the bench left: %w", err)
 	}
-	there := map[string]bool{}
+	there, parts := map[string]bool{}, map[string][]string{}
 	for _, f := range files {
 		name, path := f.Name(), filepath.Join(j.Dir(), f.Name())
 		frames, _ := filepath.Match("capture*.pcapng", name)
@@ -162,7 +162,11 @@ func KeepLeg(j *evidence.Journal, ev *evidence.Evidence, in *Inputs, except ...s
 		if !log {
 			log, _ = filepath.Match("console*.log", name)
 		}
-		if !frames && !log || slices.Contains(except, path) {
+		whole := name
+		if frames {
+			whole = captureOf(name)
+		}
+		if !frames && !log || slices.Contains(except, filepath.Join(j.Dir(), whole)) {
 			continue
 		}
 		there[name] = true
@@ -176,9 +180,18 @@ func KeepLeg(j *evidence.Journal, ev *evidence.Evidence, in *Inputs, except ...s
 			}
 		}
 		if frames {
-			if err := keepCapture(j, in, name, path); err != nil {
-				return err
-			}
+			parts[whole] = append(parts[whole], name)
+		}
+	}
+	for _, whole := range slices.Sorted(maps.Keys(parts)) {
+		list := parts[whole]
+		// The folder is sorted by name; the first file, without a number, comes before those that follow it.
+		slices.SortFunc(list, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
+		if list[0] != whole {
+			return &evidence.Broken{What: "completeness", Where: whole, Why: list[0] + " goes on with it, but it is not in the run's folder"}
+		}
+		if err := keepLeft(j, in, whole, list); err != nil {
+			return err
 		}
 	}
 	for _, o := range in.Observations {
@@ -189,27 +202,7 @@ func KeepLeg(j *evidence.Journal, ev *evidence.Evidence, in *Inputs, except ...s
 	return nil
 }
 
-func keepCapture(j *evidence.Journal, in *Inputs, name, path string) error {
-	if slices.ContainsFunc(in.Captures, func(c evidence.Capture) bool { return c.File == name }) {
-		return nil
-	}
-	frames, cut, err := capture.Count(path)
-	var unreadable *fs.PathError
-	if errors.As(err, &unreadable) {
-		return err
-	}
-	for _, o := range in.Observations {
-		if o.Frames != nil && o.Frames.File == name && o.Frames.Last > frames {
-			return &evidence.Broken{What: "completeness", Where: name, Why: fmt.Sprintf("it holds %d whole frames, but observation %s cites frame %d", frames, o.ID, o.Frames.Last)}
-		}
-	}
-	body := struct {
-		evidence.Capture
-		Cut  bool   `json:"cut"`  // its last block is not whole
-		Note string `json:"note"` // why nobody closed it
-	}{evidence.Capture{File: name, Frames: frames}, cut, Interruption + ": how many frames the kernel lost after the last observation is not known"}
-	if _, err := j.Append(evidence.KindCapture, body); err != nil {
-		return fmt.Errorf("record %s: %w", name, err)
-	}
-	return nil
+func unreadable(err error) bool {
+	var path *fs.PathError
+	return errors.As(err, &path)
 }

@@ -215,7 +215,8 @@ type Window struct {
 	Sent     uint64 // frames the device sent
 	Dropped  uint64 // frames lost by the kernel
 	Complete bool   // capture ran all the time and lost nothing
-	// Payloads yields what the device sent: each UDP payload, each TCP stream in order, each other frame whole.
+	// Payloads yields what the device sent: each UDP payload, each TCP stream in order, each other frame whole,
+	// and once more what a protocol had cut apart (block-wise transfers of CoAP), as it joins.
 	Payloads func(yield func([]byte) bool)
 }
 
@@ -253,9 +254,10 @@ type Link interface {
 
 // LinkConditions are what is wrong with a link.
 type LinkConditions struct {
-	Delay time.Duration // of each frame to the device
-	Loss  float64       // of 100 frames in each direction
-	Rate  int64         // bits per second in each direction; 0: as fast as it goes
+	Delay  time.Duration // of each frame to the device
+	Jitter time.Duration // at most so much more, anew for each frame; none overtakes another
+	Loss   float64       // of 100 frames in each direction
+	Rate   int64         // bits per second in each direction; 0: as fast as it goes
 }
 
 // Time is what the bench tells a device that asks for the time.

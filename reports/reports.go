@@ -51,6 +51,8 @@ type Report struct {
 
 	set *profiles.Set
 	ev  *evidence.Evidence
+
+	captures []lab.Captured
 }
 
 // Device is what was certified.
@@ -116,12 +118,15 @@ func build(ev *evidence.Evidence, change func(*lab.Inputs)) (*Report, error) {
 		Unit:     b.Unit, Units: b.Units, Tool: b.Tool, Operator: b.Operator, Lab: b.Lab, Received: b.Received, State: b.State, Key: b.Key, Note: b.Note,
 		Started: in.Started, Sealed: ev.Sealed, Bench: in.Bench, Observations: in.Observations, Gaps: in.Gaps,
 		Dossier: in.Dossier, Head: head(ev), Artefacts: ev.Artefacts,
-		set: in.Set, ev: ev,
+		set: in.Set, ev: ev, captures: in.Captures,
 	}
 	if in.End != nil {
 		r.Ended, r.Outcome, r.Frames, r.Dropped = &in.Ended, in.End.Outcome, in.End.Frames, in.End.Dropped
 	}
 	for _, c := range in.Captures {
+		if in.End != nil && c.File == in.End.Capture {
+			continue // the end says it, too
+		}
 		r.Frames, r.Dropped = r.Frames+c.Frames, r.Dropped+c.Dropped
 	}
 	for _, g := range in.Gaps {

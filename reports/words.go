@@ -2,15 +2,12 @@ package reports
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"assay/lab/bench"
-	"assay/lab/capture"
-	"assay/probes"
 	"assay/profiles"
 	"assay/reports/verdict"
 )
@@ -257,21 +254,6 @@ func (r *Report) Asks(probe string) string {
 	return r.set.Schemas[probe].Asks
 }
 
-// Frame tells where in the capture an observation can be seen; empty where it cannot.
-func (r *Report) Frame(observation string) string {
-	for _, o := range r.Observations {
-		if o.ID != observation || o.Frames == nil {
-			continue
-		}
-		s := fmt.Sprintf("frames %d to %d of %s", o.Frames.First, o.Frames.Last, o.Frames.File)
-		if o.Frames.Dropped > 0 {
-			s += fmt.Sprintf(", %d lost", o.Frames.Dropped)
-		}
-		return s
-	}
-	return ""
-}
-
 // Label names a step for people: the probe and what tells it from its sisters, e.g.
 // "update/refusal older https"; times and counts are left out.
 func Label(probe string, with json.RawMessage) string {
@@ -286,22 +268,6 @@ func Label(probe string, with json.RawMessage) string {
 		}
 	}
 	return label
-}
-
-// Packets decodes the first frames of an observation from the recorded capture.
-func (r *Report) Packets(o probes.Observation, most int) ([]capture.Line, error) {
-	switch {
-	case o.Frames == nil:
-		return nil, nil
-	case r.ev == nil:
-		return nil, errors.New("this report was not built from a record")
-	}
-	file, err := r.ev.Artefact(o.Frames.File)
-	if err != nil {
-		return nil, fmt.Errorf("open the capture: %w", err)
-	}
-	defer file.Close()
-	return capture.DescribeFrom(file, o.Frames.First, o.Frames.Last, most)
 }
 
 // Missing tells what the bench could not observe and how to get the full one.

@@ -57,18 +57,13 @@ func (s *session) identities(first *bench.Bench) error {
 }
 
 // finishBeside closes the benches of the further units and adds what they captured and logged.
-func (s *session) finishBeside(end *lab.End) error {
+func (s *session) finishBeside() error {
 	s.closeBeside()
 	for _, b := range s.beside {
 		if b.Capture != nil {
-			name, stats := filepath.Base(b.CaptureFile), b.Capture.Stats()
-			if _, err := s.journal.AddFile(name, "application/x-pcapng", b.CaptureFile); err != nil {
+			if _, err := lab.KeepCapture(s.journal, b.Capture); err != nil {
 				return err
 			}
-			if _, err := s.journal.Append(evidence.KindCapture, evidence.Capture{File: name, Frames: stats.Frames, Dropped: stats.Dropped}); err != nil {
-				return err
-			}
-			end.Dropped += stats.Dropped
 		}
 		for _, log := range b.Logs() {
 			if _, err := s.journal.AddFile(filepath.Base(log), "text/plain", log); err != nil {

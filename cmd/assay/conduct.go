@@ -163,18 +163,18 @@ func (s *session) finish(b *bench.Bench, outcome lab.Outcome) error {
 func (s *session) closeBench(b *bench.Bench, end *lab.End) error {
 	s.progress.doing("closing the bench")
 	j := s.journal
-	if err := s.finishBeside(end); err != nil {
+	if err := s.finishBeside(); err != nil {
 		return err
 	}
 	if err := b.Close(); err != nil {
 		s.progress.say("close the bench: %v", err)
 	}
 	if b.Capture != nil {
-		stats := b.Capture.Stats()
-		end.Capture, end.Frames, end.Dropped = filepath.Base(b.CaptureFile), stats.Frames, end.Dropped+stats.Dropped
-		if _, err := j.AddFile(end.Capture, "application/x-pcapng", b.CaptureFile); err != nil {
+		kept, err := lab.KeepCapture(j, b.Capture)
+		if err != nil {
 			return err
 		}
+		end.Capture, end.Frames, end.Dropped = kept.File, kept.Frames, kept.Dropped
 	}
 	for _, log := range b.Logs() {
 		if _, err := j.AddFile(filepath.Base(log), "text/plain", log); err != nil {

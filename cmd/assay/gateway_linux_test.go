@@ -124,6 +124,7 @@ func loopbackUp(t *testing.T) {
 func insideGateway(t *testing.T) {
 	loopbackUp(t)
 	w := wire(t)
+	w.bench = written(t, w.dir, "gateway.yaml", slurp(w.bench)+"capture: {rotate: {mebibytes: 4, minutes: 60}}\n")
 	out := filepath.Join(t.TempDir(), "runs")
 	r := launch(t, nil, "run", w.dossier, "--bench", w.bench, "--out", out, "--format", "json")
 	require.Equal(t, exitDone, r.code())
@@ -145,6 +146,7 @@ func insideGateway(t *testing.T) {
 		}
 	}
 	asFound(t)
+	rotates(t, dir)
 }
 
 // asFound wants eth1 without an address and down, as it was.

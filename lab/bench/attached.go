@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"assay/lab/bench/segment"
-	"assay/lab/capture"
 	"assay/probes"
 	"assay/profiles/dossier"
 )
@@ -74,12 +73,16 @@ func (b *Bench) watch(ctx context.Context, o Options, unit dossier.Unit) error {
 	if segment.CanCapture() != nil {
 		return nil
 	}
-	c := capture.Options{Interface: o.File.Interface, Path: o.file("capture", ".pcapng")}
+	var mac net.HardwareAddr
 	if unit.MAC != "" {
 		var err error
-		if c.MAC, err = net.ParseMAC(unit.MAC); err != nil {
+		if mac, err = net.ParseMAC(unit.MAC); err != nil {
 			return unusable(fmt.Errorf("dossier: unit %s: mac: %w", unit.ID, err))
 		}
+	}
+	c, err := b.capturing(o, mac)
+	if err != nil {
+		return err
 	}
 	return b.capture(ctx, c)
 }

@@ -30,6 +30,7 @@ type File struct {
 	Power     *power.Config          `yaml:"power"`
 	Console   *Console               `yaml:"console"`
 	Serve     *Serve                 `yaml:"serve"` // attached only
+	Capture   *CaptureFile           `yaml:"capture"`
 	Units     map[string]Instruments `yaml:"units"` // by unit, where a run holds several
 
 	// Gateway only.
@@ -143,6 +144,9 @@ func (f *File) check(body ast.Node) error {
 		return bad("interface", "name the network interface that reaches the device")
 	}
 	if err := f.checkInstruments(bad); err != nil {
+		return err
+	}
+	if err := f.checkCapture(bad); err != nil {
 		return err
 	}
 	if err := f.checkUnits(bad); err != nil {

@@ -76,7 +76,7 @@ func (f *File) checkMode(bad complain) error {
 		for _, k := range []struct {
 			key   string
 			given bool
-		}{{"interface", f.Interface != ""}, {"flash", f.Flash != nil}, {"button", f.Button != nil}, {"power", f.Power != nil}, {"console", f.Console != nil}, {"serve", f.Serve != nil}, {"units", len(f.Units) > 0}} {
+		}{{"interface", f.Interface != ""}, {"flash", f.Flash != nil}, {"button", f.Button != nil}, {"power", f.Power != nil}, {"console", f.Console != nil}, {"serve", f.Serve != nil}, {"capture", f.Capture != nil}, {"units", len(f.Units) > 0}} {
 			if k.given {
 				return bad(k.key, "in mode offline there is no device: leave it out")
 			}

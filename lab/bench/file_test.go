@@ -1,12 +1,17 @@
 package bench
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"assay/lab/capture"
+	"assay/profiles/dossier"
 )
 
 func TestFileIsReadWhole(t *testing.T) {
@@ -46,10 +51,52 @@ func TestGatewayFileIsReadWhole(t *testing.T) {
 	assert.Equal(t, ModeOffline, f.Mode)
 }
 
+func TestCaptureOfTheFile(t *testing.T) {
+	f, err := ReadFile(filepath.Join("testdata", "valid-capture.yaml"))
+	require.NoError(t, err)
+	one, mac := dossier.Unit{ID: "u1", MAC: "02:00:5e:00:53:07"}, net.HardwareAddr{2, 0, 0x5e, 0, 0x53, 7}
+	o := Options{Dir: "run", File: f, Unit: "u1", Dossier: &dossier.Dossier{Units: []dossier.Unit{one, {ID: "u2", MAC: "02:00:5E:00:53:08"}}}}
+	b := &Bench{}
+	c, err := b.capturing(o, mac)
+	require.NoError(t, err)
+	assert.Equal(t, capture.Options{
+		Interface: "eth1", Path: "run/capture.pcapng", MAC: mac, RotateBytes: 64 << 20, RotateEvery: time.Hour, SnapBytes: 256,
+		Filter: capture.Filter{
+			Without: []net.HardwareAddr{{2, 0, 0x5e, 0, 0x53, 9}, {2, 0, 0x5e, 0, 0x53, 0xa}},
+			Keep:    []net.HardwareAddr{mac, {2, 0, 0x5e, 0, 0x53, 8}},
+		},
+	}, c)
+	assert.Len(t, b.description.Notes, 2, "the evidence says what it leaves out")
+
+	_, err = b.capturing(o, nil)
+	require.ErrorIs(t, err, ErrInput)
+	require.ErrorContains(t, err, "valid-capture.yaml: key capture.filter: unit u1 has no mac in the dossier")
+	o.Dossier.Units[1].MAC = "02:00:5E:00:53:0A"
+	_, err = b.capturing(o, mac)
+	require.ErrorIs(t, err, ErrInput)
+	require.ErrorContains(t, err, "key capture.filter.without: 02-00-5e-00-53-0a is unit u2 of the dossier: a device's own frames are never left out")
+
+	o.File = &File{Interface: "eth1"}
+	c, err = b.capturing(o, mac)
+	require.NoError(t, err)
+	assert.Equal(t, capture.Options{Interface: "eth1", Path: "run/capture.pcapng", MAC: mac}, c)
+}
+
 func TestFileIsReadStrictly(t *testing.T) {
 	want := map[string]string{
 		"invalid-anchor.yaml":                 `testdata/invalid-anchor.yaml:3: anchors and aliases are not read here`,
 		"invalid-button-program.yaml":         `testdata/invalid-button-program.yaml:5: key button.command: name the program first`,
+		"invalid-capture-filter-gateway.yaml": `testdata/invalid-capture-filter-gateway.yaml:5: key capture.filter: belongs to mode attached: on a gateway's segment every frame is the device's; leave it out`,
+		"invalid-capture-filter-host.yaml":    `testdata/invalid-capture-filter-host.yaml:6: key capture.filter.without: want MAC addresses of hosts, for example 02:00:5e:00:53:01, have "01:00:5e:00:00:fb"`,
+		"invalid-capture-filter-nobody.yaml":  `testdata/invalid-capture-filter-nobody.yaml:6: key capture.filter.without: name the MAC addresses of the hosts to leave out, or leave the filter out`,
+		"invalid-capture-mebibytes.yaml":      `testdata/invalid-capture-mebibytes.yaml:6: key capture.rotate.mebibytes: want 1 to 1048576`,
+		"invalid-capture-minutes.yaml":        `testdata/invalid-capture-minutes.yaml:7: key capture.rotate.minutes: want 1 to 10080`,
+		"invalid-capture-nothing.yaml":        `testdata/invalid-capture-nothing.yaml:4: key capture: give rotate, snap or filter, or leave it out`,
+		"invalid-capture-rotate.yaml":         `testdata/invalid-capture-rotate.yaml:5: key capture.rotate: give mebibytes, minutes or both, or leave it out`,
+		"invalid-capture-snap-type.yaml":      `testdata/invalid-capture-snap-type.yaml:5: key snap: want a whole number`,
+		"invalid-capture-snap.yaml":           `testdata/invalid-capture-snap.yaml:5: key capture.snap: want 96 to 262144 bytes, or leave it out: then frames are kept whole`,
+		"invalid-capture-unknown-key.yaml":    `testdata/invalid-capture-unknown-key.yaml:5: key snaplen: unknown key`,
+		"invalid-offline-capture.yaml":        `testdata/invalid-offline-capture.yaml:3: key capture: in mode offline there is no device: leave it out`,
 		"invalid-documents.yaml":              `testdata/invalid-documents.yaml:1: want one document with the keys of a bench file`,
 		"invalid-empty.yaml":                  `testdata/invalid-empty.yaml:1: want one document with the keys of a bench file`,
 		"invalid-flash-both.yaml":             `testdata/invalid-flash-both.yaml:4: key flash: give either command or file`,

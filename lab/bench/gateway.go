@@ -16,7 +16,6 @@ import (
 
 	"assay/lab/bench/segment"
 	"assay/lab/bench/services"
-	"assay/lab/capture"
 	"assay/probes"
 )
 
@@ -140,8 +139,8 @@ func (b *Bench) gatewayUp(ctx context.Context, o Options, address netip.Prefix, 
 		names.Lie, names.Upstream = f.DNS.Lie, f.DNS.Upstream
 	}
 	s, err := serve(ctx, o.Dossier, serving{
-		address: address.Addr(), dns: true, ntp: true, broker: true, updates: true, nameUpdates: true, names: names, log: o.Log,
-		keys: b.keys, from: callsFrom(ctx, b.Host),
+		address: address.Addr(), address6: at6.Addr(), dns: true, ntp: true, broker: true, updates: true, nameUpdates: true, names: names, log: o.Log,
+		keys: b.keys, from: callsFrom6(context.WithoutCancel(ctx), callsFrom(ctx, b.Host), f.Interface, mac),
 	})
 	if err != nil {
 		return nil, nil, withHint(err, "another server of this machine has the port: sudo ss -lntup | grep -w "+portOf(err))
@@ -155,7 +154,11 @@ func (b *Bench) gatewayUp(ctx context.Context, o Options, address netip.Prefix, 
 	if err := errors.Join(b.names6(ctx, o, address, names, at6), b.gateway6(ctx, o, at6)); err != nil {
 		return nil, nil, err
 	}
-	if err := b.capture(ctx, capture.Options{Interface: f.Interface, Path: o.file("capture", ".pcapng"), MAC: mac}); err != nil {
+	frames, err := b.capturing(o, mac)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := b.capture(ctx, frames); err != nil {
 		return nil, nil, err
 	}
 	b.cable(f.Interface)

@@ -1,10 +1,13 @@
 package bench
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"assay/lab/bench/segment"
 	"assay/lab/bench/services"
@@ -14,7 +17,11 @@ import (
 // ownPrefix6 is the gateway's IPv6 network where bench.yaml names none: unique local (RFC 4193), routed nowhere.
 const ownPrefix6 = "fd77:a55a:7700::/64"
 
-const portDHCP6 = 547
+const (
+	portDHCP6 = 547
+	// neighbourPatience is how long a caller over IPv6 may take to say which hardware address it has.
+	neighbourPatience = time.Second
+)
 
 // network6 is the bench's address and network over IPv6; not valid where bench.yaml wants none.
 func network6(f *File) netip.Prefix {
@@ -75,8 +82,12 @@ func (b *Bench) names6(ctx context.Context, o Options, address netip.Prefix, nam
 	if err != nil {
 		return fmt.Errorf("serve dns over ipv6: %w: %w", err, probes.ErrBench)
 	}
-	names.Hosts, names.Address, names.Now, names.Log = cloudHosts(o.Dossier), address.Addr(), Clock{}.Now, o.Log
-	d, err := services.StartDNS(ctx, conn, nil, names)
+	tcp, err := segment.FreeTCP6(ctx, at.Addr(), portDNS)
+	if err != nil {
+		return errors.Join(fmt.Errorf("serve dns over ipv6: %w: %w", err, probes.ErrBench), conn.Close())
+	}
+	names.Hosts, names.Address, names.Address6, names.Now, names.Log = cloudHosts(o.Dossier), address.Addr(), at.Addr(), Clock{}.Now, o.Log
+	d, err := services.StartDNS(ctx, conn, tcp, names)
 	if err != nil {
 		return fmt.Errorf("%w: %w", err, probes.ErrBench)
 	}
@@ -84,4 +95,17 @@ func (b *Bench) names6(ctx context.Context, o Options, address netip.Prefix, nam
 	b.counters["dns over ipv6"] = d.Counts
 	b.description.Services = append(b.description.Services, Service{Name: "dns over ipv6", Address: conn.LocalAddr().String()})
 	return nil
+}
+
+// callsFrom6 tells the device's calls over IPv6 by the hardware address that the kernel knows their sender by: a
+// device makes itself IPv6 addresses as it likes, and changes them.
+func callsFrom6(ctx context.Context, over4 func(net.Addr) bool, on string, device net.HardwareAddr) func(net.Addr) bool {
+	return func(a net.Addr) bool {
+		from, err := netip.ParseAddrPort(a.String())
+		if err != nil || !from.Addr().Unmap().Is6() {
+			return over4(a)
+		}
+		mac, err := segment.Neighbour6(ctx, on, from.Addr().WithZone(""), neighbourPatience)
+		return err == nil && bytes.Equal(mac, device)
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"assay/lab/bench/intercept"
+	"assay/lab/bench/segment"
 	"assay/probes"
 	"assay/profiles/dossier"
 )
@@ -90,20 +91,20 @@ func callers(d *dossier.Dossier, via string, usual int) []int {
 func (v *servers) door(ctx context.Context, d *dossier.Dossier, s serving, via, name, host string, usual int) (net.Listener, error) {
 	var raw []net.Listener
 	if usual != 0 {
-		l, err := v.listenTCP(ctx, s, name, usual)
+		both, err := v.listenBothTCP(ctx, s, name, usual)
 		if err != nil {
 			return nil, err
 		}
-		raw = append(raw, l)
+		raw = append(raw, both...)
 	}
 	if !s.anyPort {
 		for _, port := range callers(d, via, usual) {
-			l, err := v.listenTCP(ctx, s, via+" at "+strconv.Itoa(port), port)
+			both, err := v.listenBothTCP(ctx, s, via+" at "+strconv.Itoa(port), port)
 			if err != nil {
 				s.tell("the device's calls to port %d are not answered: %v", port, err)
 				continue
 			}
-			raw = append(raw, l)
+			raw = append(raw, both...)
 		}
 	}
 	if len(raw) == 0 {
@@ -114,6 +115,23 @@ func (v *servers) door(ctx context.Context, d *dossier.Dossier, s serving, via, 
 		return nil, fmt.Errorf("serve %s: %w: %w", name, err, probes.ErrBench)
 	}
 	return v.impostor.Door(ctx, via, via+"://"+net.JoinHostPort(host, strconv.Itoa(int(at.Port()))), raw...), nil
+}
+
+// listenBothTCP is listenTCP over IPv6 as well, where the bench has that.
+func (v *servers) listenBothTCP(ctx context.Context, s serving, name string, port int) ([]net.Listener, error) {
+	l, err := v.listenTCP(ctx, s, name, port)
+	if err != nil {
+		return nil, err
+	}
+	if !s.address6.IsValid() {
+		return []net.Listener{l}, nil
+	}
+	six, err := segment.FreeTCP6(ctx, s.address6, port)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("serve %s over ipv6: %w: %w", name, err, probes.ErrBench), l.Close())
+	}
+	v.note(name+" over ipv6", six.Addr())
+	return []net.Listener{l, six}, nil
 }
 
 // serveRest answers HTTPS where the update server does not, and CoAP over DTLS, at the ports that the dossier declares.
@@ -132,17 +150,16 @@ func (v *servers) serveRest(ctx context.Context, d *dossier.Dossier, s serving) 
 		}
 	}
 	for _, port := range callers(d, probes.ViaCoAPS, 0) {
-		at := net.UDPAddrFromAddrPort(netip.AddrPortFrom(s.address, uint16(port))) //nolint:gosec // a port of the dossier
 		var answer func([]byte) []byte
 		if v.updates != nil {
 			answer = v.updates.Answer
 		}
-		l, err := v.impostor.DTLSDoor(ctx, probes.ViaCoAPS, "coaps://"+net.JoinHostPort(host, strconv.Itoa(port)), at, answer)
+		raw, err := v.listenBoth(ctx, s, "coap over dtls", port)
 		if err != nil {
 			s.tell("the device's calls to port %d are not answered: %v", port, err)
 			continue
 		}
-		v.note("coap over dtls", l.Addr())
+		l := v.impostor.DTLSDoor(ctx, probes.ViaCoAPS, "coaps://"+net.JoinHostPort(host, strconv.Itoa(port)), answer, raw...)
 		v.closers = append(v.closers, l.Close)
 	}
 	return nil

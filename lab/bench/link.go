@@ -12,16 +12,19 @@ import (
 	"assay/probes"
 )
 
+// maxDelay bounds how long a frame may wait.
+const maxDelay = 10 * time.Second
+
 // link is the cable to the device, for probes.
 type link struct {
-	of       segment.Link
+	of       *segment.Link
 	features segment.Features
 	touched  atomic.Bool
 	say      func(string, ...any)
 }
 
 func (b *Bench) cable(name string) {
-	l := &link{of: segment.Link{Name: name}, features: segment.LinkFeatures(), say: b.say}
+	l := &link{of: &segment.Link{Name: name}, features: segment.LinkFeatures(), say: b.say}
 	b.Probes.Link = l
 	b.onClose(l.sound)
 }
@@ -44,16 +47,16 @@ func (l *link) Restore(ctx context.Context) error {
 // Degrade makes the link as bad as that.
 func (l *link) Degrade(ctx context.Context, c probes.LinkConditions) error {
 	switch {
-	case c.Delay < 0 || c.Loss < 0 || c.Loss > 100 || c.Rate < 0:
+	case c.Delay < 0 || c.Delay > maxDelay || c.Jitter < 0 || c.Jitter > maxDelay || c.Loss < 0 || c.Loss > 100 || c.Rate < 0:
 		return fmt.Errorf("degrade the link: %+v is nonsense: %w", c, probes.ErrBench)
-	case c.Delay > 0 && l.features.Delay != nil:
+	case c.Delay+c.Jitter > 0 && l.features.Delay != nil:
 		return fmt.Errorf("delay the link: %w: %w", l.features.Delay, probes.ErrBench)
 	case c.Loss > 0 && l.features.Loss != nil:
 		return fmt.Errorf("lose frames on the link: %w: %w", l.features.Loss, probes.ErrBench)
 	case c.Rate > 0 && l.features.Rate != nil:
 		return fmt.Errorf("narrow the link: %w: %w", l.features.Rate, probes.ErrBench)
 	}
-	l.say("link: %s delay, %g %% loss, %d bit/s", c.Delay, c.Loss, c.Rate)
+	l.say("link: %s delay and up to %s more, %g %% loss, %d bit/s", c.Delay, c.Jitter, c.Loss, c.Rate)
 	return l.change(ctx, func() error {
 		err := l.of.Degrade(c)
 		if err != nil {
@@ -115,7 +118,7 @@ func (b *Bench) settle() error {
 
 // links tells which conditions of a link are possible here.
 func (o *offering) links(f segment.Features) {
-	const mend = "use a kernel that has it: modprobe sch_netem sch_tbf nft_numgen nft_limit, or CONFIG_NET_SCH_NETEM, CONFIG_NET_SCH_TBF, CONFIG_NF_TABLES_NETDEV"
+	const mend = "use a kernel that has it: modprobe sch_tbf nft_numgen nft_limit nft_fwd_netdev, or CONFIG_NET_SCH_TBF, CONFIG_NF_TABLES_NETDEV, CONFIG_NETFILTER_EGRESS, CONFIG_NFT_FWD_NETDEV"
 	o.has = append(o.has, probes.InstrumentLink)
 	for _, one := range []struct {
 		instrument probes.Instrument

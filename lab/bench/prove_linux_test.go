@@ -129,7 +129,7 @@ func insideGatewayProves(t *testing.T) {
 	// Frames that are lost on the way: half of them, so that the known-good device may not even get its address.
 	if segment.LinkFeatures().Loss == nil {
 		for percent, want := range map[float64]string{100: "address", 25: "time"} {
-			require.NoError(t, segment.Link{Name: "eth1"}.Degrade(probes.LinkConditions{Loss: percent}))
+			require.NoError(t, (&segment.Link{Name: "eth1"}).Degrade(probes.LinkConditions{Loss: percent}))
 			s := b.Prove(t.Context())
 			assert.False(t, s.Sound)
 			if percent == 100 {
@@ -138,7 +138,7 @@ func insideGatewayProves(t *testing.T) {
 				assert.NotEmpty(t, failed(s))
 			}
 			assert.NotEmpty(t, s.Mend)
-			require.NoError(t, segment.Link{Name: "eth1"}.Degrade(probes.LinkConditions{}))
+			require.NoError(t, (&segment.Link{Name: "eth1"}).Degrade(probes.LinkConditions{}))
 		}
 		proven(t, b, d)
 	}

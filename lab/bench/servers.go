@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"assay/lab/bench/intercept"
+	"assay/lab/bench/segment"
 	"assay/lab/bench/services"
 	"assay/lab/drive"
 	"assay/probes"
@@ -31,6 +32,7 @@ const (
 // serving says which services a bench runs and where.
 type serving struct {
 	address                   netip.Addr
+	address6                  netip.Addr // the same services over IPv6; not valid: none
 	dns, ntp, broker, updates bool
 	anyPort                   bool                // take free ports instead of the usual ones
 	nameUpdates               bool                // the device resolves the dossier's hosts to us: name them in URLs
@@ -99,18 +101,18 @@ func (v *servers) serveNames(ctx context.Context, d *dossier.Dossier, s serving)
 			}
 		}
 		o := s.names
-		o.Hosts, o.Address, o.Now, o.Log = cloudHosts(d), s.address, Clock{}.Now, s.log
+		o.Hosts, o.Address, o.Address6, o.Now, o.Log = cloudHosts(d), s.address, s.address6, Clock{}.Now, s.log
 		if v.dns, err = services.StartDNS(ctx, udp, tcp, o); err != nil {
 			return fmt.Errorf("%w: %w", err, probes.ErrBench)
 		}
 		v.closers = append(v.closers, v.dns.Close)
 	}
 	if s.ntp {
-		udp, err := v.listenUDP(ctx, s, "ntp", portNTP)
+		udp, err := v.listenBoth(ctx, s, "ntp", portNTP)
 		if err != nil {
 			return err
 		}
-		v.ntp = services.StartNTP(udp, Clock{}.Now)
+		v.ntp = services.StartNTP(Clock{}.Now, udp...)
 		v.closers = append(v.closers, v.ntp.Close)
 	}
 	return nil
@@ -148,7 +150,7 @@ func (v *servers) serveUpdates(ctx context.Context, d *dossier.Dossier, s servin
 	if s.nameUpdates {
 		host = updatesHost(d, host)
 	}
-	udp, err := v.listenUDP(ctx, s, "updates over coap", portCoAP)
+	udp, err := v.listenBoth(ctx, s, "updates over coap", portCoAP)
 	if err != nil {
 		return err
 	}
@@ -158,7 +160,7 @@ func (v *servers) serveUpdates(ctx context.Context, d *dossier.Dossier, s servin
 			host = updatesHost(d, host) // the device compares the name, so it must be one of the certificate's
 		}
 		if o.HTTPS, err = v.door(ctx, d, s, probes.ViaHTTPS, "updates over https", host, portHTTPS); err != nil {
-			return errors.Join(err, udp.Close())
+			return errors.Join(err, closeAll(udp))
 		}
 		o.HTTPSBase = "https://" + v.hostPort(host, "updates over https")
 	}
@@ -178,6 +180,31 @@ func (v *servers) listenUDP(ctx context.Context, s serving, name string, port in
 	}
 	v.note(name, c.LocalAddr())
 	return c, nil
+}
+
+// listenBoth is listenUDP over IPv6 as well, where the bench has that.
+func (v *servers) listenBoth(ctx context.Context, s serving, name string, port int) ([]net.PacketConn, error) {
+	c, err := v.listenUDP(ctx, s, name, port)
+	if err != nil {
+		return nil, err
+	}
+	if !s.address6.IsValid() {
+		return []net.PacketConn{c}, nil
+	}
+	six, err := segment.FreeUDP6(ctx, s.address6, port)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("serve %s over ipv6: %w: %w", name, err, probes.ErrBench), c.Close())
+	}
+	v.note(name+" over ipv6", six.LocalAddr())
+	return []net.PacketConn{c, six}, nil
+}
+
+func closeAll(conns []net.PacketConn) error {
+	var errs []error
+	for _, c := range conns {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
 }
 
 func (v *servers) listenTCP(ctx context.Context, s serving, name string, port int) (net.Listener, error) {

@@ -30,7 +30,8 @@ func TestInNamespaces(t *testing.T) {
 	inside := map[string]func(*testing.T){
 		"lease": insideLease, "reference": insideReference, "attached": insideAttached, "scan": insideScan,
 		"gateway": insideGateway, "gateway refuses": insideGatewayRefuses, "gateway and reference device": insideGatewayReference,
-		"gateway link": insideGatewayLink, "gateway uplink": insideGatewayUplink, "gateway failover": insideGatewayFailover, "gateway flood": insideGatewayFlood, "gateway ipv6": insideGateway6,
+		"gateway link": insideGatewayLink, "gateway slow link": insideGatewaySlow, "gateway uplink": insideGatewayUplink, "gateway failover": insideGatewayFailover, "gateway flood": insideGatewayFlood,
+		"gateway ipv6": insideGateway6, "gateway cloud ipv6": insideGatewayCloud6, "gateway calls ipv6": insideGatewayCalls6,
 		"gateway proves": insideGatewayProves, "gateway firewall": insideGatewayFirewall, "instruments": insideInstruments, "units": insideUnits,
 	}
 	if Inside() {
@@ -147,7 +148,7 @@ func insideReference(t *testing.T) {
 	t.Logf("up after %v", time.Since(began))
 	assert.Equal(t, referenceFirst, b.Host())
 	for _, m := range b.Missing {
-		assert.Equal(t, probes.InstrumentLinkDelay, m.Instrument, "not every kernel has netem: %s", m.Because)
+		assert.Equal(t, probes.InstrumentLinkDelay, m.Instrument, "not every kernel has nft_fwd_netdev: %s", m.Because)
 	}
 	from, err := b.Probes.Sniffer.Mark(t.Context())
 	require.NoError(t, err)

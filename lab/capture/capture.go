@@ -30,6 +30,7 @@ type Options struct {
 	// go on across files; frames are numbered on.
 	RotateBytes int64
 	RotateEvery time.Duration
+	Filter      Filter       // hosts whose frames are left out; the zero one leaves out nobody
 	About       string       // what is said of the interface in the file, e.g. what it is plugged into
 	Clock       probes.Clock // stamps the marks; frames are stamped by the kernel
 }
@@ -68,6 +69,8 @@ func (o Options) check() (Options, error) {
 		return o, fmt.Errorf("a next file after %d bytes is too soon, the least is %d", o.RotateBytes, smallFile)
 	case o.RotateEvery < 0 || o.RotateEvery > 0 && o.RotateEvery < time.Second:
 		return o, fmt.Errorf("a next file after %v is too soon, the least is 1s", o.RotateEvery)
+	case o.Filter.check() != nil:
+		return o, o.Filter.check()
 	case len(o.About) > maxComment:
 		return o, fmt.Errorf("description of %d bytes, the most is %d", len(o.About), maxComment)
 	}
@@ -134,9 +137,13 @@ type Capture struct {
 	comments  []string
 	secrets   []byte // a key log on its way to the file
 	known     int    // bytes of key logs in all
+	keyLog    []byte // all of them, where the capture goes on in several files
 	frames    uint64 // written
 	lost      uint64 // by the kernel
-	unwritten uint64 // taken from the kernel, but the file refused them
+	losses    []Loss // when
+	began     time.Time
+	looked    time.Time // when the kernel was last asked what it lost
+	unwritten uint64    // taken from the kernel, but the file refused them
 	offset    int64
 	places    []place
 	parts     []volume
@@ -152,15 +159,15 @@ var _ probes.Sniffer = (*Capture)(nil)
 
 // create makes the file and writes its head.
 func create(o Options) (*os.File, int64, error) {
-	return createAt(o.Path, o)
+	return createAt(o.Path, o, "")
 }
 
-func createAt(path string, o Options) (*os.File, int64, error) {
+func createAt(path string, o Options, comment string) (*os.File, int64, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, 0, fmt.Errorf("create the capture file: %w", err)
 	}
-	head := appendInterface(appendSection(nil), o.Interface, o.SnapBytes, o.About)
+	head := appendInterface(appendSection(nil, comment), o.Interface, o.SnapBytes, o.About, o.Filter.String())
 	if _, err := file.Write(head); err != nil {
 		_ = file.Close()
 		_ = os.Remove(path)
@@ -174,8 +181,9 @@ func begin(ctx context.Context, o Options, from source, file *os.File, head int6
 	c := &Capture{
 		name: o.Interface, options: o, parts: []volume{{path: o.Path, began: o.Clock.Now()}}, clock: o.Clock, source: from, file: file,
 		free: make(chan *batch, batches), queue: make(chan *batch, batches), done: make(chan struct{}),
-		device: bytes.Clone(o.MAC), offset: head, places: []place{{0, 0, head}}, changed: make(chan struct{}),
+		began: o.Clock.Now().UTC(), device: bytes.Clone(o.MAC), offset: head, places: []place{{0, 0, head}}, changed: make(chan struct{}),
 	}
+	c.looked = c.began
 	for range batches {
 		c.free <- new(batch)
 	}
@@ -286,7 +294,9 @@ func (c *Capture) count() uint64 {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.lost = max(c.lost, lost)
+	if err == nil {
+		c.lose(lost)
+	}
 	return c.lost
 }
 

@@ -80,7 +80,7 @@ func file(t testing.TB, frames ...[]byte) string {
 }
 
 func encode(frames ...[]byte) []byte {
-	b := appendInterface(appendSection(nil), "test0", snapLength, "")
+	b := appendInterface(appendSection(nil, ""), "test0", snapLength, "", "")
 	for i, f := range frames {
 		b = appendPacket(b, packet{nanoseconds: 1_700_000_000_000_000_000 + uint64(i), data: f, original: len(f)}, nil)
 	}

@@ -36,6 +36,9 @@ var live = map[string]func(*testing.T){
 	"killed, the file still reads":        liveKilled,
 	"loopback is seen once":               liveLoopback,
 	"tshark decrypts with our secrets":    liveSecrets,
+	"a loss is told by its second":        liveLosses,
+	"a filter leaves others out":          liveFilter,
+	"libcoap cuts a mark in two":          liveBlocks,
 }
 
 func TestLive(t *testing.T) {
@@ -265,7 +268,7 @@ func liveGone(t *testing.T) {
 
 func liveLoss(t *testing.T) {
 	send := cable(t)
-	r, err := openRing("bench0", smallRing)
+	r, err := openRing("bench0", smallRing, Filter{})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, r.close()) }()
 	frame := numbered(t, 1000)

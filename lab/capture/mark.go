@@ -33,7 +33,7 @@ func (c *Capture) Mark(ctx context.Context) (probes.Mark, error) {
 	for {
 		c.mu.Lock()
 		written, changed := c.frames, c.changed
-		c.lost = max(c.lost, lost)
+		c.lose(max(c.lost, lost))
 		c.mu.Unlock()
 		if written >= taken {
 			return probes.Mark{At: at, Frame: taken, Dropped: lost}, nil

@@ -17,7 +17,7 @@ func Open(ctx context.Context, o Options) (*Capture, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("capture on %s: %w", o.Interface, err)
 	}
-	from, err := openRing(o.Interface, o.RingBytes)
+	from, err := openRing(o.Interface, o.RingBytes, o.Filter)
 	if err != nil {
 		return nil, fmt.Errorf("capture on %s: %w: %w", o.Interface, probes.ErrNoCapture, err)
 	}

@@ -69,7 +69,7 @@ func seal(to []byte, start int) []byte {
 	return order.AppendUint32(to, length)
 }
 
-func appendSection(to []byte) []byte {
+func appendSection(to []byte, comment string) []byte {
 	start := len(to)
 	to = order.AppendUint32(open(to, blockSection), byteOrder)
 	to = order.AppendUint16(to, 1)
@@ -78,10 +78,13 @@ func appendSection(to []byte) []byte {
 	to = appendOption(to, optHardware, []byte(runtime.GOARCH))
 	to = appendOption(to, optOS, []byte(runtime.GOOS))
 	to = appendOption(to, optUser, []byte("assay"))
+	if comment != "" {
+		to = appendOption(to, optComment, []byte(comment))
+	}
 	return seal(appendOption(to, optEnd, nil), start)
 }
 
-func appendInterface(to []byte, name string, snap int, about string) []byte {
+func appendInterface(to []byte, name string, snap int, about, filter string) []byte {
 	start := len(to)
 	to = order.AppendUint16(open(to, blockInterface), wire.LinkEthernet)
 	to = order.AppendUint16(to, 0)
@@ -91,6 +94,9 @@ func appendInterface(to []byte, name string, snap int, about string) []byte {
 		to = appendOption(to, optAbout, []byte(about))
 	}
 	to = appendOption(to, optTsResol, []byte{9}) // 10^-9 s
+	if filter != "" {
+		to = appendOption(to, optFilter, append([]byte{0}, filter...)) // 0: as a text
+	}
 	return seal(appendOption(to, optEnd, nil), start)
 }
 

@@ -107,7 +107,7 @@ func TestCutAtAnyByte(t *testing.T) {
 	}
 	for cutAt := range len(data) {
 		got, err := readAll(data[:cutAt])
-		if cutAt < len(appendSection(nil)) {
+		if cutAt < len(appendSection(nil, "")) {
 			require.ErrorContains(t, err, "the capture's head")
 			continue
 		}

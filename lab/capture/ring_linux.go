@@ -50,7 +50,7 @@ type ring struct {
 	gone  bool
 }
 
-func openRing(name string, size int) (_ *ring, err error) {
+func openRing(name string, size int, filter Filter) (_ *ring, err error) {
 	link, err := net.InterfaceByName(name)
 	if err != nil {
 		return nil, err
@@ -74,7 +74,29 @@ func openRing(name string, size int) (_ *ring, err error) {
 	if err := r.share(size); err != nil {
 		return nil, err
 	}
+	if err := r.limit(filter); err != nil {
+		return nil, err
+	}
 	return r, r.join(link)
+}
+
+// limit makes the kernel leave frames out before it counts or keeps them.
+func (r *ring) limit(filter Filter) error {
+	program, err := filter.program()
+	if err != nil {
+		return fmt.Errorf("assemble the filter: %w", err)
+	}
+	if len(program) == 0 {
+		return nil
+	}
+	code := make([]unix.SockFilter, len(program))
+	for i, one := range program {
+		code[i] = unix.SockFilter{Code: one.Op, Jt: one.Jt, Jf: one.Jf, K: one.K}
+	}
+	if err := unix.SetsockoptSockFprog(r.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}); err != nil { //nolint:gosec // bounded
+		return fmt.Errorf("attach the filter: %w", err)
+	}
+	return nil
 }
 
 // share sets the ring up and maps it.

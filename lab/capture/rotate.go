@@ -17,16 +17,26 @@ type volume struct {
 	secrets bool
 }
 
-// Files lists the capture's files so far, in order. The first is that of Options.Path; the next ones are
-// numbered: run.pcapng, run-00002.pcapng.
-func (c *Capture) Files() []string {
+// A Volume is one file of a capture.
+type Volume struct {
+	Path   string
+	Frames uint64 // in it; the frames of a capture are numbered through all of its files
+}
+
+// Volumes lists the capture's files so far, in order. The first is that of Options.Path; the next ones are
+// numbered: run.pcapng, run.00002.pcapng.
+func (c *Capture) Volumes() []Volume {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var paths []string
-	for _, p := range c.parts {
-		paths = append(paths, p.path)
+	var out []Volume
+	for i, p := range c.parts {
+		end := c.frames
+		if i+1 < len(c.parts) {
+			end = c.parts[i+1].before
+		}
+		out = append(out, Volume{p.path, end - p.before})
 	}
-	return paths
+	return out
 }
 
 // due tells whether a file has had its size or its time. The mutex is held.
@@ -42,8 +52,8 @@ func (c *Capture) due(now *volume) bool {
 // is held; only the write loop comes here.
 func (c *Capture) rotate() {
 	ending := filepath.Ext(c.options.Path)
-	path := fmt.Sprintf("%s-%05d%s", strings.TrimSuffix(c.options.Path, ending), len(c.parts)+1, ending)
-	next, head, err := createAt(path, c.options)
+	path := fmt.Sprintf("%s.%05d%s", strings.TrimSuffix(c.options.Path, ending), len(c.parts)+1, ending)
+	next, head, err := createAt(path, c.options, fmt.Sprintf("goes on with %s after its frame %d", filepath.Base(c.options.Path), c.frames))
 	if err != nil {
 		c.unsettled = fmt.Errorf("go on in a next file: %w", err)
 		c.options.RotateBytes, c.options.RotateEvery = 0, 0
@@ -68,12 +78,15 @@ func (c *Capture) rotate() {
 	c.places = append(c.places, place{len(c.parts) - 1, c.frames, head})
 }
 
-// headSecrets moves the secrets of each file to its head. What was remembered of the files' order no longer
+// headSecrets moves the secrets of each file to its head, and gives every file those of all the others: a
+// connection may go on through several. What was remembered of the files' order no longer
 // holds then, but where each begins. The mutex is held, and everything is written.
 func (c *Capture) headSecrets() (err error) {
 	c.places = nil
 	for i, p := range c.parts {
-		if p.secrets {
+		if len(c.parts) > 1 {
+			err = errors.Join(err, replaceSecrets(p.path, c.keyLog))
+		} else if p.secrets {
 			err = errors.Join(err, MoveSecrets(p.path, nil))
 		}
 		c.places = append(c.places, place{part: i, frame: p.before})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,13 @@ func rotating(t *testing.T, every time.Duration) (*Capture, *script) {
 	return c, s
 }
 
+func paths(c *Capture) (out []string) {
+	for _, v := range c.Volumes() {
+		out = append(out, v.Path)
+	}
+	return out
+}
+
 // fill gives frames that take some 400 kB in the file and returns the mark after them.
 func fill(t *testing.T, c *Capture, s *script, name string) probes.Mark {
 	t.Helper()
@@ -45,9 +53,9 @@ func TestRotation(t *testing.T) {
 		marks = append(marks, fill(t, c, s, fmt.Sprintf("round %d", i)))
 		require.NoError(t, c.Secrets(fmt.Appendf(nil, "CLIENT_RANDOM %d\n", i)))
 	}
-	files := c.Files()
+	files := paths(c)
 	require.GreaterOrEqual(t, len(files), 3)
-	assert.Equal(t, "run-00002.pcapng", filepath.Base(files[1]))
+	assert.Equal(t, "run.00002.pcapng", filepath.Base(files[1]))
 	windows := func() {
 		for i := range 8 {
 			w, err := c.Window(t.Context(), marks[i], marks[i+1])
@@ -66,7 +74,7 @@ func TestRotation(t *testing.T) {
 	windows()
 	require.NoError(t, c.Close())
 	windows()
-	files = c.Files()
+	files = paths(c)
 	var total int
 	for i, path := range files {
 		data, err := os.ReadFile(path)
@@ -74,9 +82,11 @@ func TestRotation(t *testing.T) {
 		frames, err := readAll(data)
 		require.EqualError(t, err, "EOF")
 		total += len(frames)
+		assert.EqualValues(t, len(frames), c.Volumes()[i].Frames)
 		assert.Less(t, len(data), 2*smallFile)
-		if i < 2 {
-			assert.Contains(t, string(data[:300]), "CLIENT_RANDOM", "secrets at each head")
+		for n := range 8 {
+			assert.Equal(t, 1, strings.Count(string(data), fmt.Sprintf("CLIENT_RANDOM %d\n", n)), "a connection may go on in any file: each has every key")
+			assert.Contains(t, string(data[:1000]), fmt.Sprintf("CLIENT_RANDOM %d\n", n), "at its head")
 		}
 	}
 	assert.Equal(t, 3200, total)
@@ -88,24 +98,24 @@ func TestRotation(t *testing.T) {
 func TestRotationByAge(t *testing.T) {
 	c, s := rotating(t, time.Second)
 	fill(t, c, s, "young")
-	require.Len(t, c.Files(), 1)
+	require.Len(t, paths(c), 1)
 	c.mu.Lock()
 	c.parts[0].began = c.parts[0].began.Add(-time.Minute)
 	c.mu.Unlock()
 	fill(t, c, s, "old")
-	require.Len(t, c.Files(), 2)
+	require.Len(t, paths(c), 2)
 	require.NoError(t, c.Close())
 }
 
 func TestRotationThatCannotGoOnStays(t *testing.T) {
 	c, s := rotating(t, 0)
-	next := filepath.Join(filepath.Dir(c.options.Path), "run-00002.pcapng")
+	next := filepath.Join(filepath.Dir(c.options.Path), "run.00002.pcapng")
 	require.NoError(t, os.WriteFile(next, []byte("older evidence"), 0o600))
 	var last probes.Mark
 	for i := range 4 {
 		last = fill(t, c, s, fmt.Sprint(i))
 	}
-	require.Len(t, c.Files(), 1)
+	require.Len(t, paths(c), 1)
 	w, err := c.Window(t.Context(), probes.Mark{}, last)
 	require.NoError(t, err)
 	assert.True(t, w.Complete, "no frame is lost over it")

@@ -27,6 +27,9 @@ func (c *Capture) Secrets(keyLog []byte) error {
 	}
 	c.known += len(keyLog)
 	c.secrets = append(c.secrets, keyLog...)
+	if c.options.RotateBytes > 0 || c.options.RotateEvery > 0 || len(c.parts) > 1 {
+		c.keyLog = append(c.keyLog, keyLog...)
+	}
 	c.pressing.Store(true)
 	return nil
 }
@@ -59,13 +62,21 @@ func (c *Capture) takeSecrets() []byte {
 // look for them before the first packet. The file must not be written any more. It is replaced in one step;
 // packets, their numbers and everything else stay as they are.
 func MoveSecrets(path string, keyLog []byte) error {
-	if err := moveSecrets(path, keyLog); err != nil {
+	if err := moveSecrets(path, keyLog, true); err != nil {
 		return fmt.Errorf("move the secrets of %s to its head: %w", path, err)
 	}
 	return nil
 }
 
-func moveSecrets(path string, keyLog []byte) (err error) {
+// replaceSecrets puts a key log to the head of a file, in the place of all secrets that it has.
+func replaceSecrets(path string, keyLog []byte) error {
+	if err := moveSecrets(path, keyLog, false); err != nil {
+		return fmt.Errorf("put secrets at the head of %s: %w", path, err)
+	}
+	return nil
+}
+
+func moveSecrets(path string, keyLog []byte, keep bool) (err error) {
 	if len(keyLog) > maxSecrets {
 		return fmt.Errorf("more than %d bytes to add", maxSecrets)
 	}
@@ -80,7 +91,7 @@ func moveSecrets(path string, keyLog []byte) (err error) {
 	}
 	var found []byte
 	if err := rawBlocks(in, func(kind uint32, block []byte) error {
-		if kind == blockSecrets {
+		if kind == blockSecrets && keep {
 			found = append(found, block...)
 		}
 		if len(found) > 2*maxSecrets {

@@ -27,7 +27,7 @@ func TestSecretsMoveToTheHead(t *testing.T) {
 	require.NoError(t, MoveSecrets(path, []byte("CLIENT_RANDOM added\n")))
 	got, err := os.ReadFile(path)
 	require.NoError(t, err)
-	head := len(appendSection(nil))
+	head := len(appendSection(nil, ""))
 	secrets := appendSecrets(appendSecrets(nil, []byte("CLIENT_RANDOM late\n")), []byte("CLIENT_RANDOM added\n"))
 	assert.Equal(t, secrets, got[head:head+len(secrets)])
 	assert.Len(t, got, len(late)+len(appendSecrets(nil, []byte("CLIENT_RANDOM added\n"))))
@@ -58,7 +58,7 @@ func TestSecretsWantOurKindOfFile(t *testing.T) {
 		want string
 	}{
 		"empty": {nil, "it is empty"}, "older pcap": {[]byte{0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0}, "no little-endian pcapng"},
-		"two sections": {append(bytes.Clone(good), appendSection(nil)...), "several sections"},
+		"two sections": {append(bytes.Clone(good), appendSection(nil, "")...), "several sections"},
 		"odd block":    {append(bytes.Clone(good), 6, 0, 0, 0, 13, 0, 0, 0, 0, 0, 0, 0), "has 13 bytes"},
 	} {
 		path := filepath.Join(t.TempDir(), "x.pcapng")

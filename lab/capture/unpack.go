@@ -18,6 +18,7 @@ type unpacker struct {
 	yield     func([]byte) bool
 	stopped   bool
 	streams   streams
+	blocks    blocks
 	datagrams []*datagram
 }
 
@@ -29,7 +30,7 @@ func newUnpacker(yield func([]byte) bool) *unpacker {
 		}
 		return !u.stopped
 	}
-	u.streams = newStreams(u.yield)
+	u.streams, u.blocks = newStreams(u.yield), newBlocks(u.yield)
 	return u
 }
 
@@ -58,6 +59,7 @@ func (u *unpacker) carry(p wire.Packet) {
 		return
 	}
 	u.yield(p.Payload)
+	u.blocks.add(&p)
 }
 
 // A datagram is one IP datagram being put together.

@@ -38,6 +38,7 @@ func (c *Capture) put(b *batch) {
 	defer c.tell()
 	if refused || err != nil {
 		c.unwritten += b.frames
+		c.losses = addLoss(c.losses, c.looked, c.clock.Now().UTC(), b.frames)
 		if err != nil {
 			// Cut the half-written block off: the file stays readable to its end.
 			_ = c.file.Truncate(c.offset)

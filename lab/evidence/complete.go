@@ -35,8 +35,8 @@ func checkRecord(r Record) error {
 		return err
 	case KindCapture:
 		c, err := decodeBody[Capture](r)
-		if err == nil && c.File == "" {
-			err = errors.New("capture: its body names no file")
+		if err == nil {
+			err = c.check()
 		}
 		return err
 	case KindArtefact:
@@ -110,7 +110,7 @@ func (e *Evidence) checkComplete() error {
 	if !e.Ended {
 		return broken(layerComplete, lineName(len(e.Records)), "the last record is %s, not end", e.Records[len(e.Records)-1].Kind)
 	}
-	frames, err := e.frameCounts()
+	frames, _, err := e.frameCounts()
 	if err != nil {
 		return err
 	}
@@ -157,16 +157,26 @@ func (e *Evidence) checkSteps(asked map[Step]bool) error {
 	return nil
 }
 
-// frameCounts collects how many frames each capture has, as far as the records say so.
-func (e *Evidence) frameCounts() (map[string]uint64, error) {
-	counts := map[string]uint64{}
+// frameCounts collects how many frames each capture has, through all of its files, and each file, as far as the
+// records say so.
+func (e *Evidence) frameCounts() (counts, files map[string]uint64, err error) {
+	counts, files = map[string]uint64{}, map[string]uint64{}
 	for i, r := range e.Records {
 		file, frames := "", (*uint64)(nil)
 		switch r.Kind {
 		case KindCapture:
 			c, err := decodeBody[Capture](r)
 			if err != nil {
-				return nil, broken(layerComplete, lineName(i+1), "%v", err)
+				return nil, nil, broken(layerComplete, lineName(i+1), "%v", err)
+			}
+			for _, p := range c.Parts {
+				if _, ok := e.Find(p.File); !ok {
+					return nil, nil, broken(layerComplete, lineName(i+1), "capture %q, a part of %s, is no artefact", p.File, c.File)
+				}
+				if n, ok := files[p.File]; ok && n != p.Frames {
+					return nil, nil, broken(layerComplete, lineName(i+1), "capture %s has %d frames here and %d before", p.File, p.Frames, n)
+				}
+				files[p.File] = p.Frames
 			}
 			file, frames = c.File, &c.Frames
 		case KindEnd:
@@ -175,7 +185,7 @@ func (e *Evidence) frameCounts() (map[string]uint64, error) {
 				Frames  *uint64 `json:"frames"`
 			}](r)
 			if err != nil {
-				return nil, broken(layerComplete, lineName(i+1), "%v", err)
+				return nil, nil, broken(layerComplete, lineName(i+1), "%v", err)
 			}
 			file, frames = c.Capture, c.Frames
 		}
@@ -183,14 +193,19 @@ func (e *Evidence) frameCounts() (map[string]uint64, error) {
 			continue
 		}
 		if _, ok := e.Find(file); !ok {
-			return nil, broken(layerComplete, lineName(i+1), "capture %q is no artefact", file)
+			return nil, nil, broken(layerComplete, lineName(i+1), "capture %q is no artefact", file)
 		}
 		if n, ok := counts[file]; ok && n != *frames {
-			return nil, broken(layerComplete, lineName(i+1), "capture %s has %d frames here and %d before", file, *frames, n)
+			return nil, nil, broken(layerComplete, lineName(i+1), "capture %s has %d frames here and %d before", file, *frames, n)
 		}
 		counts[file] = *frames
 	}
-	return counts, nil
+	for file, n := range counts {
+		if _, part := files[file]; !part {
+			files[file] = n
+		}
+	}
+	return counts, files, nil
 }
 
 // checkFrames checks that cited frames exist. An empty range ends one before it begins.

@@ -80,6 +80,37 @@ type Capture struct {
 	File    string `json:"file"`              // an artefact's name
 	Frames  uint64 `json:"frames"`            // in the file
 	Dropped uint64 `json:"dropped,omitempty"` // lost by the kernel
+	// Parts are its files where it went on in further ones, File the first: frames are numbered through all of them.
+	Parts []Part `json:"parts,omitempty"`
+}
+
+// A Part is one file of a capture.
+type Part struct {
+	File   string `json:"file"`
+	Frames uint64 `json:"frames"`
+}
+
+// check holds that the parts of a capture are the whole of it.
+func (c Capture) check() error {
+	if c.File == "" {
+		return errors.New("capture: its body names no file")
+	}
+	if len(c.Parts) == 0 {
+		return nil
+	}
+	var sum uint64
+	seen := map[string]bool{}
+	for _, p := range c.Parts {
+		if p.File == "" || seen[p.File] {
+			return fmt.Errorf("capture %s: a part has no name, or that of another one", c.File)
+		}
+		seen[p.File] = true
+		sum += p.Frames
+	}
+	if c.Parts[0].File != c.File || sum != c.Frames {
+		return fmt.Errorf("capture %s: its parts begin with %s and hold %d frames, not its %d", c.File, c.Parts[0].File, sum, c.Frames)
+	}
+	return nil
 }
 
 // Evidence is one run's record, as read from a run directory or a sealed bundle.

@@ -54,6 +54,8 @@ func TestJournalRefuses(t *testing.T) {
 		"observation without id":      {KindObservation, map[string]any{"step": "s"}, "no id"},
 		"step without name":           {KindStep, nil, "names no step"},
 		"capture without file":        {KindCapture, nil, "names no file"},
+		"capture with too few parts":  {KindCapture, Capture{File: "c.pcapng", Frames: 7, Parts: []Part{{"c.pcapng", 6}}}, "hold 6 frames, not its 7"},
+		"capture with a part twice":   {KindCapture, Capture{File: "c.pcapng", Frames: 8, Parts: []Part{{"c.pcapng", 4}, {"c.pcapng", 4}}}, "that of another one"},
 		"too long":                    {KindNote, map[string]string{"a": strings.Repeat("a", maxLine)}, "more than"},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {

@@ -153,6 +153,12 @@ func (e *Evidence) choose(names []string, records []uint64) (*redaction, error) 
 			return nil, fmt.Errorf("there is no artefact %.80q: %w", name, ErrRedaction)
 		}
 		gone[a.SHA256] = true
+		// Whoever withholds a capture means all of its files.
+		for _, p := range e.partsOf(name) {
+			if a, ok := e.Find(p.File); ok {
+				gone[a.SHA256] = true
+			}
+		}
 	}
 	for _, a := range e.files() {
 		if gone[a.SHA256] {
@@ -173,6 +179,18 @@ func (e *Evidence) choose(names []string, records []uint64) (*redaction, error) 
 		return nil, fmt.Errorf("nothing is named: %w", ErrRedaction)
 	}
 	return r, nil
+}
+
+// partsOf lists the files of a capture that went on in further ones, by the name of its first.
+func (e *Evidence) partsOf(name string) []Part {
+	for _, r := range e.Records {
+		if r.Kind == KindCapture {
+			if c, err := decodeBody[Capture](r); err == nil && c.File == name && len(c.Parts) > 0 {
+				return c.Parts
+			}
+		}
+	}
+	return nil
 }
 
 func (c *container) writeRedacted(ctx context.Context, to *os.File, r *redaction) error {

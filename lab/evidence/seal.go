@@ -79,7 +79,7 @@ func writeBundle(ctx context.Context, f *os.File, e *Evidence, c *chain, signer 
 	if err := w.bytes(journalName, journal.Bytes()); err != nil {
 		return err
 	}
-	counts, err := e.frameCounts()
+	_, counts, err := e.frameCounts()
 	if err != nil {
 		return err
 	}

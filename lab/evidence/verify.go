@@ -135,7 +135,7 @@ func (c *container) leaves(ctx context.Context, e *Evidence, lines *chain) ([]di
 		}
 		leaves = append(leaves, leaf)
 	}
-	counts, err := e.frameCounts()
+	_, counts, err := e.frameCounts()
 	if err != nil {
 		return nil, err
 	}

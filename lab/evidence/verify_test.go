@@ -340,6 +340,7 @@ func TestIncompleteIsNeverSealed(t *testing.T) {
 		"frame zero":             {KindObservation, frames("capture.pcapng", 0, 3), "no range"},
 		"frames backwards":       {KindObservation, frames("capture.pcapng", 5, 3), "no range"},
 		"capture nowhere":        {KindCapture, Capture{File: "other.pcapng"}, "no artefact"},
+		"a part nowhere":         {KindCapture, Capture{File: "capture.pcapng", Frames: 7, Parts: []Part{{"capture.pcapng", 4}, {"capture.00002.pcapng", 3}}}, "a part of capture.pcapng, is no artefact"},
 		"two frame counts":       {KindCapture, Capture{File: "capture.pcapng", Frames: 6}, "7 before"},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {

@@ -33,6 +33,7 @@ type Observation struct {
 	Checks   []Check        `json:"checks"`   // that it decided
 	Packets  []capture.Line `json:"packets,omitempty"`
 	Of       uint64         `json:"frames_cited"` // how many frames it cites
+	Where    string         `json:"frames_where"` // in which files, and what was lost
 	Trouble  string         `json:"packets_error,omitempty"`
 }
 
@@ -219,6 +220,9 @@ func observation(r *reports.Report, o probes.Observation, most int) *Observation
 				}
 			}
 		}
+	}
+	if o.Frames != nil {
+		out.Where = r.Cited(o)
 	}
 	if o.Frames != nil && o.Frames.Last >= o.Frames.First {
 		out.Of = o.Frames.Last - o.Frames.First + 1

@@ -93,7 +93,10 @@ func (p *printer) packets(o *Observation) {
 		p.linef("\nno frame of a capture belongs to it")
 		return
 	}
-	p.linef("\nframes %s to %s of %s, %s lost by the kernel", o.Frames.First, o.Frames.Last, o.Frames.File, o.Frames.Dropped)
+	p.linef("\n%s", o.Where)
+	if o.Frames.Dropped == 0 {
+		p.linef("  none was lost by the kernel")
+	}
 	if o.Trouble != "" {
 		p.linef("  they cannot be shown: %s", o.Trouble)
 	}

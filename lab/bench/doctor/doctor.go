@@ -158,7 +158,7 @@ func (x *examination) link() {
 		x.note("link", OK, "the link can be cut, and have "+strings.Join(can, ", "), "", "")
 		return
 	}
-	mend := "sudo modprobe sch_netem sch_tbf nft_numgen nft_limit, or a kernel that has them"
+	mend := "sudo modprobe sch_tbf nft_numgen nft_limit nft_fwd_netdev, or a kernel that has them"
 	if x.mode == bench.ModeReference && len(can) == 0 {
 		mend = "run it as root to find out; inside the reference bench's namespaces it may well be possible"
 	}

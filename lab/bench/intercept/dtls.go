@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -12,7 +11,6 @@ import (
 	"github.com/pion/dtls/v3"
 	dtlsnet "github.com/pion/dtls/v3/pkg/net"
 	"github.com/pion/logging"
-	"github.com/pion/transport/v5/udp"
 )
 
 const (
@@ -27,28 +25,27 @@ const (
 // A DTLSDoor takes DTLS associations at one way in and answers the datagrams inside.
 type DTLSDoor struct {
 	door
-	listener net.Listener
-	answer   func([]byte) []byte
+	listeners []net.Listener
+	answer    func([]byte) []byte
 }
 
-// DTLSDoor opens a way in at a UDP address until Close. answer turns one datagram into a reply; an empty
+// DTLSDoor opens a way in at UDP sockets, which Close closes too. answer turns one datagram into a reply; an empty
 // one is not sent, and nil answers nothing.
-func (i *Interceptor) DTLSDoor(ctx context.Context, via, url string, at *net.UDPAddr, answer func([]byte) []byte) (*DTLSDoor, error) {
-	config := udp.ListenConfig{Backlog: maxSeats, AcceptFilter: beginsHandshake}
-	l, err := config.Listen("udp", at)
-	if err != nil {
-		return nil, fmt.Errorf("listen for dtls: %w", err)
-	}
+func (i *Interceptor) DTLSDoor(ctx context.Context, via, url string, answer func([]byte) []byte, raw ...net.PacketConn) *DTLSDoor {
 	i.mu.Lock()
 	i.gate(via, url)
 	i.mu.Unlock()
 	d := &DTLSDoor{
-		door:     door{of: i, via: via, seats: make(chan struct{}, maxSeats), open: map[net.Conn]struct{}{}},
-		listener: l, answer: answer,
+		door:   door{of: i, via: via, seats: make(chan struct{}, maxSeats), open: map[net.Conn]struct{}{}},
+		answer: answer,
 	}
 	d.ctx, d.stop = context.WithCancel(context.WithoutCancel(ctx))
-	d.wait.Go(d.serve)
-	return d, nil
+	for _, conn := range raw {
+		l := associate(conn)
+		d.listeners = append(d.listeners, l)
+		d.wait.Go(func() { d.serve(l) })
+	}
+	return d
 }
 
 // beginsHandshake keeps stray datagrams from costing a connection.
@@ -56,18 +53,14 @@ func beginsHandshake(datagram []byte) bool {
 	return len(datagram) > dtlsHeader && datagram[0] == handshaking
 }
 
-// Addr is where it listens.
-func (d *DTLSDoor) Addr() net.Addr { return d.listener.Addr() }
+// Addr is the first socket's.
+func (d *DTLSDoor) Addr() net.Addr { return d.listeners[0].Addr() }
 
-func (d *DTLSDoor) serve() {
+func (d *DTLSDoor) serve(l net.Listener) {
 	for {
-		c, err := d.listener.Accept()
+		c, err := l.Accept()
 		if err != nil {
-			if d.ctx.Err() != nil || errors.Is(err, udp.ErrClosedListener) {
-				return
-			}
-			pause(d.ctx, acceptPause)
-			continue
+			return
 		}
 		select {
 		case d.seats <- struct{}{}:
@@ -148,9 +141,11 @@ func (d *DTLSDoor) talk(w *watched) {
 // Close ends every association.
 func (d *DTLSDoor) Close() error {
 	d.stop()
-	err := d.listener.Close()
-	if errors.Is(err, net.ErrClosed) || errors.Is(err, udp.ErrClosedListener) {
-		err = nil
+	var errs []error
+	for _, l := range d.listeners {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
 	}
 	d.mu.Lock()
 	left := make([]net.Conn, 0, len(d.open))
@@ -162,7 +157,7 @@ func (d *DTLSDoor) Close() error {
 		_ = c.Close()
 	}
 	d.wait.Wait()
-	return err
+	return errors.Join(errs...)
 }
 
 // quiet is a logger: the library's log quotes what a device sent.

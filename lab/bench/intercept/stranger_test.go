@@ -176,8 +176,11 @@ func TestOpenSSLOverDTLS(t *testing.T) {
 	p := newProduct(t, "ecdsa", nil)
 	keys := NewKeys("")
 	i := New(Options{Cloud: p.Cloud, Now: time.Now, Keys: keys})
-	door, err := i.DTLSDoor(t.Context(), probes.ViaCoAPS, "coaps://"+cloudName, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}, func([]byte) []byte { return []byte("yes") })
+	four, err := net.ListenPacket("udp", "127.0.0.1:0")
 	require.NoError(t, err)
+	six, err := net.ListenPacket("udp", "[::1]:0")
+	require.NoError(t, err)
+	door := i.DTLSDoor(t.Context(), probes.ViaCoAPS, "coaps://"+cloudName, func([]byte) []byte { return []byte("yes") }, four, six)
 	defer func() { require.NoError(t, door.Close()) }()
 	s := &scene{Interceptor: i, at: door.Addr().String()}
 	ping := "\x40\x00\x00\x01\n" // a CoAP ping; s_client reads lines
@@ -188,7 +191,11 @@ func TestOpenSSLOverDTLS(t *testing.T) {
 		t.Run(string(as), func(t *testing.T) {
 			st := s.stand(t, probes.ViaCoAPS, as)
 			for n, careful := range []bool{true, false} {
-				args := []string{"s_client", "-dtls1_2", "-connect", s.at, "-servername", cloudName, "-quiet"}
+				at := s.at
+				if !careful {
+					at = six.LocalAddr().String()
+				}
+				args := []string{"s_client", "-dtls1_2", "-connect", at, "-servername", cloudName, "-quiet"}
 				if careful {
 					args = append(args, "-CAfile", p.root, "-verify_return_error", "-verify_hostname", cloudName)
 				}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"time"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
@@ -21,7 +20,10 @@ import (
 const linkTable = "assay_link"
 
 // A Link is a cable into an interface of this machine.
-type Link struct{ Name string }
+type Link struct {
+	Name string
+	slow *slow // nil: nothing waits
+}
 
 // Features tells what this kernel can do to a link; nil is yes.
 type Features struct{ Delay, Loss, Rate error }
@@ -29,9 +31,12 @@ type Features struct{ Delay, Loss, Rate error }
 // LinkFeatures asks the kernel without changing anything: a queue that is never made, and rules that are
 // taken back in the same transaction.
 func LinkFeatures() Features {
-	f := Features{Delay: haveQueue("netem"), Rate: haveQueue("tbf"), Loss: haveRules()}
+	f := Features{Rate: haveQueue("tbf"), Loss: haveRules()}
 	if f.Rate == nil {
 		f.Rate = f.Loss // towards the bench a rate is a rule
+	}
+	if f.Delay = f.Loss; f.Delay == nil {
+		f.Delay = haveForward()
 	}
 	return f
 }
@@ -72,12 +77,12 @@ func haveRules() error {
 }
 
 // Cut pulls the cable out.
-func (l Link) Cut() error { return l.each("cut the link", netlink.LinkSetDown) }
+func (l *Link) Cut() error { return l.each("cut the link", netlink.LinkSetDown) }
 
 // Join puts it back in.
-func (l Link) Join() error { return l.each("restore the link", netlink.LinkSetUp) }
+func (l *Link) Join() error { return l.each("restore the link", netlink.LinkSetUp) }
 
-func (l Link) each(step string, f func(netlink.Link) error) error {
+func (l *Link) each(step string, f func(netlink.Link) error) error {
 	link, err := netlink.LinkByName(l.Name)
 	if err != nil {
 		return refused(step, err)
@@ -85,39 +90,73 @@ func (l Link) each(step string, f func(netlink.Link) error) error {
 	return refused(step, f(link))
 }
 
-// Degrade makes the link as bad as that.
-func (l Link) Degrade(c probes.LinkConditions) error {
+// Degrade makes the link as bad as that. It is not called by two at once.
+func (l *Link) Degrade(c probes.LinkConditions) error {
 	link, err := netlink.LinkByName(l.Name)
 	if err != nil {
+		if c == (probes.LinkConditions{}) {
+			return errors.Join(refused("find "+l.Name, err), l.hurry())
+		}
 		return refused("find "+l.Name, err)
 	}
 	if err := l.queue(link, c); err != nil {
 		return err
 	}
-	return l.rules(c)
+	waiting := 0
+	if c.Delay > 0 || c.Jitter > 0 {
+		if waiting, err = l.wait(link, c); err != nil {
+			return err
+		}
+	}
+	if err := l.rules(c, waiting); err != nil {
+		return err
+	}
+	if waiting == 0 {
+		return l.hurry()
+	}
+	return nil
+}
+
+// wait has a forwarder ready for frames that wait, and tells where they are to be put.
+func (l *Link) wait(link netlink.Link, c probes.LinkConditions) (index int, err error) {
+	if l.slow == nil {
+		if l.slow, err = startSlow(link, c.Delay, c.Jitter); err != nil {
+			return 0, err
+		}
+	}
+	l.slow.set(c.Delay, c.Jitter)
+	in, err := netlink.LinkByName(slowIn)
+	if err != nil {
+		return 0, refused("find "+slowIn, err)
+	}
+	return in.Attrs().Index, nil
+}
+
+// hurry ends the forwarder.
+func (l *Link) hurry() error {
+	if l.slow == nil {
+		return nil
+	}
+	err := l.slow.end()
+	l.slow = nil
+	return refused("end the delay of "+l.Name, err)
 }
 
 // queue holds back what goes to the device.
-func (l Link) queue(link netlink.Link, c probes.LinkConditions) error {
+func (l *Link) queue(link netlink.Link, c probes.LinkConditions) error {
 	attrs := netlink.QdiscAttrs{LinkIndex: link.Attrs().Index, Handle: netlink.MakeHandle(0xA55A, 0), Parent: netlink.HANDLE_ROOT}
 	// The one before goes first: two kinds of queue cannot take each other's place by a change.
 	err := netlink.QdiscDel(&netlink.GenericQdisc{QdiscAttrs: attrs})
 	if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EINVAL) {
 		return refused("take the queue of "+l.Name+" away", err)
 	}
-	const frames, burst = 10_000, 32 << 10
+	const burst = 32 << 10
 	rate := uint64(max(c.Rate, 0)) / 8
-	switch {
-	case c.Delay > 0:
-		q := netlink.NewNetem(attrs, netlink.NetemQdiscAttrs{Latency: uint32(min(c.Delay/time.Microsecond, math.MaxInt32)), Limit: frames}) //nolint:gosec // bounded
-		q.Rate64 = rate
-		err = netlink.QdiscAdd(q)
-	case rate > 0:
-		// Half a second of it may wait; one more frame than that is lost, as in a modem.
-		err = netlink.QdiscAdd(&netlink.Tbf{QdiscAttrs: attrs, Rate: rate, Limit: uint32(min(max(rate/2, burst), math.MaxInt32)), Buffer: ticks(rate, burst)}) //nolint:gosec // bounded
-	default:
+	if rate == 0 {
 		return nil
 	}
+	// Half a second of it may wait; one more frame than that is lost, as in a modem.
+	err = netlink.QdiscAdd(&netlink.Tbf{QdiscAttrs: attrs, Rate: rate, Limit: uint32(min(max(rate/2, burst), math.MaxInt32)), Buffer: ticks(rate, burst)}) //nolint:gosec // bounded
 	return refused("slow "+l.Name+" down", err)
 }
 
@@ -126,8 +165,8 @@ func ticks(rate, burst uint64) uint32 {
 	return uint32(min(float64(burst)*1e6/float64(rate)*netlink.TickInUsec(), math.MaxInt32))
 }
 
-// rules lose frames in both directions, and police what comes from the device.
-func (l Link) rules(c probes.LinkConditions) error {
+// rules lose frames in both directions, police what comes from the device, and put what goes to it where it waits.
+func (l *Link) rules(c probes.LinkConditions, waiting int) error {
 	n, err := nftables.New()
 	if err != nil {
 		return refused("nftables", err)
@@ -135,22 +174,34 @@ func (l Link) rules(c probes.LinkConditions) error {
 	t := &nftables.Table{Family: nftables.TableFamilyNetdev, Name: linkTable}
 	n.AddTable(t) // so that there is one to delete
 	n.DelTable(t)
-	if c.Loss > 0 || c.Rate > 0 {
+	bad := c.Loss > 0 || c.Rate > 0 || waiting > 0
+	if bad {
 		n.AddTable(t)
 		in := lossy(n, t, l.Name, nftables.ChainHookIngress)
 		if c.Loss > 0 {
 			n.AddRule(&nftables.Rule{Table: t, Chain: in, Exprs: loses(c.Loss)})
-			n.AddRule(&nftables.Rule{Table: t, Chain: lossy(n, t, l.Name, nftables.ChainHookEgress), Exprs: loses(c.Loss)})
+		}
+		if c.Loss > 0 || waiting > 0 {
+			out := lossy(n, t, l.Name, nftables.ChainHookEgress)
+			if waiting > 0 {
+				n.AddRule(&nftables.Rule{Table: t, Chain: out, Exprs: hasWaited()})
+			}
+			if c.Loss > 0 {
+				n.AddRule(&nftables.Rule{Table: t, Chain: out, Exprs: loses(c.Loss)})
+			}
 		}
 		if c.Rate > 0 {
 			n.AddRule(&nftables.Rule{Table: t, Chain: in, Exprs: narrow(c.Rate)})
 		}
 	}
 	if err := n.Flush(); err != nil {
-		if c.Loss <= 0 && c.Rate <= 0 {
+		if !bad {
 			return nil // without nftables there is nothing to take away
 		}
 		return refused("lose frames on "+l.Name, err)
+	}
+	if waiting > 0 {
+		return refused("slow "+l.Name+" down", forwards(t, "out", waiting))
 	}
 	return nil
 }
@@ -174,6 +225,15 @@ func loses(percent float64) []expr.Any {
 		&expr.Byteorder{SourceRegister: 1, DestRegister: 1, Op: expr.ByteorderHton, Len: 4, Size: 4},
 		&expr.Cmp{Op: expr.CmpOpLt, Register: 1, Data: binaryutil.BigEndian.PutUint32(uint32(min(max(percent, 0), 100) * of / 100))},
 		&expr.Verdict{Kind: expr.VerdictDrop},
+	}
+}
+
+// hasWaited lets through what the forwarder sends on.
+func hasWaited() []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyMARK, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(slowMark)},
+		&expr.Verdict{Kind: expr.VerdictAccept},
 	}
 }
 

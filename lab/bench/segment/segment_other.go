@@ -93,13 +93,13 @@ func LinkFeatures() Features { return Features{errSystem, errSystem, errSystem} 
 type Link struct{ Name string }
 
 // Cut says so.
-func (Link) Cut() error { return refused("cut the link", errSystem) }
+func (*Link) Cut() error { return refused("cut the link", errSystem) }
 
 // Join says so.
-func (Link) Join() error { return refused("restore the link", errSystem) }
+func (*Link) Join() error { return refused("restore the link", errSystem) }
 
 // Degrade says so.
-func (Link) Degrade(probes.LinkConditions) error { return refused("degrade the link", errSystem) }
+func (*Link) Degrade(probes.LinkConditions) error { return refused("degrade the link", errSystem) }
 
 // A Door is one place outside that the device may reach.
 type Door struct {
@@ -151,6 +151,16 @@ func Takeable(string, []netip.Prefix) error { return refused("take an interface"
 // GroupUDP6 says so.
 func GroupUDP6(context.Context, *net.Interface, string, int) (net.PacketConn, error) {
 	return nil, refused("dhcpv6 socket", errSystem)
+}
+
+// FreeTCP6 says so.
+func FreeTCP6(context.Context, netip.Addr, int) (net.Listener, error) {
+	return nil, refused("listen", errSystem)
+}
+
+// Neighbour6 says so.
+func Neighbour6(context.Context, string, netip.Addr, time.Duration) (net.HardwareAddr, error) {
+	return nil, refused("look for a neighbour", errSystem)
 }
 
 // FreeUDP6 says so.

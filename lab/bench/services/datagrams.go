@@ -3,6 +3,7 @@ package services
 import (
 	"errors"
 	"net"
+	"sync"
 	"sync/atomic"
 )
 
@@ -20,25 +21,26 @@ type Counts struct {
 // An answer turns one datagram into a reply and its destination; an empty reply is a dropped datagram.
 type answer func(from net.Addr, datagram []byte) (to net.Addr, reply []byte)
 
-// datagrams answers one datagram after the other on one socket: a flood costs the flooder's
+// datagrams answers one datagram after the other on its sockets: a flood costs the flooder's
 // answers, never memory.
 type datagrams struct {
-	conn                        net.PacketConn
+	conns                       []net.PacketConn
 	received, answered, dropped atomic.Uint64
-	done                        chan struct{}
+	done                        sync.WaitGroup
 }
 
-func serveDatagrams(conn net.PacketConn, a answer) *datagrams {
-	d := &datagrams{conn: conn, done: make(chan struct{})}
-	go d.loop(a)
+func serveDatagrams(a answer, conns ...net.PacketConn) *datagrams {
+	d := &datagrams{conns: conns}
+	for _, conn := range conns {
+		d.done.Go(func() { d.loop(conn, a) })
+	}
 	return d
 }
 
-func (d *datagrams) loop(a answer) {
-	defer close(d.done)
+func (d *datagrams) loop(conn net.PacketConn, a answer) {
 	buf := make([]byte, maxDatagram)
 	for {
-		n, from, err := d.conn.ReadFrom(buf)
+		n, from, err := conn.ReadFrom(buf)
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
 				return
@@ -52,20 +54,20 @@ func (d *datagrams) loop(a answer) {
 			d.dropped.Add(1)
 			continue
 		}
-		if d.write(reply, to) == nil {
+		if write(conn, reply, to) == nil {
 			d.answered.Add(1)
 		}
 	}
 }
 
 // write knows that an ordinary socket takes ordinary addresses only.
-func (d *datagrams) write(reply []byte, to net.Addr) error {
+func write(conn net.PacketConn, reply []byte, to net.Addr) error {
 	if leaving, ok := to.(departure); ok {
-		if _, can := d.conn.(aware); !can {
+		if _, can := conn.(aware); !can {
 			to = leaving.UDPAddr
 		}
 	}
-	_, err := d.conn.WriteTo(reply, to)
+	_, err := conn.WriteTo(reply, to)
 	return err
 }
 
@@ -74,7 +76,10 @@ func (d *datagrams) counts() Counts {
 }
 
 func (d *datagrams) close() error {
-	err := d.conn.Close()
-	<-d.done
-	return err
+	var errs []error
+	for _, conn := range d.conns {
+		errs = append(errs, conn.Close())
+	}
+	d.done.Wait()
+	return errors.Join(errs...)
 }

@@ -67,7 +67,7 @@ func StartDHCP(conn net.PacketConn, o DHCPOptions) *DHCP {
 	if o.Second.IsValid() {
 		conn = withDestinations(conn)
 	}
-	d.datagrams = serveDatagrams(conn, d.answer)
+	d.datagrams = serveDatagrams(d.answer, conn)
 	return d
 }
 

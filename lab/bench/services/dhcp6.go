@@ -44,7 +44,7 @@ type DHCP6 struct {
 // the group ff02::1:2. The socket is closed by Close.
 func StartDHCP6(conn net.PacketConn, o DHCP6Options) *DHCP6 {
 	d := newDHCP6(o)
-	d.datagrams = serveDatagrams(conn, d.answer)
+	d.datagrams = serveDatagrams(d.answer, conn)
 	return d
 }
 

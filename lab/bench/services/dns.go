@@ -29,6 +29,7 @@ type DNSOptions struct {
 	Hosts    []string // answered with Address; every other name does not exist
 	Lie      []string // answered with Address as well; "*.example" is every name below example, "*" every name
 	Address  netip.Addr
+	Address6 netip.Addr              // the same over IPv6; not valid: none
 	Pinned   map[string][]netip.Addr // names with addresses of their own, such as those that an uplink leads to
 	Upstream string                  // address:port of a name server that is asked for every other name; empty: nobody is
 	Now      func() time.Time
@@ -142,7 +143,11 @@ func (d *DNS) find(name string) ([]netip.Addr, bool) {
 		return at, true
 	}
 	lied := slices.ContainsFunc(d.lies, func(suffix string) bool { return strings.HasSuffix(name, suffix) })
-	return []netip.Addr{d.o.Address}, lied || d.hosts[name]
+	at := []netip.Addr{d.o.Address}
+	if d.o.Address6.IsValid() {
+		at = append(at, d.o.Address6)
+	}
+	return at, lied || d.hosts[name]
 }
 
 // addresses answers a question for the kind of addresses that it asks for.

@@ -22,13 +22,13 @@ type NTP struct {
 	shift atomic.Int64 // nanoseconds
 }
 
-// StartNTP answers NTP clients (versions 1 to 4) on conn with the bench's time. The socket is closed by Close.
-func StartNTP(conn net.PacketConn, now func() time.Time) *NTP {
+// StartNTP answers NTP clients (versions 1 to 4) with the bench's time. The sockets are closed by Close.
+func StartNTP(now func() time.Time, conns ...net.PacketConn) *NTP {
 	n := &NTP{}
 	told := func() time.Time { return now().Add(time.Duration(n.shift.Load())) }
-	n.datagrams = serveDatagrams(conn, func(from net.Addr, in []byte) (net.Addr, []byte) {
+	n.datagrams = serveDatagrams(func(from net.Addr, in []byte) (net.Addr, []byte) {
 		return from, answerNTP(in, told)
-	})
+	}, conns...)
 	return n
 }
 

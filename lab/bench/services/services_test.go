@@ -75,7 +75,7 @@ func TestNTPTellsTheBenchsTime(t *testing.T) {
 	noLeaks(t)
 	conn := udp(t)
 	shift := 36 * time.Hour
-	s := StartNTP(conn, func() time.Time { return time.Now().Add(shift) })
+	s := StartNTP(func() time.Time { return time.Now().Add(shift) }, conn)
 	defer s.Close()
 	answer, err := ntp.Query(conn.LocalAddr().String())
 	require.NoError(t, err)

@@ -28,7 +28,7 @@ type UpdatesOptions struct {
 	HTTPS       net.Listener
 	Certificate *tls.Certificate // for HTTPS; nil: what HTTPS yields is decrypted already
 	HTTPSBase   string           // "https://updates.product.example:8444", as the device has to write it
-	CoAP        net.PacketConn
+	CoAP        []net.PacketConn // none: images are not served over CoAP
 	CoAPBase    string
 	Log         func(string)
 }
@@ -49,8 +49,8 @@ type Updates struct {
 // StartUpdates serves until Close, which closes the sockets too.
 func StartUpdates(o UpdatesOptions) *Updates {
 	u := &Updates{o: o, offers: map[string]*offer{}, done: make(chan struct{})}
-	if o.CoAP != nil {
-		u.coap = serveDatagrams(o.CoAP, func(from net.Addr, in []byte) (net.Addr, []byte) { return from, u.answerCoAP(in) })
+	if len(o.CoAP) > 0 {
+		u.coap = serveDatagrams(func(from net.Addr, in []byte) (net.Addr, []byte) { return from, u.answerCoAP(in) }, o.CoAP...)
 	}
 	if o.HTTPS == nil {
 		close(u.done)

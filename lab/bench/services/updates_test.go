@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -30,7 +31,7 @@ func startUpdates(t *testing.T) (*Updates, *x509.CertPool) {
 	l, c := tcp(t), udp(t)
 	return StartUpdates(UpdatesOptions{
 		HTTPS: l, Certificate: certificate, HTTPSBase: "https://" + l.Addr().String(),
-		CoAP: c, CoAPBase: "coap://" + c.LocalAddr().String(),
+		CoAP: []net.PacketConn{c}, CoAPBase: "coap://" + c.LocalAddr().String(),
 	}), roots
 }
 
@@ -142,7 +143,7 @@ func path(m message.Message, segments ...string) message.Message {
 
 func TestCoAPAnswersByTheBook(t *testing.T) {
 	noLeaks(t)
-	u := StartUpdates(UpdatesOptions{CoAP: udp(t), CoAPBase: "coap://x"})
+	u := StartUpdates(UpdatesOptions{CoAP: []net.PacketConn{udp(t)}, CoAPBase: "coap://x"})
 	defer u.Close()
 	o, err := u.Offer(t.Context(), "coap", pattern(1500))
 	require.NoError(t, err)
