@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"time"
 
 	"assay/firmware"
@@ -17,6 +18,9 @@ const (
 	InstrumentDevice  Instrument = "device"  // the device itself, through its operations
 	InstrumentUpdates Instrument = "updates" // an update server the device can fetch from
 	InstrumentImages  Instrument = "images"  // the maker's genuine images
+	// InstrumentAdvisories is a dated snapshot of publicly known vulnerabilities.
+	InstrumentAdvisories Instrument = "advisories"
+
 	InstrumentBroker  Instrument = "broker"  // the device's cloud broker, owned by the bench
 	InstrumentSniffer Instrument = "sniffer" // capture of every frame of the device
 	InstrumentFlash   Instrument = "flash"   // a dump of the device's storage
@@ -53,6 +57,7 @@ type Bench struct {
 	Power   Power
 	Clock   Clock
 
+	Advisories  Advisories
 	Interceptor Interceptor
 }
 
@@ -152,8 +157,25 @@ type Images interface {
 	Newer(version string) (Image, error)
 	// Older returns the genuine image with the highest version below version; ErrNoImage if there is none.
 	Older(version string) (Image, error)
+	// All returns every image, the oldest first. Their bytes must not be changed.
+	All(ctx context.Context) ([]Image, error)
+	// Installed returns the version that the dossier declares as the one under test.
+	Installed() string
 	// Trust returns what genuine images verify under.
 	Trust() firmware.Trust
+}
+
+// Advisories is what the lab brought along about publicly known vulnerabilities.
+type Advisories interface {
+	Snapshot() Snapshot
+}
+
+// A Snapshot is a folder of OSV entries and CSAF-VEX documents in JSON.
+type Snapshot struct {
+	Name   string // as the dossier names it
+	Dated  time.Time
+	SHA256 string // of all its files, as the inspection counts it, when the bench was built
+	Files  fs.FS
 }
 
 // An Image is one firmware image.

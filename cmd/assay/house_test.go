@@ -99,7 +99,7 @@ func TestImportsGoDownOnly(t *testing.T) {
 
 func TestProbesImportContractAndFirmwareOnly(t *testing.T) {
 	// What a family of probes shares lies in the family's own folder, one level below probes.
-	helper := regexp.MustCompile(`^assay/probes/(credentials|tls|update|wipe)$`)
+	helper := regexp.MustCompile(`^assay/probes/(credentials|firmware|tls|update|wipe)$`)
 	for _, k := range catalog.All() {
 		path := "assay/probes/" + k.Name
 		for _, p := range packages(t) {

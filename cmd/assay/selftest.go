@@ -54,6 +54,9 @@ func selftestCommand() *cobra.Command {
 	return cmd
 }
 
+// everything that needs no reviewer is in this profile, but for what EN 303 645 does not ask.
+const everything = "pre-test"
+
 // A trial is one device of a selftest and what came of it.
 type trial struct {
 	Flaw    string                     `json:"flaw"` // empty: the clean device
@@ -95,11 +98,15 @@ func selftest(cmd *cobra.Command, out, format string, jobs int, only []string) e
 	}
 	p := newProgress(os.Stderr, false, false)
 	defer p.end()
-	short, err := loadProfile("baseline", catalog.All())
-	if err != nil {
-		return err
+	var sets []*profiles.Set
+	for _, id := range []string{"baseline", everything, "eu-cra"} { // the last alone asks what is known of the software
+		set, err := loadProfile(id, catalog.All())
+		if err != nil {
+			return err
+		}
+		sets = append(sets, set)
 	}
-	record.Trials = trials(only, short)
+	record.Trials = trials(only, sets)
 	runTrials(ctx, p, record.Trials, out, jobs)
 	p.end()
 	if err := ctx.Err(); err != nil {
@@ -143,17 +150,19 @@ func (v validation) code() int {
 }
 
 // trials lists the devices: the clean one, which is asked everything that needs no reviewer, then one per
-// flaw, which is asked what the short profile asks where that finds the flaw.
-func trials(only []string, short *profiles.Set) []trial {
-	const everything = "pre-test"
+// flaw, which is asked what the first profile asks that finds the flaw.
+func trials(only []string, sets []*profiles.Set) []trial {
 	all := []trial{{Profile: everything}}
 	for _, f := range refdevice.Flaws() {
 		if len(only) > 0 && !slices.Contains(only, string(f.Name)) {
 			continue
 		}
-		t := trial{Flaw: string(f.Name), Must: f.Checks, Profile: short.Profile.ID}
-		if slices.ContainsFunc(f.Checks, func(id string) bool { _, known := short.Check(id); return !known }) {
-			t.Profile = everything
+		t := trial{Flaw: string(f.Name), Must: f.Checks, Profile: everything}
+		for _, set := range sets {
+			if !slices.ContainsFunc(f.Checks, func(id string) bool { _, known := set.Check(id); return !known }) {
+				t.Profile = set.Profile.ID
+				break
+			}
 		}
 		all = append(all, t)
 	}
@@ -168,7 +177,7 @@ func slowFirst(all []trial) []*trial {
 		order[i] = &all[i]
 	}
 	updates := func(t *trial) int {
-		if t.Profile == "pre-test" {
+		if t.Profile != "baseline" {
 			return 1 << 10
 		}
 		return slices.IndexFunc(t.Must, func(id string) bool { return strings.HasPrefix(id, "update/") })

@@ -325,7 +325,7 @@ func insideSmallDisk(t *testing.T) {
 	device := mosquitto(t, 1, nil, "")
 	m := mqttLogin(device, "owner", unique)
 	codes := map[int]int{}
-	for size := 8; size <= 512; size += 24 {
+	for size := 8; size <= 712; size += 32 {
 		args, _ := attach(t, device, m, "5.5-5")
 		out := filepath.Join(ramDisk(t, fmt.Sprintf("%dk", size)), "runs")
 		args[7] = out

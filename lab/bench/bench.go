@@ -202,6 +202,13 @@ func newBench(mode string, o Options) (*Bench, error) {
 	if set != nil {
 		b.Probes.Images = set
 	}
+	known, err := loadAdvisories(o.Dossier)
+	if err != nil {
+		return nil, err
+	}
+	if known != nil {
+		b.Probes.Advisories = known
+	}
 	return b, nil
 }
 

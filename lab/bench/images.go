@@ -3,12 +3,14 @@ package bench
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,8 +28,9 @@ const (
 
 // images are the dossier's, each verified.
 type images struct {
-	list  []image
-	trust firmware.Trust
+	list      []image // the oldest first
+	trust     firmware.Trust
+	installed string
 }
 
 type image struct {
@@ -44,7 +47,7 @@ func loadImages(d *dossier.Dossier) (*images, error) {
 	if err != nil {
 		return nil, err
 	}
-	set := &images{trust: trust}
+	set := &images{trust: trust, installed: d.Product.Firmware}
 	for i, entry := range d.Images {
 		img, err := loadImage(d, entry, trust)
 		if err != nil {
@@ -52,6 +55,13 @@ func loadImages(d *dossier.Dossier) (*images, error) {
 		}
 		set.list = append(set.list, img)
 	}
+	slices.SortStableFunc(set.list, func(a, b image) int {
+		order, err := a.compare(b.Version)
+		if err != nil { // of two formats: which is older, nobody can say
+			return 0
+		}
+		return order
+	})
 	return set, nil
 }
 
@@ -121,6 +131,18 @@ func (s *images) Newer(version string) (probes.Image, error) { return s.nearest(
 
 // Older returns the genuine image with the highest version below version.
 func (s *images) Older(version string) (probes.Image, error) { return s.nearest(version, -1) }
+
+// All returns every image, the oldest first.
+func (s *images) All(ctx context.Context) ([]probes.Image, error) {
+	all := make([]probes.Image, len(s.list))
+	for i := range s.list {
+		all[i] = s.list[i].Image
+	}
+	return all, ctx.Err()
+}
+
+// Installed returns the version under test.
+func (s *images) Installed() string { return s.installed }
 
 // Trust returns what genuine images verify under.
 func (s *images) Trust() firmware.Trust { return s.trust }

@@ -86,7 +86,7 @@ func TestOffersAreKnownBeforeTheRun(t *testing.T) {
 	has, missing := Offers(ModeReference, nil, o.Dossier)
 	whole := func(i probes.Instrument) bool { return !strings.Contains(string(i), "/") }
 	assert.False(t, slices.ContainsFunc(missing, func(m Missing) bool { return whole(m.Instrument) }), "%v", missing)
-	assert.Len(t, slices.DeleteFunc(has, func(i probes.Instrument) bool { return !whole(i) }), 13)
+	assert.Len(t, slices.DeleteFunc(has, func(i probes.Instrument) bool { return !whole(i) }), 14)
 	_, missing = Offers(ModeReduced, nil, o.Dossier)
 	assert.Equal(t, reducedLacks, instruments(missing))
 	_, missing = Offers(ModeAttached, &File{}, &dossier.Dossier{})

@@ -20,6 +20,8 @@ func Offers(mode string, file *File, d *dossier.Dossier) ([]probes.Instrument, [
 	o := offering{has: []probes.Instrument{probes.InstrumentDevice, probes.InstrumentClock}}
 	o.take(probes.InstrumentImages, d != nil && len(d.Images) > 0,
 		"the dossier names no firmware images", "list them under `images`, and the key that signs them under `trust` with `for: firmware`")
+	o.take(probes.InstrumentAdvisories, d != nil && d.Advisories != nil,
+		"the dossier names no snapshot of known vulnerabilities", "name a folder of OSV entries and CSAF documents under `advisories`, with the day on which it was taken")
 	switch mode {
 	case ModeAttached:
 		o.has = append(o.has, probes.InstrumentScanner)

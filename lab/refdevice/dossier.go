@@ -34,6 +34,7 @@ func (f *factory) makeDossier() error {
 		"@LOCKOUT_SECONDS@", port(int(lockoutLasts.Seconds())),
 		"@UNITS@", f.dossierUnits(),
 		"@IMAGES@", f.dossierImages(),
+		"@TODAY@", f.Now.UTC().Format("2006-01-02"),
 	).Replace(dossierText)
 	var err error
 	f.product.Dossier, err = f.write([]byte(text), "dossier.yaml")

@@ -47,6 +47,10 @@ const (
 	AcceptsOldTLS         FlawName = "accepts-old-tls"
 	ForgetsWithoutPower   FlawName = "forgets-settings-without-power"
 	StaysDarkAfterCut     FlawName = "stays-dark-after-power-cut"
+	SecretInFirmware      FlawName = "secret-in-firmware"
+	AccountInFirmware     FlawName = "account-in-firmware"
+	VulnerableLibrary     FlawName = "vulnerable-library"
+	AnotherVersion        FlawName = "another-version"
 )
 
 // A Flaw is one thing a device may do wrong.
@@ -58,7 +62,7 @@ type Flaw struct {
 
 // Flaws lists every flaw, in the order of the checks that find them.
 func Flaws() []Flaw {
-	return slices.Concat(credentialFlaws(), updateFlaws(), wipeFlaws(), exposureFlaws(), tlsFlaws(), resilienceFlaws())
+	return slices.Concat(credentialFlaws(), updateFlaws(), wipeFlaws(), exposureFlaws(), tlsFlaws(), resilienceFlaws(), firmwareFlaws())
 }
 
 func credentialFlaws() []Flaw {
@@ -141,6 +145,16 @@ func resilienceFlaws() []Flaw {
 	return []Flaw{
 		{ForgetsWithoutPower, "what the owner told the device is gone when its supply was cut", []string{"resilience/powercut-settings"}},
 		{StaysDarkAfterCut, "a cut of the supply while it runs leaves the device in recovery, off the network", []string{"resilience/powercut-recovers"}},
+	}
+}
+
+// firmwareFlaws lie in the images themselves, or in which of them a unit holds.
+func firmwareFlaws() []Flaw {
+	return []Flaw{
+		{SecretInFirmware, "a private key lies in the firmware, the same for every unit", []string{"firmware/no-private-keys"}},
+		{AccountInFirmware, "the firmware has an account without a password", []string{"firmware/no-open-accounts"}},
+		{VulnerableLibrary, "the firmware has a library of which a vulnerability is known", []string{"firmware/no-known-vulnerabilities"}},
+		{AnotherVersion, "units leave the factory with another version than the papers declare", []string{"firmware/declared-version", "firmware/declared-image"}},
 	}
 }
 

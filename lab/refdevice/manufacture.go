@@ -89,7 +89,7 @@ func Manufacture(dir string, o ManufactureOptions) (*Product, error) {
 	if f.Units < 1 || f.Units > maxUnits {
 		return nil, fmt.Errorf("manufacture: %d units, want 1 to %d", f.Units, maxUnits)
 	}
-	for _, step := range []func() error{f.makeKeys, f.makeCloud, f.makeImages, f.makeUnits, f.makeDossier} {
+	for _, step := range []func() error{f.makeKeys, f.makeCloud, f.makeImages, f.makeAdvisories, f.makeUnits, f.makeDossier} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("manufacture: %w", err)
 		}
@@ -182,18 +182,26 @@ func releases() []mcuboot.Spec {
 	}
 }
 
+// delivered is what units leave the factory with, whatever their papers say.
+func (f *factory) delivered() mcuboot.Spec {
+	if f.flaws.has(AnotherVersion) {
+		return releases()[2]
+	}
+	return releases()[1]
+}
+
 func (f *factory) makeImages() error {
 	for _, spec := range releases() {
 		version := spec.Version.String()
 		var err error
-		if spec.Payload, err = payload(version, f.Rand); err != nil {
+		if spec.Payload, err = f.payload(version); err != nil {
 			return fmt.Errorf("make image %s: %w", version, err)
 		}
 		b, err := mcuboot.Build(spec, f.signer)
 		if err != nil {
 			return err
 		}
-		if version == InstalledVersion {
+		if version == f.delivered().Version.String() {
 			f.firmware = b
 		}
 		path, err := f.write(b, "images", "firmware-"+version+".bin")

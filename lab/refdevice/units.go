@@ -87,7 +87,7 @@ func (f *factory) makeFlash(u Unit) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	installed := releases()[1]
+	installed := f.delivered()
 	boot, err := encodeSector(0, bootState{
 		Key: key, Counter: installed.SecurityCounter, Pending: noSlot, Via: [2]string{viaFactory, ""},
 	}, bootSectorSize)

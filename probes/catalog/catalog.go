@@ -7,6 +7,9 @@ import (
 	"assay/probes/credentials/bruteforce"
 	"assay/probes/credentials/defaults"
 	"assay/probes/exposure/services"
+	"assay/probes/firmware/contents"
+	"assay/probes/firmware/installed"
+	"assay/probes/firmware/signature"
 	"assay/probes/resilience/powercut"
 	"assay/probes/tls/client"
 	"assay/probes/tls/impostor"
@@ -21,6 +24,9 @@ func All() []probes.Kind {
 		bruteforce.Kind(),
 		defaults.Kind(),
 		services.Kind(),
+		contents.Kind(),
+		installed.Kind(),
+		signature.Kind(),
 		powercut.Kind(),
 		client.Kind(),
 		impostor.Kind(),

@@ -45,7 +45,7 @@ func New(s Script) (*Thermostat, error) {
 		t.secrets = append(t.secrets, l.Password)
 	}
 	t.wiping.reset()
-	if err := t.updates.manufacture(t.script.Versions); err != nil {
+	if err := t.updates.manufacture(t.script); err != nil {
 		return nil, err
 	}
 	return t, nil
@@ -56,7 +56,7 @@ func (t *Thermostat) Bench() *probes.Bench {
 	b := &probes.Bench{
 		Device: device{t}, Updates: updateServer{t}, Images: images{t},
 		Broker: broker{t}, Sniffer: sniffer{t}, Flash: flash{t}, Scanner: scanner{t}, Power: supply{t}, Clock: clock{t},
-		Interceptor: interceptor{t},
+		Advisories: advisories{t}, Interceptor: interceptor{t},
 	}
 	for _, lacking := range t.script.Without {
 		switch lacking {
@@ -64,6 +64,8 @@ func (t *Thermostat) Bench() *probes.Bench {
 			b.Updates = nil
 		case probes.InstrumentImages:
 			b.Images = nil
+		case probes.InstrumentAdvisories:
+			b.Advisories = nil
 		case probes.InstrumentBroker:
 			b.Broker = nil
 		case probes.InstrumentSniffer:

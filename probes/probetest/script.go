@@ -19,6 +19,7 @@ type Script struct {
 	Exposing
 	Calling
 	Powering
+	Imaging
 }
 
 // Credentials says how the logins behave.
@@ -123,5 +124,6 @@ func (s Script) withDefaults() Script {
 	if s.Versions == nil {
 		s.Versions = []string{"0.9.0", "1.0.0", "1.1.0", "1.2.0", "1.3.0"}
 	}
+	s.Imaging = s.Imaging.withDefaults()
 	return s
 }

@@ -2,9 +2,6 @@ package probetest
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -13,7 +10,6 @@ import (
 	"time"
 
 	"assay/firmware"
-	"assay/firmware/mcuboot"
 	"assay/probes"
 )
 
@@ -30,8 +26,8 @@ type updates struct {
 	offers  map[string]*offer
 }
 
-func (u *updates) manufacture(versions []string) error {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+func (u *updates) manufacture(s Script) error {
+	key, err := s.Imaging.key()
 	if err != nil {
 		return fmt.Errorf("make the maker's key: %w", err)
 	}
@@ -43,18 +39,12 @@ func (u *updates) manufacture(versions []string) error {
 	if u.trust, err = firmware.ParseTrust(maker); err != nil {
 		return fmt.Errorf("read the maker's key: %w", err)
 	}
-	for i, name := range versions {
-		version, err := mcuboot.ParseVersion(name)
-		if err != nil {
-			return fmt.Errorf("version %s: %w", name, err)
-		}
-		payload := make([]byte, 2000)
-		_, _ = rand.Read(payload) // never fails
-		image, err := mcuboot.Build(mcuboot.Spec{Version: version, SecurityCounter: uint32(i + 1), Payload: payload}, key)
+	for i, name := range s.Versions {
+		image, err := s.Imaging.image(i, name, key)
 		if err != nil {
 			return fmt.Errorf("make image %s: %w", name, err)
 		}
-		u.images = append(u.images, probes.Image{Name: name + ".bin", Version: name, Bytes: image})
+		u.images = append(u.images, image)
 	}
 	u.version, u.offers = installed, map[string]*offer{}
 	return nil
@@ -66,6 +56,15 @@ func (u *updates) place(version string) int {
 }
 
 type images struct{ t *Thermostat }
+
+func (i images) All(ctx context.Context) ([]probes.Image, error) {
+	if err := i.t.use(ctx); err != nil {
+		return nil, err
+	}
+	return i.t.updates.images, nil
+}
+
+func (i images) Installed() string { return i.t.script.Declared }
 
 func (i images) Trust() firmware.Trust { return i.t.updates.trust }
 

@@ -148,6 +148,7 @@ func (f flash) Dump(ctx context.Context) (io.ReadCloser, error) {
 	defer f.t.mu.Unlock()
 	var b bytes.Buffer
 	if !f.t.script.Encrypted {
+		f.t.script.Imaging.stored(&b, &f.t.updates)
 		w := &f.t.wiping
 		for name := range maps.Keys(w.accounts) {
 			fmt.Fprintf(&b, "account %s\n", name)

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"assay/firmware"
 	"assay/profiles"
@@ -61,6 +62,7 @@ func (c *checker) run(features []profiles.Feature) {
 	c.rows()
 	c.operations()
 	c.images()
+	c.advisories()
 	c.anchors()
 	c.cloud()
 	c.unfinished()
@@ -170,6 +172,27 @@ func (c *checker) images() {
 		if img.Signature != "" {
 			c.exists(key+".signature", img.Signature)
 		}
+	}
+}
+
+// advisories holds the snapshot to a folder and a day: without a day nobody can say what was known.
+func (c *checker) advisories() {
+	a := c.d.Advisories
+	if a == nil {
+		return
+	}
+	if _, err := time.Parse(time.DateOnly, a.Dated); err != nil {
+		c.doc.Complain("advisories.dated", "%q is not a day: write when the snapshot was taken, e.g. 2026-11-20", a.Dated)
+	}
+	if a.SHA256 != "" {
+		if b, err := hex.DecodeString(a.SHA256); err != nil || len(b) != 32 {
+			c.doc.Complain("advisories.sha256", "is not a SHA-256: write 64 hexadecimal digits")
+		}
+	}
+	if a.Folder == "" {
+		c.doc.Complain("advisories.folder", "is missing or empty")
+	} else if info, err := os.Stat(c.d.Path(a.Folder)); err != nil || !info.IsDir() {
+		c.doc.Complain("advisories.folder", "%s is no folder that can be read", a.Folder)
 	}
 }
 

@@ -16,6 +16,7 @@ type Dossier struct {
 	IXIT       IXIT                 `yaml:"ixit,omitempty" json:"ixit"`
 	Operations map[string]Operation `yaml:"operations,omitempty" json:"operations,omitempty"`
 	Images     []Image              `yaml:"images,omitempty" json:"images,omitempty"`
+	Advisories *Advisories          `yaml:"advisories,omitempty" json:"advisories,omitempty"`
 	Trust      []Anchor             `yaml:"trust,omitempty" json:"trust,omitempty"`
 	Documents  []Document           `yaml:"documents,omitempty" json:"documents,omitempty"`
 	Cloud      *Cloud               `yaml:"cloud,omitempty" json:"cloud,omitempty"`
@@ -84,6 +85,13 @@ type Image struct {
 	Signature string `yaml:"signature,omitempty" json:"signature,omitempty"` // file of a detached signature; a recipe gives it on as {{signature_url}}
 	Version   string `yaml:"version" json:"version"`
 	SHA256    string `yaml:"sha256,omitempty" json:"sha256,omitempty"`
+}
+
+// Advisories name a snapshot of publicly known vulnerabilities: a folder of OSV entries and CSAF-VEX documents in JSON.
+type Advisories struct {
+	Folder string `yaml:"folder" json:"folder"`
+	Dated  string `yaml:"dated" json:"dated"`                       // the day on which it was taken: 2026-11-20
+	SHA256 string `yaml:"sha256,omitempty" json:"sha256,omitempty"` // of all its files, as `assay firmware inspect` and the facts tell it
 }
 
 // An Anchor is a public key or certificate and what it is trusted for: firmware (update signatures) or

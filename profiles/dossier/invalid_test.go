@@ -5,6 +5,9 @@ type rule struct{ rule, want string }
 
 func invalid() []rule {
 	return append(invalidSteps(), []rule{
+		{"advisories-dated", `d.yaml:67:32: advisories.dated: "yesterday" is not a day: write when the snapshot was taken, e.g. 2026-11-20`},
+		{"advisories-folder", `d.yaml:67:22: advisories.folder: none is no folder that can be read`},
+		{"advisories-sha256", `d.yaml:67:52: advisories.sha256: is not a SHA-256: write 64 hexadecimal digits`},
 		{"alias", `d.yaml:1:8: anchors, aliases and merge keys are not read: write the value out`},
 		{"answer", `d.yaml:6:5: ixit.4-Conf.confirmation_of_secure_development: does not say whether it is so: write is: true or is: false`},
 		{"button", `d.yaml:58:24: operations.factory-reset-button.steps[0].button.name: is missing or empty`},

@@ -57,7 +57,7 @@ func find(t *testing.T, p *plan.Plan, check string) plan.Step {
 
 func TestWholeBaseline(t *testing.T) {
 	p := made(t, whole(), every, nil)
-	assert.Len(t, p.Steps, 18, "three logins, two of them guessed at, the services, two ways of five updates, two resets")
+	assert.Len(t, p.Steps, 19, "the signatures of the images, three logins, two of them guessed at, the services, two ways of five updates, two resets")
 	checks, typical := 0, 0
 	last := 0
 	for _, s := range p.Steps {

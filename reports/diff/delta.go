@@ -128,9 +128,9 @@ func (a *assessment) why(s plan.Step) []string {
 	if !readsOnly(a.kinds[at]) {
 		why = append(why, a.device...)
 		why = append(why, a.operations(a.kinds[at], s)...)
-		why = append(why, a.means(a.kinds[at])...)
 		why = append(why, a.specimen(a.kinds[at])...)
 	}
+	why = append(why, a.means(a.kinds[at])...)
 	why = append(why, a.features(s)...)
 	why = append(why, a.rows(s)...)
 	slices.Sort(why)
@@ -188,9 +188,11 @@ func (a *assessment) means(k probes.Kind) []string {
 		switch {
 		case d.within("images") && needs(probes.InstrumentImages, probes.InstrumentUpdates):
 			why = append(why, "the maker's images are others")
+		case (d.within("advisories") || d.within("product")) && readsOnly(k):
+			why = append(why, "what the maker's images are held against has changed")
 		case d.within("trust") && needs(probes.InstrumentImages, probes.InstrumentUpdates):
 			why = append(why, "the trust anchors are others")
-		case d.within("cloud"):
+		case d.within("cloud") && !readsOnly(k):
 			why = append(why, "what the bench stands in for is another cloud")
 		}
 	}

@@ -102,6 +102,17 @@ var fine = map[string]change{
 		"healthy_before": true, "silent_off": true, "stored": 2, "stored_seen": 2, "kept": 2, "healthy_after": true, "healthy_seconds": 3.2,
 		"version_before": "1.0.0", "version_after": "1.0.0", "off_seconds": 5.0, "wait_seconds": 120.0,
 	},
+	"firmware/signature": {
+		"images": 4, "verified": 4, "variants": 88, "variants_refused": 88, "least_strength": 128, "counters": 4, "signed_versions": 4, "formats": []string{"mcuboot"},
+	},
+	"firmware/contents": {
+		"version": "1.0.0", "image": "firmware-1.0.0.bin", "opened": true, "complete": true, "size": 24576, "files": 6, "component_count": 2, "components": []string{"mbedtls 3.6.2-r1"},
+		"vulnerabilities_checked": true, "snapshot_age_days": 3, "snapshot_entries": 40000, "programs": 12,
+	},
+	"firmware/installed": {
+		"declared": "1.0.0", "outcome": "done", "reported": "1.0.0", "same": true, "image": "firmware-1.0.0.bin", "flash_read": true, "flash_bytes": 221184,
+		"flash_holds": []string{"1.0.0"}, "holds": true,
+	},
 	"tls/impostor": {"genuine_before": true, "called": true, "calls": 2, "genuine_after": true, "alert": "bad certificate", "genuine_version": "TLS 1.3"},
 	"tls/client":   {"called": true, "calls": 1, "lowest_known": true, "lowest": "TLS 1.2", "highest": "TLS 1.3", "names_host": true},
 }
