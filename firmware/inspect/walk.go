@@ -162,7 +162,8 @@ func (w *walk) unpack(n node, k *kind, at int64) (used int64, taken bool, err er
 		w.inv.Containers[place].State, w.inv.Containers[place].Reason = Partly, v.fatal.Error()
 		return used, true, v.fatal
 	}
-	if v.entries == 0 && (at > 0 && err != nil || k.empty && err == nil) || k.stream && v.barren {
+	broken := at == 0 && err != nil // a file that begins like a stream and cannot be read is told, not taken for plain bytes
+	if v.entries == 0 && (at > 0 && err != nil || k.empty && err == nil) || k.stream && v.barren && !broken {
 		if at > 0 || k.empty || k.stream {
 			w.inv.Containers = w.inv.Containers[:place] // not one after all
 			return 0, false, nil

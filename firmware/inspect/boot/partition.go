@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -129,8 +130,30 @@ func GPT(src format.Source, visit tree.Visit) (int64, error) {
 		}
 		end = max(end, min((last+1)*sector, src.Size()))
 	}
-	if tail := end + 33*sector; tail == src.Size() { // the copy of the table
-		end = tail
+	return backup(src, h, entries, end, visit)
+}
+
+// backup follows to the copy of the table at the end of the disk, where there is one and it is the same; what
+// lies before it and in no partition is a segment, too.
+func backup(src format.Source, h, entries []byte, end int64, visit tree.Visit) (int64, error) {
+	le := binary.LittleEndian
+	last := src.Size()/sector - 1
+	if le.Uint64(h[32:]) != uint64(last) || last*sector < end {
+		return end, nil
 	}
-	return end, nil
+	copied, err := src.Bytes(last*sector, sector)
+	if err != nil || string(copied[:8]) != "EFI PART" || le.Uint64(copied[72:]) > uint64(last) {
+		return end, nil
+	}
+	at := int64(le.Uint64(copied[72:])) * sector
+	same, err := src.Bytes(at, int64(len(entries)))
+	if err != nil || at < end || !bytes.Equal(same, entries) {
+		return end, nil
+	}
+	if at > end {
+		if err := segment(src, "unpartitioned", end, at-end, visit); err != nil {
+			return end, err
+		}
+	}
+	return (last + 1) * sector, nil
 }
