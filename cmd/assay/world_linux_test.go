@@ -36,7 +36,7 @@ func moreCommands() map[string]func() { return map[string]func(){stranger: beStr
 
 func TestInNamespaces(t *testing.T) {
 	inside := map[string]func(*testing.T){
-		"attached": insideAttached, "without privilege": insideUnprivileged, "full disk": insideFullDisk, "small disk": insideSmallDisk,
+		"attached": insideAttached, "logins": insideLogins, "without privilege": insideUnprivileged, "full disk": insideFullDisk, "small disk": insideSmallDisk,
 		"dead interface": insideDeadInterface, "gateway": insideGateway, "gateway ends": insideGatewayEnds,
 		"gateway discovers": insideGatewayDiscovers, "attached discovers": insideAttachedDiscovers,
 	}
@@ -87,6 +87,14 @@ func insideArgs() []string {
 func needStrangers(t *testing.T, test string) {
 	t.Helper()
 	if test == "full disk" || strings.HasPrefix(test, "gateway") {
+		return
+	}
+	if test == "logins" {
+		for program, pack := range map[string]string{"dropbear": "dropbear-bin", "telnetd": "inetutils-telnetd", "openssl": "openssl", "unshare": "util-linux"} {
+			if installed(program) == "" {
+				t.Skipf("needs %s: apt-get install %s", program, pack)
+			}
+		}
 		return
 	}
 	for program, pack := range map[string]string{"mosquitto": "mosquitto", "coap-server-openssl": "libcoap3-bin", "coap-server-notls": "libcoap3-bin"} {
@@ -246,6 +254,12 @@ func strange() error {
 		if err := shut(uint16(port)); err != nil {
 			return fmt.Errorf("shut port %d: %w", port, err)
 		}
+	}
+	switch os.Args[1] {
+	case lockingSSH:
+		return beLockingSSH(os.Args[2])
+	case superd:
+		return beSuperd(os.Args[2], os.Args[3:]...)
 	}
 	program := installed(os.Args[1])
 	if program == "" {
