@@ -60,7 +60,12 @@ func telnetLogin(password string) mechanism {
 // dropbear plugs an SSH server in that has accounts of its own, all of them the system's; a blank password is none.
 func dropbear(t *testing.T, number int, accounts map[string]string, more ...string) *cable {
 	t.Helper()
-	dir := t.TempDir()
+	return plug(t, number, nil, 22, "unshare", "--mount", "sh", "-ec", dropbearScript(t, t.TempDir(), accounts, more...))
+}
+
+// dropbearScript makes files of accounts and tells how the server is started among them, in a mount namespace.
+func dropbearScript(t *testing.T, dir string, accounts map[string]string, more ...string) string {
+	t.Helper()
 	passwd, shadow := "", ""
 	for name, password := range accounts {
 		hash := ""
@@ -75,9 +80,8 @@ func dropbear(t *testing.T, number int, accounts map[string]string, more ...stri
 	key := filepath.Join(dir, "host.key")
 	said, err := exec.CommandContext(t.Context(), installed("dropbearkey"), "-t", "ed25519", "-f", key).CombinedOutput()
 	require.NoError(t, err, string(said))
-	script := fmt.Sprintf(`mount --bind %s /etc/passwd; mount --bind %s /etc/shadow; exec %s -F -E -m -p 22 -P %s -r %s %s`,
+	return fmt.Sprintf(`mount --bind %s /etc/passwd; mount --bind %s /etc/shadow; exec %s -F -E -m -p 22 -P %s -r %s %s`,
 		written(t, dir, "passwd", passwd), written(t, dir, "shadow", shadow), installed("dropbear"), filepath.Join(dir, "pid"), key, strings.Join(more, " "))
-	return plug(t, number, nil, 22, "unshare", "--mount", "sh", "-ec", script)
 }
 
 // telnetd plugs inetutils' server in, with a login of a few lines that holds what a shell's pattern of name and
