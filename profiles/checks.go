@@ -27,6 +27,8 @@ type Check struct {
 	Row         string         `yaml:"row,omitempty" json:"row,omitempty"`                 // IXIT table it compares, e.g. 7-UpdMech
 	Contradicts string         `yaml:"contradicts,omitempty" json:"contradicts,omitempty"` // CEL: the observation shows that a denied feature exists
 	Feature     string         `yaml:"feature,omitempty" json:"feature,omitempty"`         // the feature that Contradicts speaks of
+	// Further features that the observation may show, by name, each with its CEL. A failure of the check is no word on them.
+	Reveals map[string]string `yaml:"reveals,omitempty" json:"reveals,omitempty"`
 }
 
 type checkFile struct {
@@ -113,17 +115,38 @@ func (l *library) check(doc *strict.Doc, key string, c Check) *CompiledCheck {
 	}
 	out.given = l.compile(doc, env, key+".given", c.Given)
 	out.expect = l.compile(doc, env, key+".expect", c.Expect)
-	out.contradicts = l.compile(doc, env, key+".contradicts", c.Contradicts)
+	l.shows(doc, env, key, out)
 	if c.Names != "" {
 		if out.about, err = env.Names(c.Names); err != nil {
 			doc.Complain(key+".names", "%v", err)
 		}
 	}
-	out.asks, out.needs = names(out.given, out.expect, out.about), names(out.given, out.expect, out.contradicts, out.about)
+	out.asks, out.needs = names(out.given, out.expect, out.about), names(append(slices.Collect(maps.Values(out.shows)), out.given, out.expect, out.about)...)
 	if c.Probe != "" {
 		l.step(doc, key+".with", out)
 	}
 	return out
+}
+
+// shows compiles what shows a feature.
+func (l *library) shows(doc *strict.Doc, env *expr.Env, key string, c *CompiledCheck) {
+	c.shows = map[string]*expr.Program{}
+	if c.Feature != "" {
+		c.shows[c.Feature] = l.compile(doc, env, key+".contradicts", c.Contradicts)
+	}
+	for _, f := range slices.Sorted(maps.Keys(c.Reveals)) {
+		at := key + ".reveals." + f
+		switch {
+		case !slices.Contains(l.names, f):
+			doc.Complain(at, "there is no feature %q%s", f, strict.Suggest(f, l.names))
+		case f == c.Feature:
+			doc.Complain(at, "contradicts speaks of this feature already: keep one")
+		case c.Reveals[f] == "":
+			doc.Complain(at, "is empty: write what shows the feature")
+		default:
+			c.shows[f] = l.compile(doc, env, at, c.Reveals[f])
+		}
+	}
 }
 
 // class completes and checks what a check's answer rests on.
@@ -144,6 +167,8 @@ func (l *library) class(doc *strict.Doc, key string, c *CompiledCheck) {
 		doc.Complain(key+".with", "gives parameters to no probe: name one or remove them")
 	case c.Contradicts != "":
 		doc.Complain(key+".contradicts", "cannot be asked of the dossier alone: name a probe")
+	case len(c.Reveals) > 0:
+		doc.Complain(key+".reveals", "cannot be asked of the dossier alone: name a probe")
 	}
 }
 

@@ -47,7 +47,7 @@ func TestBaseline(t *testing.T) {
 func TestFeatures(t *testing.T) {
 	features, err := profiles.Features()
 	require.NoError(t, err)
-	assert.Len(t, features, 27+5+10+13, "27 features and 5 conditions of V3.1.3, 10 ways in and out, 13 points of the CRA")
+	assert.Len(t, features, 27+5+12+13, "27 features and 5 conditions of V3.1.3, 12 ways in and out, 13 points of the CRA")
 }
 
 func TestSchemaOf(t *testing.T) {

@@ -64,9 +64,10 @@ type CompiledCheck struct {
 	Step   string          // the step that asks its question; empty where the dossier alone is asked
 	Params json.RawMessage // every parameter of the probe, defaults included
 
-	words                             map[string]string
-	asks, needs                       []string
-	given, expect, contradicts, about *expr.Program
+	words                map[string]string
+	asks, needs          []string
+	given, expect, about *expr.Program
+	shows                map[string]*expr.Program // by feature: what shows that the product has it
 }
 
 // Required lists the selected requirements: standards in the profile's order,
@@ -105,13 +106,17 @@ func (c *CompiledCheck) Good(facts map[string]any, d Declared) (bool, error) {
 	return c.expect.Holds(facts, d.values())
 }
 
-// Shows tells whether the facts show that the product has the feature that the check
-// speaks of. A check that speaks of none shows none.
-func (c *CompiledCheck) Shows(facts map[string]any, d Declared) (bool, error) {
-	if c.contradicts == nil {
+// Speaks lists the features that an observation of the check may show, sorted.
+func (c *CompiledCheck) Speaks() []string { return slices.Sorted(maps.Keys(c.shows)) }
+
+// Shows tells whether the facts show that the product has a feature. A check that does not
+// speak of it does not show it.
+func (c *CompiledCheck) Shows(feature string, facts map[string]any, d Declared) (bool, error) {
+	p, ok := c.shows[feature]
+	if !ok {
 		return false, nil
 	}
-	return c.contradicts.Holds(facts, d.values())
+	return p.Holds(facts, d.values())
 }
 
 // About lists what a failure is about, e.g. "tcp/2323 telnet"; nothing where the check does not say.

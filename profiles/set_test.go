@@ -21,7 +21,7 @@ func TestChecks(t *testing.T) {
 	fast := map[string]any{"asked": true, "accepted": true, "rate": 3.0}
 	assert.True(t, holds(best.Fair(fast, profiles.Declared{})))
 	assert.False(t, holds(best.Good(fast, profiles.Declared{})))
-	assert.True(t, holds(best.Shows(fast, profiles.Declared{})))
+	assert.True(t, holds(best.Shows("updatable", fast, profiles.Declared{})))
 	assert.False(t, holds(best.Fair(map[string]any{"asked": false, "accepted": false, "rate": 0.0}, profiles.Declared{})))
 
 	told, _ := set.Check("c/told")
@@ -34,7 +34,7 @@ func TestChecks(t *testing.T) {
 	assert.True(t, holds(told.Fair(nil, profiles.Declared{ICSGiven: true})))
 	assert.True(t, holds(told.Good(nil, profiles.Declared{ICSGiven: true})))
 	assert.False(t, holds(told.Good(nil, profiles.Declared{ICSGiven: true, ICSMissing: []string{"5.1-1"}})))
-	assert.False(t, holds(told.Shows(nil, profiles.Declared{})), "it shows nothing of the product")
+	assert.False(t, holds(told.Shows("updatable", nil, profiles.Declared{})), "it shows nothing of the product")
 	about, err := told.About(nil, profiles.Declared{})
 	require.NoError(t, err)
 	assert.Empty(t, about)

@@ -37,7 +37,7 @@ func attach(t *testing.T, c *cable, m mechanism, requirements string, benchMore 
 	dir := t.TempDir()
 	features := []string{"passwords: {present: true}", "preinstalled_passwords: {present: true}", "network_authentication: {present: true}",
 		"remote_configuration: {present: true}", "brute_force_protection_possible: {present: true}", m.name + "_login: {present: true}"}
-	for _, other := range []string{"http", "mqtt", "coap"} {
+	for _, other := range []string{"http", "mqtt", "coap", "ssh", "telnet"} {
 		if other != m.name {
 			features = append(features, other+"_login: {present: false, because: it only speaks "+m.name+"}")
 		}

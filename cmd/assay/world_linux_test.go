@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,8 +37,9 @@ func moreCommands() map[string]func() { return map[string]func(){stranger: beStr
 
 func TestInNamespaces(t *testing.T) {
 	inside := map[string]func(*testing.T){
-		"attached": insideAttached, "attached resumes": insideAttachedResumes, "without privilege": insideUnprivileged, "full disk": insideFullDisk, "small disk": insideSmallDisk,
+		"attached": insideAttached, "attached resumes": insideAttachedResumes, "logins": insideLogins, "without privilege": insideUnprivileged, "full disk": insideFullDisk, "small disk": insideSmallDisk,
 		"dead interface": insideDeadInterface, "gateway": insideGateway, "gateway ends": insideGatewayEnds, "gateway goes bad": insideGatewayGoesBad,
+		"gateway believes": insideGatewayBelieves, "gateway verifies": insideGatewayVerifies,
 		"gateway discovers": insideGatewayDiscovers, "attached discovers": insideAttachedDiscovers,
 	}
 	if bench.Inside() {
@@ -86,10 +88,19 @@ func insideArgs() []string {
 
 func needStrangers(t *testing.T, test string) {
 	t.Helper()
-	if test == "full disk" || strings.HasPrefix(test, "gateway") {
+	needed := map[string]string{"mosquitto": "mosquitto", "coap-server-openssl": "libcoap3-bin", "coap-server-notls": "libcoap3-bin"}
+	switch test {
+	case "full disk", "gateway", "gateway ends", "gateway discovers":
 		return
+	case "logins":
+		needed = map[string]string{"dropbear": "dropbear-bin", "telnetd": "inetutils-telnetd", "openssl": "openssl", "unshare": "util-linux"}
+	case "gateway believes", "gateway verifies":
+		maps.Copy(needed, map[string]string{
+			"dropbear": "dropbear-bin", "lighttpd": "lighttpd", "udhcpc": "udhcpc", "curl": "curl", "openssl": "openssl", "unshare": "util-linux",
+			"mosquitto_passwd": "mosquitto", "ip": "iproute2",
+		})
 	}
-	for program, pack := range map[string]string{"mosquitto": "mosquitto", "coap-server-openssl": "libcoap3-bin", "coap-server-notls": "libcoap3-bin"} {
+	for program, pack := range needed {
 		if installed(program) == "" {
 			t.Skipf("needs %s: apt-get install %s", program, pack)
 		}
@@ -149,6 +160,14 @@ func plug(t *testing.T, number int, env []string, port int, program ...string) *
 	require.NoError(t, netlink.AddrAdd(veth, own))
 	require.NoError(t, netlink.LinkSetUp(veth))
 
+	c.begin(t, far, c.host+"/30", env, program...)
+	require.Eventually(t, func() bool { return listens(c.device.Process.Pid, port) }, 20*time.Second, 5*time.Millisecond, "%s at port %d", program, port)
+	return c
+}
+
+// begin starts the program at the far end, with an address or, where that is empty, with none.
+func (c *cable) begin(t *testing.T, far, address string, env []string, program ...string) {
+	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	c.device = exec.Command(self, program...)
@@ -183,10 +202,8 @@ func plug(t *testing.T, number int, env []string, port int, program ...string) *
 	link, err := netlink.LinkByName(far)
 	require.NoError(t, err)
 	require.NoError(t, netlink.LinkSetNsPid(link, c.device.Process.Pid))
-	_, err = fmt.Fprintf(c.stdin, "%s %s/30\n", far, c.host)
+	_, err = fmt.Fprintf(c.stdin, "%s %s\n", far, address)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return listens(c.device.Process.Pid, port) }, 20*time.Second, 5*time.Millisecond, "%s at port %d", program, port)
-	return c
 }
 
 // listens tells whether anything in a process's network namespace listens at a port, over UDP or TCP.
@@ -246,6 +263,12 @@ func strange() error {
 		if err := shut(uint16(port)); err != nil {
 			return fmt.Errorf("shut port %d: %w", port, err)
 		}
+	}
+	switch os.Args[1] {
+	case lockingSSH:
+		return beLockingSSH(os.Args[2])
+	case superd:
+		return beSuperd(os.Args[2], os.Args[3:]...)
 	}
 	program := installed(os.Args[1])
 	if program == "" {

@@ -55,8 +55,8 @@ func TestDraft(t *testing.T) {
 				UDP: []probes.Port{{Number: 53, State: probes.PortClosed}, {Number: 123, State: probes.PortSilent}, {Number: 5684, State: probes.PortOpen, Speaks: probes.SpeaksDTLS}},
 			}},
 			listens: []dossier.Socket{{Protocol: "tcp", Port: 22, Application: "ssh"}, {Protocol: "tcp", Port: 4443, Application: "https"}, {Protocol: "udp", Port: 5684, Application: "coaps"}},
-			says:    []string{"http_login: {present: true} # guess: https answers at tcp port 4443, found open by the scan", "coap_login: {present: true} # guess:", "interface: [LogIntf-2] # guess:"},
-			never:   []string{"mqtt_login: {present: true} # guess"},
+			says:    []string{"http_login: {present: true} # guess: https answers at tcp port 4443, found open by the scan", "coap_login: {present: true} # guess:", "interface: [LogIntf-2] # guess:", "ssh_login: {present: true} # guess: ssh answers at tcp port 22"},
+			never:   []string{"mqtt_login: {present: true} # guess", "telnet_login: {present: true} # guess"},
 		},
 		{
 			name: "services and handshakes of a capture",

@@ -85,7 +85,7 @@ func serving(g *dossier.Guesses, s *service) {
 		row["interface"] = dossier.Guess{Value: short(s.application), Seen: why}
 	}
 	id := add(g, "28-LogIntf", row)
-	suggest(g, map[string]string{"http": "http_login", "mqtt": "mqtt_login", "coap": "coap_login"}[short(s.application)],
+	suggest(g, map[string]string{"http": "http_login", "mqtt": "mqtt_login", "coap": "coap_login", "ssh": "ssh_login", "telnet": "telnet_login"}[short(s.application)],
 		fmt.Sprintf("%s answers at %s port %d, %s", s.application, s.protocol, s.port, why))
 	if s.secured != nil || encrypted(s.application) {
 		mechanism(g, id, "server", row["listens"], "listens", s.secured)

@@ -113,7 +113,10 @@ func wipeFlaws() []Flaw {
 
 func exposureFlaws() []Flaw {
 	return []Flaw{
-		{HiddenTelnet, "a Telnet login prompt answers at a port that no paper mentions", []string{"exposure/undeclared", "exposure/undeclared-login"}},
+		{HiddenTelnet, "a Telnet login prompt answers at a port that no paper mentions", []string{
+			"exposure/undeclared", "exposure/undeclared-login", // and the dossier denies what was seen:
+			"credentials/telnet-open", "credentials/telnet-default", "credentials/telnet-derived", "credentials/telnet-bruteforce",
+		}},
 	}
 }
 

@@ -35,8 +35,11 @@ type Candidate struct {
 // Common returns the public default pairs for an interface, with the declared username in the place of "*".
 func Common(iface, username string) []Candidate {
 	wanted := []string{"any", "password"}
-	if iface == interfaceCoAP {
+	switch iface {
+	case interfaceCoAP:
 		wanted = []string{"any", "psk"}
+	case "ssh", "telnet":
+		wanted = append(wanted, "shell")
 	}
 	var list []Candidate
 	for line := range strings.Lines(common) {

@@ -133,7 +133,7 @@ func (m *maker) denied(c *profiles.CompiledCheck) []string {
 // looks tells whether one of the checks can show that a denied feature is there after all.
 func (m *maker) looks(checks []*profiles.CompiledCheck) bool {
 	return slices.ContainsFunc(checks, func(c *profiles.CompiledCheck) bool {
-		return m.doubted[c.Feature]
+		return slices.ContainsFunc(c.Speaks(), func(f string) bool { return m.doubted[f] })
 	})
 }
 

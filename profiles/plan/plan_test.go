@@ -35,7 +35,7 @@ func embedded(t *testing.T, id string) *profiles.Set {
 func whole() *dossier.Dossier {
 	d := &dossier.Dossier{Operations: map[string]dossier.Operation{}, Features: map[string]dossier.Feature{}}
 	for _, name := range []string{
-		"login-http", "login-mqtt", "login-coap", "update-https", "update-coap", "read-version", "health",
+		"login-http", "login-mqtt", "login-coap", "login-ssh", "login-telnet", "update-https", "update-coap", "read-version", "health",
 		"factory-reset-command", "factory-reset-button", "store-name", "read-name", "add-account",
 	} {
 		d.Operations[name] = dossier.Operation{}
@@ -57,7 +57,7 @@ func find(t *testing.T, p *plan.Plan, check string) plan.Step {
 
 func TestWholeBaseline(t *testing.T) {
 	p := made(t, whole(), every, nil)
-	assert.Len(t, p.Steps, 19, "the signatures of the images, three logins, two of them guessed at, the services, two ways of five updates, two resets")
+	assert.Len(t, p.Steps, 23, "the signatures of the images, five logins, four of them guessed at, the services, two ways of five updates, two resets")
 	checks, typical := 0, 0
 	last := 0
 	for _, s := range p.Steps {

@@ -216,7 +216,7 @@ func (a *assessment) features(s plan.Step) []string {
 		if !ok {
 			continue
 		}
-		for _, f := range append(c.When.Features(), c.Feature) {
+		for _, f := range append(c.When.Features(), c.Speaks()...) {
 			if slices.Contains(changed, f) {
 				why = append(why, "feature "+f+" is declared otherwise")
 			}

@@ -2,6 +2,7 @@ package verdict_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"assay/probes"
@@ -74,6 +75,7 @@ func TestDeclarationAgainstObservation(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := thermostat()
+			delete(d.Features, "telnet_login") // whether there is one is not denied, and is open
 			c.declare(d)
 			r := judge(t, d, set, look(t, d, set, map[string]change{"exposure/services": c.saw})...)
 			failed, _ := with(r, verdict.Fail)
@@ -125,4 +127,50 @@ func TestWithoutScanner(t *testing.T) {
 	r := judge(t, d, set, obs...)
 	assert.Equal(t, verdict.Inconclusive, requirement(t, r, "5.6-1").Verdict)
 	assert.Equal(t, verdict.Incomplete, r.Conformity)
+}
+
+// A login that the dossier denies is asked about where a scan finds it. SSH may take keys alone, so that
+// a port which the dossier declares contradicts nothing.
+func TestDeniedLoginThatTheScanFinds(t *testing.T) {
+	set := baseline(t)
+	saw := func(service string) map[string]change {
+		at, _, _ := strings.Cut(service, " ")
+		return map[string]change{"exposure/services": {
+			"tcp_open": []string{at, "tcp/8443", "tcp/8884"}, "tcp_open_count": 3, "services": []string{service, "tcp/8443 tls", "tcp/8884 tls", "udp/5684 dtls"},
+		}}
+	}
+	for _, c := range []struct {
+		name, service string
+		declared      bool
+		denied        []string
+	}{
+		{"telnet", "tcp/23 telnet", false, []string{"credentials/telnet-open", "credentials/telnet-default", "credentials/telnet-derived", "credentials/telnet-bruteforce"}},
+		{"telnet, declared", "tcp/23 telnet", true, []string{"credentials/telnet-open"}},
+		{"ssh", "tcp/22 ssh", false, []string{"credentials/ssh-open", "credentials/ssh-default", "credentials/ssh-derived", "credentials/ssh-bruteforce"}},
+		{"ssh, declared", "tcp/22 ssh", true, nil},
+		{"something else", "tcp/9000 unknown", false, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := thermostat()
+			if c.declared {
+				port := 22
+				if c.service == "tcp/23 telnet" {
+					port = 23
+				}
+				d.IXIT.LogIntf = append(d.IXIT.LogIntf, dossier.LogIntf{
+					ID: "LogIntf-9", Description: "console", Status: "enabled", Listens: []dossier.Socket{{Protocol: "tcp", Port: port}},
+				})
+			}
+			r := judge(t, d, set, look(t, d, set, saw(c.service))...)
+			for _, id := range c.denied {
+				assert.Equal(t, verdict.Fail, check(t, r, id).Verdict, id)
+				assert.Contains(t, check(t, r, id).Reason, "_login, but observation o-exposure/services")
+			}
+			for _, id := range []string{"credentials/telnet-open", "credentials/ssh-open"} {
+				if !slices.Contains(c.denied, id) {
+					assert.Equal(t, verdict.NotApplicable, check(t, r, id).Verdict, id)
+				}
+			}
+		})
+	}
 }

@@ -97,24 +97,21 @@ func (j *judge) look() {
 		}
 		rec := j.records[c.Step]
 		j.readings[c.ID] = j.read(c, rec)
-		if c.Feature == "" {
-			continue
-		}
-		id, seen, why := j.shows(c, rec)
-		if seen {
-			if _, already := j.shown[c.Feature]; !already {
-				j.shown[c.Feature] = sight{c.ID, id}
+		for _, f := range c.Speaks() {
+			id, seen, why := j.shows(c, f, rec)
+			if _, already := j.shown[f]; seen && !already {
+				j.shown[f] = sight{c.ID, id}
 			}
-		}
-		if why != "" && j.open[c.Feature] == "" {
-			j.open[c.Feature] = why
+			if why != "" && j.open[f] == "" {
+				j.open[f] = why
+			}
 		}
 	}
 }
 
-// shows tells whether a check's record shows the feature that it speaks of; why says
+// shows tells whether a check's record shows a feature that it speaks of; why says
 // what keeps the record from settling that.
-func (j *judge) shows(c *profiles.CompiledCheck, rec *stepRecord) (id string, seen bool, why string) {
+func (j *judge) shows(c *profiles.CompiledCheck, feature string, rec *stepRecord) (id string, seen bool, why string) {
 	why = rec.unsettled(c.Step)
 	for _, o := range rec.answers() {
 		facts, err := o.read(c)
@@ -122,7 +119,7 @@ func (j *judge) shows(c *profiles.CompiledCheck, rec *stepRecord) (id string, se
 			why = err.Error()
 			continue
 		}
-		shows, err := c.Shows(facts, j.declared(o.Unit))
+		shows, err := c.Shows(feature, facts, j.declared(o.Unit))
 		if err != nil {
 			why = err.Error()
 		}
@@ -130,7 +127,7 @@ func (j *judge) shows(c *profiles.CompiledCheck, rec *stepRecord) (id string, se
 			return o.ID, true, ""
 		}
 	}
-	if r := j.readings[c.ID]; why == "" && r.verdict == Fail {
+	if r := j.readings[c.ID]; why == "" && r.verdict == Fail && feature == c.Feature {
 		why = fmt.Sprintf("check %s found a flaw in it", c.ID)
 	}
 	return "", false, why

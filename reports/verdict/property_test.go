@@ -55,7 +55,7 @@ var bends = map[string][]change{
 // deniable are the features that a random dossier may deny.
 var deniable = []string{
 	"passwords", "preinstalled_passwords", "network_authentication", "updatable", "network_updates", "remote_configuration", "updates_possible",
-	"brute_force_protection_possible", "service_stores_personal_data", "http_login", "mqtt_login", "coap_login", "update_https", "update_coap",
+	"brute_force_protection_possible", "service_stores_personal_data", "http_login", "mqtt_login", "coap_login", "ssh_login", "telnet_login", "update_https", "update_coap",
 	"reset_by_command", "reset_by_button", "unused_interfaces",
 }
 

@@ -22,7 +22,7 @@ func Kind() probes.Kind {
 			{Operation: probes.LoginPrefix + "{interface}"},
 		},
 		Touch:   probes.Interact,
-		Typical: 15,
+		Typical: 30, // a login at a terminal waits three seconds after each wrong try
 		New:     func() probes.Probe { return &Probe{WaitSeconds: 30} },
 		Facts:   func() probes.Facts { return Facts{} },
 	}
