@@ -29,8 +29,8 @@ const (
 	superd     = "superd"      // starts a program for each connection to port 23, as inetd does
 
 	locksAfter = 5
-	lockLasts  = 2 * time.Second
-	lockout    = ", lockout_after: 5, lockout_seconds: 2"
+	lockLasts  = 4 * time.Second
+	lockout    = ", lockout_after: 5, lockout_seconds: 4"
 )
 
 func sshLogin(password string) mechanism {
@@ -92,6 +92,7 @@ func telnetd(t *testing.T, number int, fits string, locks bool) *cable {
 	count := ""
 	if locks {
 		count = fmt.Sprintf(`if [ "$(cat wrong 2>/dev/null | wc -l)" -ge %d ] && [ $(($(date +%%s) - $(stat -c %%Y wrong))) -le %d ]; then
+	touch wrong # who goes on trying stays locked out
 	echo; echo 'Login incorrect'; read -r _; exit 1
 fi
 `, locksAfter, int(lockLasts.Seconds())-1)
