@@ -30,7 +30,7 @@ func (b *Bench) attached(ctx context.Context, o Options) error {
 		return withHint(unusable(fmt.Errorf("dossier: unit %s has no host", unit.ID)),
 			"give the unit its address: `host: 192.0.2.50`")
 	}
-	b.host = func() string { return unit.Host }
+	b.knows(func() string { return unit.Host })
 	o.File = o.File.of(unit.ID, o.Beside != nil)
 	up, err := liveInterface(o.File.Interface)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"assay/lab/bench/intercept"
@@ -80,7 +81,7 @@ type Bench struct {
 	description Description
 	driver      *drive.Driver
 	operations  map[string]dossier.Operation
-	host        func() string
+	host        atomic.Pointer[func() string] // interception asks for it as soon as it stands
 	restore     func(context.Context) error
 	serves      *servers // what the bench serves, for the benches beside it
 	address     string   // of the bench, as devices reach it
@@ -127,7 +128,15 @@ func (b *Bench) Counts() map[string]services.Counts {
 }
 
 // Host is the device's address now; empty while nobody knows it.
-func (b *Bench) Host() string { return b.host() }
+func (b *Bench) Host() string {
+	if at := b.host.Load(); at != nil {
+		return (*at)()
+	}
+	return ""
+}
+
+// knows is how the device's address is found from now on.
+func (b *Bench) knows(at func() string) { b.host.Store(&at) }
 
 // Restore brings the device back to the state in which it was delivered, as far as this bench can,
 // and waits until it is healthy.
@@ -179,7 +188,7 @@ func newBench(mode string, o Options) (*Bench, error) {
 	if o.Dossier == nil || o.Dir == "" {
 		return nil, fmt.Errorf("build the %s bench: dossier and folder are needed: %w", mode, probes.ErrBench)
 	}
-	b := &Bench{Mode: mode, Probes: &probes.Bench{Clock: Clock{}}, several: o.Several || o.Beside != nil, log: o.Log, counters: map[string]func() services.Counts{}, host: func() string { return "" }}
+	b := &Bench{Mode: mode, Probes: &probes.Bench{Clock: Clock{}}, several: o.Several || o.Beside != nil, log: o.Log, counters: map[string]func() services.Counts{}}
 	if o.Beside != nil {
 		b.keys = o.Beside.keys // the servers are the first bench's, and so are the connections that they end
 	} else {
@@ -215,7 +224,7 @@ func newBench(mode string, o Options) (*Bench, error) {
 // drive makes the device instrument.
 func (b *Bench) drive(o Options, address string, s *servers, button drive.Button) error {
 	d, err := drive.New(drive.Options{
-		Dossier: o.Dossier, Unit: o.Unit, Host: b.host, BenchAddress: address,
+		Dossier: o.Dossier, Unit: o.Unit, Host: b.Host, BenchAddress: address,
 		Cloud: s.inside, Button: button, Person: o.Person, Clock: b.Probes.Clock, Logs: o.Dir,
 	})
 	if err != nil {
@@ -223,7 +232,7 @@ func (b *Bench) drive(o Options, address string, s *servers, button drive.Button
 	}
 	b.driver, b.operations, b.Probes.Device = d, o.Dossier.Operations, d
 	if b.Mode != ModeReduced {
-		b.Probes.Scanner = newScanner(b.Mode, b.host, o.Dossier)
+		b.Probes.Scanner = newScanner(b.Mode, b.Host, o.Dossier)
 	}
 	return nil
 }
@@ -231,7 +240,8 @@ func (b *Bench) drive(o Options, address string, s *servers, button drive.Button
 // capture arms the capture on an interface.
 func (b *Bench) capture(ctx context.Context, o capture.Options) error {
 	o.Clock = b.Probes.Clock
-	c, err := capture.Open(ctx, o)
+	// It ends when the bench is closed and not with the run, of which Ctrl-C may be the end: the keys are still to come.
+	c, err := capture.Open(context.WithoutCancel(ctx), o)
 	if err != nil {
 		return err
 	}

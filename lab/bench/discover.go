@@ -92,7 +92,7 @@ func (b *Bench) watchGateway(ctx context.Context, w Watching, file *File, out *W
 		return err
 	}
 	b.deafEars(ctx, address.Addr())
-	b.host = func() string { return out.Host }
+	b.knows(func() string { return out.Host })
 	waiting, cancel := context.WithTimeout(ctx, w.For)
 	defer cancel()
 	w.Doing("waiting for a device to ask for an address on " + file.Interface + ",")
@@ -219,7 +219,7 @@ func (b *Bench) watchAttached(ctx context.Context, w Watching, file *File, out *
 		return fmt.Errorf("find the device %s: %w: %w", w.Host, err, probes.ErrBench)
 	}
 	out.Host = at.String()
-	b.host = func() string { return out.Host }
+	b.knows(func() string { return out.Host })
 	if err := segment.CanCapture(); err != nil {
 		out.Notes = append(out.Notes, "nothing was captured: this user may not (sudo setcap cap_net_raw,cap_net_admin+ep on the program)")
 		return nil
@@ -247,7 +247,7 @@ func (b *Bench) knockAtAll(ctx context.Context, w Watching, out *Watched) error 
 	w.Doing("scanning the ports of " + out.Host + ",")
 	scanning, cancel := context.WithTimeout(ctx, afterwards)
 	defer cancel()
-	s, err := newScanner(b.Mode, b.host, &dossier.Dossier{}).Scan(scanning, probes.ScanRequest{First: 1, Last: 65535, UDP: true})
+	s, err := newScanner(b.Mode, b.Host, &dossier.Dossier{}).Scan(scanning, probes.ScanRequest{First: 1, Last: 65535, UDP: true})
 	switch {
 	case ctx.Err() != nil:
 		out.Notes = append(out.Notes, without)

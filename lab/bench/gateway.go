@@ -71,12 +71,12 @@ func (b *Bench) gateway(ctx context.Context, o Options) error {
 		plug: func(mac net.HardwareAddr) (*segment.Guest, error) { return segment.Visit(on, mac) },
 		live: func() bool { return true },
 	})
-	b.host = func() string {
+	b.knows(func() string {
 		if l, ok := leases.Lease(mac.String()); ok {
 			return l.Address.String()
 		}
 		return ""
-	}
+	})
 	b.description.Device = "plugged into " + o.File.Interface + ", which the bench owns"
 	b.unit(unit)
 	button, err := b.instruments(ctx, o)

@@ -47,7 +47,7 @@ func (b *Bench) reduced(ctx context.Context, o Options) error {
 		return err
 	}
 	defer m.discard()
-	b.host = func() string { return loopback }
+	b.knows(func() string { return loopback })
 	p, err := b.startProcess(o, m.args, false)
 	if err != nil {
 		return err

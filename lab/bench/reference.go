@@ -69,12 +69,12 @@ func (b *Bench) reference(ctx context.Context, o Options) error {
 		return err
 	}
 	b.provide(b.serves)
-	b.host = func() string {
+	b.knows(func() string {
 		if l, ok := b.leased.Lease(mac.String()); ok {
 			return l.Address.String()
 		}
 		return ""
-	}
+	})
 	// The device's end of the cable goes with its process: the capture is closed before that, and after the last frame.
 	var p *process
 	b.onClose(func() error {
