@@ -231,11 +231,15 @@ func (s *session) example(p *refdevice.Product) error {
 	if err != nil {
 		return fmt.Errorf("find the labels: %w", err)
 	}
+	advisories, err := filepath.Glob(filepath.Join(p.Dir, "advisories", "*"))
+	if err != nil {
+		return fmt.Errorf("find the advisories: %w", err)
+	}
 	files := map[string][]byte{p.Dossier: []byte(text)}
 	for _, name := range labels {
 		files[name] = []byte(label + "\n")
 	}
-	for _, name := range []string{p.FirmwarePublic, p.Root, p.CloudCert, p.CloudKey} {
+	for _, name := range append(advisories, p.FirmwarePublic, p.Root, p.RootKey, p.CloudCert, p.CloudKey) {
 		files[name] = nil
 	}
 	for _, image := range p.Images {
