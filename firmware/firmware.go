@@ -7,6 +7,7 @@ package firmware
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	"assay/firmware/authenticode"
 	"assay/firmware/capsule"
@@ -85,9 +86,12 @@ const (
 	WrongKeyForged = format.WrongKeyForged
 )
 
-// Formats lists the known formats in the order in which they are tried. A new
-// format is its folder and one line here.
-func Formats() []format.Format {
+// Formats lists the known formats in the order in which they are tried.
+func Formats() []format.Format { return slices.Clone(formats()) }
+
+// formats is made once: each format puts its variants in order, for which else every image that
+// is opened and every anchor that is read would pay. A new format is its folder and one line here.
+var formats = sync.OnceValue(func() []format.Format {
 	images := []format.Format{
 		mcuboot.Format(),
 		authenticode.Format(),
@@ -104,7 +108,7 @@ func Formats() []format.Format {
 	}
 	// Behind them what carries one of them, then the signatures in a file of their own: a raw one has no mark.
 	return slices.Concat(images, carrier.Formats(images), detached.Formats())
-}
+})
 
 // Variants lists what Tamper can make, each of some formats.
 func Variants() []string { return format.Variants() }
@@ -155,20 +159,20 @@ func Tamper(in Input, variant string, means Means) (Variant, error) {
 
 // Compare orders two images of one format by version: -1 if a is older than b.
 func Compare(a, b Facts) (int, error) {
-	formats := Formats()
-	i := slices.IndexFunc(formats, func(f format.Format) bool { return f.Name == a.Format })
-	if i >= 0 && a.Format == b.Format && formats[i].Compare == nil {
+	known := formats()
+	i := slices.IndexFunc(known, func(f format.Format) bool { return f.Name == a.Format })
+	if i >= 0 && a.Format == b.Format && known[i].Compare == nil {
 		return format.CompareVersions(a.Version, b.Version)
 	}
 	if i < 0 || a.Format != b.Format {
 		return 0, fmt.Errorf("compare versions of %q and %q: %w", a.Format, b.Format, ErrUnknownFormat)
 	}
-	return formats[i].Compare(a.Version, b.Version)
+	return known[i].Compare(a.Version, b.Version)
 }
 
 // Detect finds the format by content.
 func Detect(in Input) (format.Format, error) {
-	for _, f := range Formats() {
+	for _, f := range formats() {
 		if f.Detect(in) {
 			return f, nil
 		}

@@ -30,7 +30,7 @@ func addAnchor(t *Trust, f Anchor) error {
 		return errors.New("the file is empty")
 	}
 	taken := false
-	for _, known := range Formats() {
+	for _, known := range formats() {
 		if known.Anchor != nil && known.Anchor(f.Bytes) {
 			if t.Own == nil {
 				t.Own = map[string][]Anchor{}
