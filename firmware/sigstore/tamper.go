@@ -115,7 +115,7 @@ func (c *change) changeArtifact(variant string) error {
 	if len(c.artifact) == 0 {
 		return wrap(format.ErrNotApplicable, "the artifact is empty")
 	}
-	at := harmless(c.artifact)
+	at := format.Harmless(c.artifact)
 	flipped := bytes.Clone(c.artifact)
 	flipped[at] ^= 1
 	what := fmt.Sprintf("lowest bit of the artifact's byte at offset %d", at)
@@ -170,24 +170,6 @@ func (c *change) repair() error {
 	}
 	c.m.Repaired = append(c.m.Repaired, "digest of the statement's subject")
 	return c.edit(func(b object) error { sub(b, "dsseEnvelope")["payload"] = payload; return nil })
-}
-
-// harmless picks the byte whose change is least likely to stop a device that takes the image
-// after all: one amid the longest run of filling (0x00 or 0xff), else the middle.
-func harmless(payload []byte) int {
-	const worth = 8
-	best, length := len(payload)/2, worth-1
-	for i := 0; i < len(payload); {
-		j := i
-		for j < len(payload) && payload[j] == payload[i] {
-			j++
-		}
-		if n := j - i; n > length && (payload[i] == 0 || payload[i] == 0xff) {
-			best, length = i+n/2, n
-		}
-		i = j
-	}
-	return best
 }
 
 func (c *change) cut(variant string) error {

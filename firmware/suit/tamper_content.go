@@ -61,23 +61,6 @@ func (w *work) isDependency(n int) bool {
 	return w.img.isEnvelope(n)
 }
 
-// harmless picks the byte whose change is least likely to stop a device that takes the
-// image after all: amid the longest run of filling, else the middle.
-func harmless(payload []byte) int {
-	best, length := len(payload)/2, 7
-	for i := 0; i < len(payload); {
-		j := i
-		for j < len(payload) && payload[j] == payload[i] {
-			j++
-		}
-		if n := j - i; n > length && (payload[i] == 0 || payload[i] == 0xff) {
-			best, length = i+n/2, n
-		}
-		i = j
-	}
-	return best
-}
-
 func (w *work) tamperedPlain() error {
 	t, err := w.target()
 	if err != nil {
@@ -88,7 +71,7 @@ func (w *work) tamperedPlain() error {
 }
 
 func (w *work) flip(t target) []byte {
-	at := harmless(t.value)
+	at := format.Harmless(t.value)
 	b := bytes.Clone(t.value)
 	b[at] ^= 1
 	t.set(b)

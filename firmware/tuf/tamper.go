@@ -141,29 +141,11 @@ func (c *change) flipTarget() error {
 	if err != nil {
 		return err
 	}
-	at := harmless(c.files[file])
+	at := format.Harmless(c.files[file])
 	c.files[file] = bytes.Clone(c.files[file])
 	c.files[file][at] ^= 1
 	c.say(format.LayerPayload, format.ErrBadHash, "the file is not the one that is vouched for", fmt.Sprintf("lowest bit at offset %d of %s", at, file))
 	return nil
-}
-
-// harmless picks the byte whose change is least likely to stop a device that takes the image
-// after all: one amid the longest run of filling (0x00 or 0xff), else the middle.
-func harmless(payload []byte) int {
-	const worth = 8
-	best, length := len(payload)/2, worth-1
-	for i := 0; i < len(payload); {
-		j := i
-		for j < len(payload) && payload[j] == payload[i] {
-			j++
-		}
-		if n := j - i; n > length && (payload[i] == 0 || payload[i] == 0xff) {
-			best, length = i+n/2, n
-		}
-		i = j
-	}
-	return best
 }
 
 func (c *change) swapped() error {
