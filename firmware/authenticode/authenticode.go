@@ -85,7 +85,7 @@ const (
 // covered by nothing (CVE-2013-3900).
 func (img *Image) readTable() error {
 	if img.tableSize > maxTable {
-		return malformed("certificate table of %d bytes", img.tableSize)
+		return format.Malformed("certificate table of %d bytes", img.tableSize)
 	}
 	table, err := img.in.Bytes(img.table, img.tableSize)
 	if err != nil {
@@ -93,19 +93,19 @@ func (img *Image) readTable() error {
 	}
 	for at := int64(0); at < img.tableSize; {
 		if len(img.signatures) == maxEntries {
-			return malformed("more than %d certificate table entries", maxEntries)
+			return format.Malformed("more than %d certificate table entries", maxEntries)
 		}
 		rest := table[at:]
 		if len(rest) < entryHead {
-			return wrap(format.ErrTrailing, "%d bytes behind the last entry of the certificate table", len(rest))
+			return format.Wrap(format.ErrTrailing, "%d bytes behind the last entry of the certificate table", len(rest))
 		}
 		size := int64(binary.LittleEndian.Uint32(rest))
 		next := (size + tableAlign - 1) &^ (tableAlign - 1)
 		if size < entryHead || next > int64(len(rest)) {
-			return malformed("certificate table entry of %d bytes, %d are left", size, len(rest))
+			return format.Malformed("certificate table entry of %d bytes, %d are left", size, len(rest))
 		}
 		if r, k := binary.LittleEndian.Uint16(rest[4:]), binary.LittleEndian.Uint16(rest[6:]); r != revision2 || k != typePKCS7 {
-			return malformed("certificate table entry of revision 0x%04x and type 0x%04x", r, k)
+			return format.Malformed("certificate table entry of revision 0x%04x and type 0x%04x", r, k)
 		}
 		m, err := readMessage(rest[entryHead:next])
 		if err != nil {
@@ -120,15 +120,15 @@ func (img *Image) readTable() error {
 func readMessage(b []byte) (*cms.Message, error) {
 	n, ok := elementSize(b)
 	if !ok || n > len(b) {
-		return nil, malformed("certificate table entry is not DER")
+		return nil, format.Malformed("certificate table entry is not DER")
 	}
 	padding := b[n:]
 	if len(padding) >= tableAlign {
-		return nil, wrap(format.ErrTrailing, "%d bytes behind the signature within its certificate table entry", len(padding))
+		return nil, format.Wrap(format.ErrTrailing, "%d bytes behind the signature within its certificate table entry", len(padding))
 	}
 	for _, c := range padding {
 		if c != 0 {
-			return nil, wrap(format.ErrTrailing, "bytes other than zero behind the signature within its certificate table entry")
+			return nil, format.Wrap(format.ErrTrailing, "bytes other than zero behind the signature within its certificate table entry")
 		}
 	}
 	m, err := cms.Parse(b[:n])
@@ -136,7 +136,7 @@ func readMessage(b []byte) (*cms.Message, error) {
 		return nil, err
 	}
 	if m.ContentType != cms.ContentIndirectData || m.Detached {
-		return nil, malformed("the signature's content is %s, not Authenticode's", m.ContentType)
+		return nil, format.Malformed("the signature's content is %s, not Authenticode's", m.ContentType)
 	}
 	return m, nil
 }
@@ -163,24 +163,18 @@ func elementSize(b []byte) (int, bool) {
 // Check applies a device's rules. An EFI image tells no version that firmware looks at.
 func (img *Image) Check(d format.Device) error {
 	if d.Size > 0 && img.in.Size() > d.Size {
-		return wrap(format.ErrTooLarge, "%d bytes, the slot has %d", img.in.Size(), d.Size)
+		return format.Wrap(format.ErrTooLarge, "%d bytes, the slot has %d", img.in.Size(), d.Size)
 	}
 	if d.Version != "" || d.Counter != nil {
-		return wrap(format.ErrDevice, "a PE image tells neither version nor counter: revocation (dbx, SBAT) takes their place")
+		return format.Wrap(format.ErrDevice, "a PE image tells neither version nor counter: revocation (dbx, SBAT) takes their place")
 	}
 	for key, own := range d.Is {
 		if key != "machine" {
-			return wrap(format.ErrDevice, "a PE image does not say for which %s", key)
+			return format.Wrap(format.ErrDevice, "a PE image does not say for which %s", key)
 		}
 		if own != machineName(img.machine) {
-			return wrap(format.ErrWrongDevice, "made for %s, the device is %s", machineName(img.machine), own)
+			return format.Wrap(format.ErrWrongDevice, "made for %s, the device is %s", machineName(img.machine), own)
 		}
 	}
 	return nil
 }
-
-func wrap(kind error, text string, args ...any) error {
-	return fmt.Errorf(text+": %w", append(args, kind)...)
-}
-
-func malformed(text string, args ...any) error { return wrap(format.ErrMalformed, text, args...) }

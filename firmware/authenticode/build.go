@@ -145,7 +145,7 @@ func entry(der []byte) []byte {
 // withTable is the image with another certificate table, its directory entry and checksum repaired.
 func (img *Image) withTable(table []byte) ([]byte, error) {
 	if img.directoryAt == 0 {
-		return nil, wrap(format.ErrNotApplicable, "the header has no room for a certificate table")
+		return nil, format.Wrap(format.ErrNotApplicable, "the header has no room for a certificate table")
 	}
 	end := img.in.Size()
 	if img.tableSize > 0 {

@@ -57,18 +57,18 @@ func parse(s format.Source) (layout, error) {
 		return l, err
 	}
 	if !bytes.HasPrefix(dos, []byte("MZ")) {
-		return l, malformed("no MZ at the start")
+		return l, format.Malformed("no MZ at the start")
 	}
 	l.coff = int64(binary.LittleEndian.Uint32(dos[60:]))
 	if l.coff < 4 || l.coff > maxHeaders {
-		return l, malformed("PE header at %d", l.coff)
+		return l, format.Malformed("PE header at %d", l.coff)
 	}
 	head, err := s.Bytes(l.coff, coffSize)
 	if err != nil {
 		return l, err
 	}
 	if !bytes.HasPrefix(head, []byte("PE\x00\x00")) {
-		return l, malformed("no PE header at %d", l.coff)
+		return l, format.Malformed("no PE header at %d", l.coff)
 	}
 	l.machine, l.timestamp = binary.LittleEndian.Uint16(head[4:]), binary.LittleEndian.Uint32(head[8:])
 	optional := int64(binary.LittleEndian.Uint16(head[20:]))
@@ -88,7 +88,7 @@ func (l *layout) readOptional(s format.Source, size int64) error {
 		return err
 	}
 	if size < 96 {
-		return malformed("optional header of %d bytes", size)
+		return format.Malformed("optional header of %d bytes", size)
 	}
 	directories := int64(96)
 	switch binary.LittleEndian.Uint16(b) {
@@ -96,17 +96,17 @@ func (l *layout) readOptional(s format.Source, size int64) error {
 	case magicPE32Plus:
 		directories = 112
 	default:
-		return malformed("optional header of magic 0x%x", binary.LittleEndian.Uint16(b))
+		return format.Malformed("optional header of magic 0x%x", binary.LittleEndian.Uint16(b))
 	}
 	if size < directories {
-		return malformed("optional header of %d bytes", size)
+		return format.Malformed("optional header of %d bytes", size)
 	}
 	l.headers = int64(binary.LittleEndian.Uint32(b[offsetHeaders:]))
 	l.checksumAt, l.checksum = at+offsetChecksum, binary.LittleEndian.Uint32(b[offsetChecksum:])
 	l.subsystem = binary.LittleEndian.Uint16(b[offsetSubsystem:])
 	count := int64(binary.LittleEndian.Uint32(b[directories-4:]))
 	if count > 16 || directories+8*count > size {
-		return malformed("%d data directories do not fit the optional header of %d bytes", count, size)
+		return format.Malformed("%d data directories do not fit the optional header of %d bytes", count, size)
 	}
 	if count > securityDirectory {
 		entry := directories + 8*securityDirectory
@@ -121,7 +121,7 @@ func (l *layout) readOptional(s format.Source, size int64) error {
 // hashed once or twice, depending on the reader.
 func (l *layout) readSections(s format.Source, at int64, count int) error {
 	if count > maxSections {
-		return malformed("%d sections", count)
+		return format.Malformed("%d sections", count)
 	}
 	b, err := s.Bytes(at, int64(count)*sectionSize)
 	if err != nil {
@@ -129,7 +129,7 @@ func (l *layout) readSections(s format.Source, at int64, count int) error {
 	}
 	end := at + int64(count)*sectionSize
 	if l.headers < end || l.headers > s.Size() {
-		return malformed("headers of %d bytes, they end at %d", l.headers, end)
+		return format.Malformed("headers of %d bytes, they end at %d", l.headers, end)
 	}
 	for ; len(b) > 0; b = b[sectionSize:] {
 		x := section{
@@ -144,13 +144,13 @@ func (l *layout) readSections(s format.Source, at int64, count int) error {
 	next := l.headers
 	for _, x := range l.sections {
 		if x.at < next || x.at+x.size > s.Size() {
-			return malformed("section %.8q at %d of %d bytes overlaps or runs over the file", x.name, x.at, x.size)
+			return format.Malformed("section %.8q at %d of %d bytes overlaps or runs over the file", x.name, x.at, x.size)
 		}
 		l.gaps = l.gaps || x.at > next
 		next = x.at + x.size
 	}
 	if l.tableSize > 0 && l.table < next {
-		return malformed("the certificate table at %d overlaps the sections, which end at %d", l.table, next)
+		return format.Malformed("the certificate table at %d overlaps the sections, which end at %d", l.table, next)
 	}
 	l.gaps = l.gaps || l.tableSize > 0 && l.table-next >= tableAlign
 	return nil
@@ -161,9 +161,9 @@ func (l *layout) checkTable(size int64) error {
 	case l.tableSize == 0 && l.table == 0:
 		return nil
 	case l.tableSize == 0 || l.table%tableAlign != 0 || l.table+l.tableSize > size:
-		return malformed("certificate table at %d of %d bytes, the file has %d", l.table, l.tableSize, size)
+		return format.Malformed("certificate table at %d of %d bytes, the file has %d", l.table, l.tableSize, size)
 	case l.table+l.tableSize < size:
-		return wrap(format.ErrTrailing, "%d bytes behind the certificate table", size-l.table-l.tableSize)
+		return format.Wrap(format.ErrTrailing, "%d bytes behind the certificate table", size-l.table-l.tableSize)
 	}
 	return nil
 }
@@ -194,7 +194,7 @@ func (img *Image) hashInto(h hash.Hash) error {
 			return fmt.Errorf("read PE image: %w", err)
 		}
 		if n != r.Size {
-			return malformed("the file ends at %d", r.Offset+n)
+			return format.Malformed("the file ends at %d", r.Offset+n)
 		}
 	}
 	return nil

@@ -41,7 +41,7 @@ func (img *Image) tamper(variant string, means format.Means, v *format.Variant) 
 		return orNotApplicable(variant)
 	}
 	if len(img.signatures) != 1 {
-		return wrap(format.ErrNotApplicable, "the image has %d signatures, one is needed", len(img.signatures))
+		return format.Wrap(format.ErrNotApplicable, "the image has %d signatures, one is needed", len(img.signatures))
 	}
 	b, err := img.in.Whole(maxTamper)
 	if err != nil {
@@ -61,7 +61,7 @@ func (img *Image) tamper(variant string, means format.Means, v *format.Variant) 
 
 func orNotApplicable(variant string) error {
 	if slices.Contains(format.Variants(), variant) {
-		return wrap(format.ErrNotApplicable, "the format has no such thing")
+		return format.Wrap(format.ErrNotApplicable, "the format has no such thing")
 	}
 	return format.ErrUnknownVariant
 }
@@ -114,7 +114,7 @@ func (img *Image) change(variant string, means format.Means, b []byte, m *format
 
 func (img *Image) flipPayload(variant string, b []byte, m *format.Manifest) ([]byte, error) {
 	if len(img.sections) == 0 {
-		return nil, wrap(format.ErrNotApplicable, "the image has no section")
+		return nil, format.Wrap(format.ErrNotApplicable, "the image has no section")
 	}
 	at := img.sections[0].at + img.sections[0].size - 1 // padding, where there is some
 	b[at] ^= 1
@@ -150,11 +150,11 @@ func (img *Image) hide(s signature, b []byte, m *format.Manifest) ([]byte, error
 // mix puts the certificate table of the maker's older image onto this one.
 func (img *Image) mix(means format.Means, m *format.Manifest) ([]byte, error) {
 	if means.Older == nil {
-		return nil, wrap(format.ErrNotApplicable, "it needs an older image of the maker")
+		return nil, format.Wrap(format.ErrNotApplicable, "it needs an older image of the maker")
 	}
 	older, err := open(format.Input{Source: *means.Older})
 	if err != nil || older.tableSize == 0 {
-		return nil, wrap(format.ErrNotApplicable, "the older image is not signed: %v", err)
+		return nil, format.Wrap(format.ErrNotApplicable, "the older image is not signed: %v", err)
 	}
 	table, err := older.in.Bytes(older.table, older.tableSize)
 	if err != nil {
@@ -163,7 +163,7 @@ func (img *Image) mix(means format.Means, m *format.Manifest) ([]byte, error) {
 	if _, sum, err := sha256Of(older.in.Source); err != nil {
 		return nil, err
 	} else if _, own, err := sha256Of(img.in.Source); err != nil || bytes.Equal(sum, own) {
-		return nil, wrap(format.ErrNotApplicable, "the older image is the same")
+		return nil, format.Wrap(format.ErrNotApplicable, "the older image is the same")
 	}
 	m.Repaired = append(m.Repaired, "directory entry of the certificate table", "CheckSum of the optional header")
 	say(m, format.LayerPayload, format.ErrBadHash, "the signature is one of another image", "certificate table replaced by that of an older image")

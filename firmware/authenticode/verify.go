@@ -31,7 +31,7 @@ func (img *Image) Verify(trust format.Trust) (format.Report, error) {
 
 func (img *Image) verify(trust format.Trust, report *format.Report) error {
 	if len(img.signatures) == 0 {
-		return wrap(format.ErrUnsigned, "no certificate table")
+		return format.Wrap(format.ErrUnsigned, "no certificate table")
 	}
 	var first error
 	for i, s := range img.signatures {
@@ -66,7 +66,7 @@ func (img *Image) verifyOne(s signature, trust format.Trust, r *format.Report) e
 	}
 	if found := format.WeakDigest(said.name); len(found) > 0 {
 		r.Findings = append(r.Findings, found...)
-		return wrap(format.ErrWeak, "the image's digest is by %s", said.name)
+		return format.Wrap(format.ErrWeak, "the image's digest is by %s", said.name)
 	}
 	sum, err := img.sum(said)
 	if err != nil {
@@ -75,7 +75,7 @@ func (img *Image) verifyOne(s signature, trust format.Trust, r *format.Report) e
 	r.Digest = said.name + ":" + hex.EncodeToString(sum)
 	r.Chain = append(r.Chain, format.Link{Kind: "hash", Name: r.Digest, Algorithm: said.name, From: "hash above"})
 	if !bytes.Equal(sum, said.sum) {
-		return wrap(format.ErrBadHash, "the signer vouches for %s %x, this image has %x", said.name, said.sum, sum)
+		return format.Wrap(format.ErrBadHash, "the signer vouches for %s %x, this image has %x", said.name, said.sum, sum)
 	}
 	r.Signature = result.Signature
 	return nil
@@ -128,15 +128,15 @@ func parseIndirect(content []byte) (imageDigest, error) {
 		!data.ReadASN1ObjectIdentifier(&kind) || !kind.Equal(oidPEImageData) ||
 		!info.ReadASN1(&algorithm, casn1.SEQUENCE) || !info.ReadASN1(&sum, casn1.OCTET_STRING) || !info.Empty() ||
 		!algorithm.ReadASN1ObjectIdentifier(&oid) {
-		return imageDigest{}, wrap(format.ErrMalformed, "%v", errIndirect)
+		return imageDigest{}, format.Wrap(format.ErrMalformed, "%v", errIndirect)
 	}
 	for _, d := range digests {
 		if d.oid.Equal(oid) {
 			if d.hash != 0 && len(sum) != d.hash.Size() {
-				return imageDigest{}, malformed("%s digest of %d bytes", d.name, len(sum))
+				return imageDigest{}, format.Malformed("%s digest of %d bytes", d.name, len(sum))
 			}
 			return imageDigest{d.name, d.hash, sum}, nil
 		}
 	}
-	return imageDigest{}, wrap(format.ErrAlgorithm, "the image's digest is by %v", oid)
+	return imageDigest{}, format.Wrap(format.ErrAlgorithm, "the image's digest is by %v", oid)
 }

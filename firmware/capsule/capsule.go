@@ -92,7 +92,7 @@ func open(in format.Input) (*Image, error) {
 		return nil, err
 	}
 	if img.size <= 0 {
-		return nil, malformed("the capsule holds no image")
+		return nil, format.Malformed("the capsule holds no image")
 	}
 	return img, nil
 }
@@ -105,33 +105,33 @@ func (img *Image) readCapsule() error {
 		return err
 	}
 	if guid(b) != guidFMP {
-		return malformed("capsule of kind %s, not of the firmware management protocol", guid(b))
+		return format.Malformed("capsule of kind %s, not of the firmware management protocol", guid(b))
 	}
 	head, size := int64(binary.LittleEndian.Uint32(b[16:])), int64(binary.LittleEndian.Uint32(b[24:]))
 	img.flags = binary.LittleEndian.Uint32(b[20:])
 	if head != capsuleHead {
-		return malformed("capsule header of %d bytes", head)
+		return format.Malformed("capsule header of %d bytes", head)
 	}
 	if size > img.in.Size() {
-		return malformed("capsule of %d bytes, the file has %d", size, img.in.Size())
+		return format.Malformed("capsule of %d bytes, the file has %d", size, img.in.Size())
 	}
 	if size < img.in.Size() {
-		return wrap(format.ErrTrailing, "%d bytes behind the capsule", img.in.Size()-size)
+		return format.Wrap(format.ErrTrailing, "%d bytes behind the capsule", img.in.Size()-size)
 	}
 	b, err = img.in.Bytes(head, fmpHead+8)
 	if err != nil {
 		return err
 	}
 	if v := binary.LittleEndian.Uint32(b); v != 1 {
-		return malformed("FMP header of version %d", v)
+		return format.Malformed("FMP header of version %d", v)
 	}
 	drivers, items := binary.LittleEndian.Uint16(b[4:]), binary.LittleEndian.Uint16(b[6:])
 	if drivers != 0 || items != 1 {
-		return malformed("%d drivers and %d images: one image alone is read", drivers, items)
+		return format.Malformed("%d drivers and %d images: one image alone is read", drivers, items)
 	}
 	offset := int64(binary.LittleEndian.Uint64(b[8:]))
 	if offset != fmpHead+8 {
-		return malformed("the image's header is at %d, not behind the FMP header", offset)
+		return format.Malformed("the image's header is at %d, not behind the FMP header", offset)
 	}
 	img.item = head + offset
 	return nil
@@ -145,7 +145,7 @@ func (img *Image) readItem() error {
 	img.version = binary.LittleEndian.Uint32(b)
 	size, ok := map[uint32]int64{1: itemHead1, 2: itemHead2, 3: itemHead3}[img.version]
 	if !ok {
-		return malformed("image header of version %d", img.version)
+		return format.Malformed("image header of version %d", img.version)
 	}
 	if b, err = img.in.Bytes(img.item, size); err != nil {
 		return err
@@ -157,17 +157,17 @@ func (img *Image) readItem() error {
 	}
 	img.body = img.item + size
 	if img.body+img.bodySize+img.vendorSize != img.in.Size() {
-		return malformed("image of %d and vendor code of %d bytes do not end the capsule of %d", img.bodySize, img.vendorSize, img.in.Size())
+		return format.Malformed("image of %d and vendor code of %d bytes do not end the capsule of %d", img.bodySize, img.vendorSize, img.in.Size())
 	}
 	img.image, img.size = img.body, img.bodySize
 	img.signed = img.looksSigned()
 	if img.version >= 3 {
 		support := binary.LittleEndian.Uint64(b[40:])
 		if support&^(supportsAuth|supportsDeps) != 0 || support&supportsDeps != 0 {
-			return malformed("image with support flags 0x%x: dependencies are not read", support)
+			return format.Malformed("image with support flags 0x%x: dependencies are not read", support)
 		}
 		if says := support&supportsAuth != 0; says != img.signed {
-			return malformed("the header says that the image is signed: %t, it is: %t", says, img.signed)
+			return format.Malformed("the header says that the image is signed: %t, it is: %t", says, img.signed)
 		}
 	}
 	return nil
@@ -193,7 +193,7 @@ func (img *Image) readAuthentication() error {
 	img.cert = img.body + countSize
 	size := int64(binary.LittleEndian.Uint32(b[countSize:]))
 	if size < certHead || size > maxCertificate || countSize+size > img.bodySize {
-		return malformed("certificate of %d bytes, the image and it have %d", size, img.bodySize)
+		return format.Malformed("certificate of %d bytes, the image and it have %d", size, img.bodySize)
 	}
 	der, err := img.in.Bytes(img.cert+certHead, size-certHead)
 	if err != nil {
@@ -251,7 +251,7 @@ func (img *Image) Describe() format.Facts {
 func (img *Image) Verify(trust format.Trust) (format.Report, error) {
 	r := format.Report{Image: img.Describe()}
 	if !img.signed {
-		return r, wrap(format.ErrUnsigned, "verify UEFI capsule: no authentication header")
+		return r, format.Wrap(format.ErrUnsigned, "verify UEFI capsule: no authentication header")
 	}
 	result, err := img.message.VerifyDetached(img.content(), trust, cms.Policy{Purposes: []string{format.PurposeCodeSigning}})
 	r.Key, r.Chain, r.Findings, r.Digest = result.Key, result.Links, result.Findings, result.Digest
@@ -266,20 +266,20 @@ func (img *Image) Verify(trust format.Trust) (format.Report, error) {
 // Check applies a device's rules. The monotonic count is all that keeps older capsules out.
 func (img *Image) Check(d format.Device) error {
 	if d.Version != "" {
-		return wrap(format.ErrDevice, "a capsule tells no version, only a monotonic count")
+		return format.Wrap(format.ErrDevice, "a capsule tells no version, only a monotonic count")
 	}
 	if d.Size > 0 && img.size > d.Size {
-		return wrap(format.ErrTooLarge, "%d bytes, the slot has %d", img.size, d.Size)
+		return format.Wrap(format.ErrTooLarge, "%d bytes, the slot has %d", img.size, d.Size)
 	}
 	if d.Counter != nil && img.count < *d.Counter {
-		return wrap(format.ErrRollback, "monotonic count %d, the device has seen %d", img.count, *d.Counter)
+		return format.Wrap(format.ErrRollback, "monotonic count %d, the device has seen %d", img.count, *d.Counter)
 	}
 	for key, own := range d.Is {
 		if !slices.ContainsFunc(img.Describe().Targets, func(t string) bool { return strings.HasPrefix(t, key+"=") }) {
-			return wrap(format.ErrDevice, "a capsule does not say for which %s", key)
+			return format.Wrap(format.ErrDevice, "a capsule does not say for which %s", key)
 		}
 		if !slices.Contains(img.Describe().Targets, key+"="+strings.ToLower(own)) {
-			return wrap(format.ErrWrongDevice, "made for %v, the device's %s is %s", img.Describe().Targets, key, own)
+			return format.Wrap(format.ErrWrongDevice, "made for %v, the device's %s is %s", img.Describe().Targets, key, own)
 		}
 	}
 	return nil
@@ -297,9 +297,3 @@ func guid(b []byte) string {
 	s := hex.EncodeToString(c)
 	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
 }
-
-func wrap(kind error, text string, args ...any) error {
-	return fmt.Errorf(text+": %w", append(args, kind)...)
-}
-
-func malformed(text string, args ...any) error { return wrap(format.ErrMalformed, text, args...) }

@@ -41,9 +41,9 @@ func (img *Image) tamper(variant string, means format.Means, v *format.Variant) 
 	case !slices.Contains(format.Variants(), variant):
 		return format.ErrUnknownVariant
 	case !slices.Contains(variants(), variant):
-		return wrap(format.ErrNotApplicable, "the format has no such thing")
+		return format.Wrap(format.ErrNotApplicable, "the format has no such thing")
 	case !img.signed:
-		return wrap(format.ErrNotApplicable, "the capsule is not signed")
+		return format.Wrap(format.ErrNotApplicable, "the capsule is not signed")
 	}
 	b, err := img.in.Whole(maxTamper)
 	if err != nil {
@@ -134,7 +134,7 @@ func (img *Image) rebuild(variant string, means format.Means, m *format.Manifest
 	}
 	f, err := img.message.Forge(variant, means, img.content())
 	if errors.Is(err, format.ErrUnknownVariant) {
-		return nil, wrap(format.ErrNotApplicable, "the format has no such thing")
+		return nil, format.Wrap(format.ErrNotApplicable, "the format has no such thing")
 	}
 	if err != nil {
 		return nil, err
@@ -147,10 +147,10 @@ func (img *Image) rebuild(variant string, means format.Means, m *format.Manifest
 // older signs the same image with the maker's key under a lower count.
 func (img *Image) older(spec Spec, means format.Means, m *format.Manifest) ([]byte, error) {
 	if means.Signer == nil || len(means.Chain) == 0 {
-		return nil, wrap(format.ErrNotApplicable, "it needs the maker's key and chain")
+		return nil, format.Wrap(format.ErrNotApplicable, "it needs the maker's key and chain")
 	}
 	if spec.Count == 0 {
-		return nil, wrap(format.ErrNotApplicable, "the monotonic count is 0 already")
+		return nil, format.Wrap(format.ErrNotApplicable, "the monotonic count is 0 already")
 	}
 	counter := spec.Count
 	spec.Count--
@@ -162,18 +162,18 @@ func (img *Image) older(spec Spec, means format.Means, m *format.Manifest) ([]by
 // mix puts the maker's older image behind the signature of the newer.
 func (img *Image) mix(spec Spec, means format.Means, m *format.Manifest) ([]byte, error) {
 	if means.Older == nil {
-		return nil, wrap(format.ErrNotApplicable, "it needs an older capsule of the maker")
+		return nil, format.Wrap(format.ErrNotApplicable, "it needs an older capsule of the maker")
 	}
 	older, err := open(format.Input{Source: *means.Older})
 	if err != nil {
-		return nil, wrap(format.ErrNotApplicable, "the older capsule cannot be read: %v", err)
+		return nil, format.Wrap(format.ErrNotApplicable, "the older capsule cannot be read: %v", err)
 	}
 	image, err := older.in.Bytes(older.image, older.size)
 	if err != nil {
 		return nil, err
 	}
 	if slices.Equal(image, spec.Image) {
-		return nil, wrap(format.ErrNotApplicable, "the older image is the same")
+		return nil, format.Wrap(format.ErrNotApplicable, "the older image is the same")
 	}
 	head, err := img.in.Bytes(img.body, img.image-img.body)
 	if err != nil {

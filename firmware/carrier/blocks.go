@@ -36,7 +36,7 @@ func detectUF2(head []byte) bool {
 func decodeUF2(s format.Source) (memory, error) {
 	var m memory
 	if s.Size()%uf2Block != 0 {
-		return m, malformed("not blocks of %d bytes", uf2Block)
+		return m, format.Malformed("not blocks of %d bytes", uf2Block)
 	}
 	total := uint32(s.Size() / uf2Block)
 	r := s.Section(0, s.Size())
@@ -50,15 +50,15 @@ func decodeUF2(s format.Source) (memory, error) {
 		flags, at, size, number, count, chip := word(8), word(12), word(16), word(20), word(24), word(28)
 		switch {
 		case word(0) != uf2Magic0 || word(4) != uf2Magic1 || word(uf2Block-4) != uf2End:
-			return m, malformed("block %d has not the magic numbers", i)
+			return m, format.Malformed("block %d has not the magic numbers", i)
 		case size > uf2Data:
-			return m, malformed("block %d of %d bytes", i, size)
+			return m, format.Malformed("block %d of %d bytes", i, size)
 		case number != i || count != total:
-			return m, malformed("block %d says it is %d of %d, there are %d", i, number, count, total)
+			return m, format.Malformed("block %d says it is %d of %d, there are %d", i, number, count, total)
 		case flags&uf2File != 0:
-			return m, malformed("block %d is of a container of files", i)
+			return m, format.Malformed("block %d is of a container of files", i)
 		case flags&^(uf2NotMain|uf2Family|uf2MD5|uf2Tags) != 0:
-			return m, malformed("block %d has flags 0x%x", i, flags)
+			return m, format.Malformed("block %d has flags 0x%x", i, flags)
 		}
 		if flags&uf2Family == 0 {
 			chip = 0
@@ -66,7 +66,7 @@ func decodeUF2(s format.Source) (memory, error) {
 		if i == 0 {
 			family = chip
 		} else if chip != family {
-			return m, malformed("block %d is for family 0x%08x, the first for 0x%08x", i, chip, family)
+			return m, format.Malformed("block %d is for family 0x%08x, the first for 0x%08x", i, chip, family)
 		}
 		if flags&uf2NotMain != 0 {
 			continue
@@ -91,18 +91,18 @@ func decodeGzip(s format.Source) (memory, error) {
 	in := &counted{r: s.Section(0, s.Size())}
 	z, err := gzip.NewReader(in)
 	if err != nil {
-		return m, malformed("gzip: %v", err)
+		return m, format.Malformed("gzip: %v", err)
 	}
 	z.Multistream(false)
 	data, err := io.ReadAll(io.LimitReader(z, maxCarried+1))
 	if err != nil {
-		return m, malformed("gzip: %v", err)
+		return m, format.Malformed("gzip: %v", err)
 	}
 	if len(data) > maxCarried {
-		return m, malformed("more than %d bytes are carried", maxCarried)
+		return m, format.Malformed("more than %d bytes are carried", maxCarried)
 	}
 	if _, err := in.ReadByte(); !errors.Is(err, io.EOF) {
-		return m, wrap(format.ErrTrailing, "bytes behind the gzip member")
+		return m, format.Wrap(format.ErrTrailing, "bytes behind the gzip member")
 	}
 	if len(data) > 0 && data[0] == 0xe9 {
 		m.notes = append(m.notes, "It carries an ESP8266 or ESP32 application; the ESP8266 knows no signed one.")

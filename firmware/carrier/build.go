@@ -102,7 +102,7 @@ func (img *Image) tamper(variant string) (format.Variant, error) {
 		m.Expected, m.Changed = "nothing is carried", []string{"everything removed"}
 	case format.TamperedPlain:
 		if img.kind.name == "ti-txt" || img.kind.name == "uf2" {
-			return format.Variant{}, wrap(format.ErrNotApplicable, "%s has no checksum: nothing but the carried image can refuse a changed byte", img.kind.what)
+			return format.Variant{}, format.Wrap(format.ErrNotApplicable, "%s has no checksum: nothing but the carried image can refuse a changed byte", img.kind.what)
 		}
 		at := len(b) / 2
 		for b[at] < '0' || b[at] > '8' { // a digit that stays one
@@ -114,7 +114,7 @@ func (img *Image) tamper(variant string) (format.Variant, error) {
 		b[at] ^= 1
 		m.Layer, m.Expected, m.Changed = format.LayerHash, "the checksum is another", []string{fmt.Sprintf("lowest bit at offset %d", at)}
 	default:
-		return format.Variant{}, wrap(format.ErrNotApplicable, "%s defends nothing: tamper with the image that it carries", img.kind.what)
+		return format.Variant{}, format.Wrap(format.ErrNotApplicable, "%s defends nothing: tamper with the image that it carries", img.kind.what)
 	}
 	return format.Variant{Bytes: b, Manifest: m}, nil
 }

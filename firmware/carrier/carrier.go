@@ -79,7 +79,7 @@ type memory struct {
 // put places bytes: behind the last ones they lengthen its segment.
 func (m *memory) put(at uint64, data []byte) error {
 	if m.size += int64(len(data)); m.size > maxCarried {
-		return malformed("more than %d bytes are carried", maxCarried)
+		return format.Malformed("more than %d bytes are carried", maxCarried)
 	}
 	if n := len(m.segments); n > 0 {
 		if last := &m.segments[n-1]; last.at+uint64(len(last.data)) == at {
@@ -88,7 +88,7 @@ func (m *memory) put(at uint64, data []byte) error {
 		}
 	}
 	if len(m.segments) == maxSegments {
-		return malformed("more than %d segments", maxSegments)
+		return format.Malformed("more than %d segments", maxSegments)
 	}
 	m.segments = append(m.segments, segment{at, bytes.Clone(data)})
 	return nil
@@ -111,7 +111,7 @@ func (m *memory) order() error {
 			last := &joined[n-1]
 			end := last.at + uint64(len(last.data))
 			if s.at < end {
-				return malformed("bytes at 0x%x are there twice", s.at)
+				return format.Malformed("bytes at 0x%x are there twice", s.at)
 			}
 			if s.at == end {
 				last.data = append(last.data, s.data...)
@@ -134,7 +134,7 @@ type Image struct {
 
 func open(k kind, in format.Input, inner []format.Format) (*Image, error) {
 	if in.Size() > maxText {
-		return nil, malformed("larger than %d bytes", maxText)
+		return nil, format.Malformed("larger than %d bytes", maxText)
 	}
 	m, err := k.decode(in.Source)
 	if err != nil {
@@ -144,7 +144,7 @@ func open(k kind, in format.Input, inner []format.Format) (*Image, error) {
 		return nil, err
 	}
 	if m.size == 0 {
-		return nil, malformed("nothing is carried")
+		return nil, format.Malformed("nothing is carried")
 	}
 	img := &Image{kind: k, in: in, memory: m}
 	if len(m.segments) != 1 {
@@ -210,7 +210,7 @@ func (img *Image) Verify(trust format.Trust) (format.Report, error) {
 // Check applies the rules of the carried image.
 func (img *Image) Check(d format.Device) error {
 	if img.inner == nil {
-		return wrap(format.ErrDevice, "%s tells nothing of version or device", img.kind.what)
+		return format.Wrap(format.ErrDevice, "%s tells nothing of version or device", img.kind.what)
 	}
 	return img.inner.Check(d)
 }
@@ -230,12 +230,6 @@ func (img *Image) Carried() ([]byte, bool) {
 	}
 	return img.memory.segments[0].data, true
 }
-
-func wrap(kind error, text string, args ...any) error {
-	return fmt.Errorf(text+": %w", append(args, kind)...)
-}
-
-func malformed(text string, args ...any) error { return wrap(format.ErrMalformed, text, args...) }
 
 // eachLine visits the lines of a text; the last may lack its end.
 func eachLine(s format.Source, visit func(n int, line []byte) error) error {

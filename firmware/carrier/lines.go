@@ -21,7 +21,7 @@ func (l lines) next() ([]byte, error) {
 	b, err := l.r.ReadSlice('\n')
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
-		return nil, malformed("longer than %d bytes", maxLine)
+		return nil, format.Malformed("longer than %d bytes", maxLine)
 	case errors.Is(err, io.EOF) && len(b) > 0:
 	case err != nil:
 		return nil, err
@@ -38,7 +38,7 @@ func firstLine(head []byte) ([]byte, bool) {
 func digits(b []byte) ([]byte, error) {
 	raw := make([]byte, hex.DecodedLen(len(b)))
 	if _, err := hex.Decode(raw, b); err != nil {
-		return nil, malformed("no hex digits")
+		return nil, format.Malformed("no hex digits")
 	}
 	return raw, nil
 }
@@ -75,34 +75,34 @@ func decodeHex(s format.Source) (memory, error) {
 	ended := false
 	err := eachLine(s, func(_ int, line []byte) error {
 		if ended {
-			return malformed("record behind the end record")
+			return format.Malformed("record behind the end record")
 		}
 		if len(line) < 11 || line[0] != ':' {
-			return malformed("no record")
+			return format.Malformed("no record")
 		}
 		raw, err := digits(line[1:])
 		if err != nil {
 			return err
 		}
 		if int(raw[0]) != len(raw)-5 {
-			return malformed("wrong length")
+			return format.Malformed("wrong length")
 		}
 		if sum(raw) != 0 {
-			return malformed("wrong checksum")
+			return format.Malformed("wrong checksum")
 		}
 		data := raw[4 : len(raw)-1]
 		switch raw[3] {
 		case hexData:
 			at := uint64(raw[1])<<8 | uint64(raw[2])
 			if at+uint64(len(data)) > 1<<16 {
-				return malformed("record runs over its segment") // wraps in some loaders
+				return format.Malformed("record runs over its segment") // wraps in some loaders
 			}
 			return m.put(base+at, data)
 		case hexEnd:
 			ended = true
 		case hexSegment, hexLinear:
 			if len(data) != 2 {
-				return malformed("wrong length")
+				return format.Malformed("wrong length")
 			}
 			base = uint64(data[0])<<8 | uint64(data[1])
 			if base <<= 16; raw[3] == hexSegment {
@@ -110,12 +110,12 @@ func decodeHex(s format.Source) (memory, error) {
 			}
 		case hexStart80, hexStart: // where the program starts: nothing to place
 		default:
-			return malformed("unknown record type %d", raw[3])
+			return format.Malformed("unknown record type %d", raw[3])
 		}
 		return nil
 	})
 	if err == nil && !ended {
-		err = malformed("no end record")
+		err = format.Malformed("no end record")
 	}
 	return m, err
 }
@@ -136,24 +136,24 @@ func decodeSRecord(s format.Source) (memory, error) {
 	ended, counted := false, false
 	err := eachLine(s, func(_ int, line []byte) error {
 		if ended || counted && len(line) > 1 && line[1] <= '3' {
-			return malformed("record behind the end, or the count")
+			return format.Malformed("record behind the end, or the count")
 		}
 		if len(line) < 8 || line[0] != 'S' {
-			return malformed("no record")
+			return format.Malformed("no record")
 		}
 		raw, err := digits(line[2:])
 		if err != nil {
 			return err
 		}
 		if int(raw[0]) != len(raw)-1 {
-			return malformed("wrong length")
+			return format.Malformed("wrong length")
 		}
 		if sum(raw) != 0xff {
-			return malformed("wrong checksum")
+			return format.Malformed("wrong checksum")
 		}
 		width := map[byte]int{'0': 2, '1': 2, '2': 3, '3': 4, '5': 2, '6': 3, '7': 4, '8': 3, '9': 2}[line[1]]
 		if width == 0 || len(raw) < width+2 {
-			return malformed("unknown record S%c, or too short", line[1])
+			return format.Malformed("unknown record S%c, or too short", line[1])
 		}
 		var at uint64
 		for _, c := range raw[1 : 1+width] {
@@ -167,7 +167,7 @@ func decodeSRecord(s format.Source) (memory, error) {
 			return m.put(at, data)
 		case '5', '6':
 			if at != records || len(data) > 0 {
-				return malformed("%d data records are said, %d are there", at, records)
+				return format.Malformed("%d data records are said, %d are there", at, records)
 			}
 			counted = true
 		default: // 7, 8, 9
@@ -176,7 +176,7 @@ func decodeSRecord(s format.Source) (memory, error) {
 		return nil
 	})
 	if err == nil && !ended && !counted { // srec_cat writes a count, and an end only with a start address
-		err = malformed("neither count nor end record")
+		err = format.Malformed("neither count nor end record")
 	}
 	return m, err
 }
@@ -213,24 +213,24 @@ func decodeTI(s format.Source) (memory, error) {
 		line = bytes.TrimRight(line, " ")
 		switch {
 		case ended:
-			return malformed("line behind the end")
+			return format.Malformed("line behind the end")
 		case len(line) == 1 && (line[0] == 'q' || line[0] == 'Q'):
 			ended = true
 			return nil
 		case bytes.HasPrefix(line, []byte("@")):
 			if at, placed = address(line); !placed {
-				return malformed("no address")
+				return format.Malformed("no address")
 			}
 			return nil
 		case !placed:
-			return malformed("bytes before the first address")
+			return format.Malformed("bytes before the first address")
 		}
 		if len(line)%3 != 2 {
-			return malformed("not bytes parted by blanks")
+			return format.Malformed("not bytes parted by blanks")
 		}
 		for i := 2; i < len(line); i += 3 {
 			if line[i] != ' ' {
-				return malformed("not bytes parted by blanks")
+				return format.Malformed("not bytes parted by blanks")
 			}
 		}
 		data, err := digits(bytes.ReplaceAll(line, []byte(" "), nil))
@@ -244,7 +244,7 @@ func decodeTI(s format.Source) (memory, error) {
 		return nil
 	})
 	if err == nil && !ended {
-		err = malformed("no end")
+		err = format.Malformed("no end")
 	}
 	m.notes = append(m.notes, "TI-TXT has not even a checksum.")
 	return m, err

@@ -88,7 +88,7 @@ func readAlgorithm(in *cryptobyte.String) (asn1.ObjectIdentifier, cryptobyte.Str
 	var alg cryptobyte.String
 	var oid asn1.ObjectIdentifier
 	if !in.ReadASN1(&alg, casn1.SEQUENCE) || !alg.ReadASN1ObjectIdentifier(&oid) {
-		return nil, nil, malformed("algorithm identifier is not DER")
+		return nil, nil, format.Malformed("algorithm identifier is not DER")
 	}
 	if alg.Empty() {
 		return oid, nil, nil
@@ -96,7 +96,7 @@ func readAlgorithm(in *cryptobyte.String) (asn1.ObjectIdentifier, cryptobyte.Str
 	var params cryptobyte.String
 	var tag casn1.Tag
 	if !alg.ReadAnyASN1Element(&params, &tag) || !alg.Empty() {
-		return nil, nil, malformed("parameters of algorithm %v are not DER", oid)
+		return nil, nil, format.Malformed("parameters of algorithm %v are not DER", oid)
 	}
 	return oid, params, nil
 }
@@ -113,10 +113,10 @@ func readDigest(in *cryptobyte.String) (digest, error) {
 	}
 	d, ok := findDigest(func(d digest) bool { return d.oid.Equal(oid) })
 	if !ok {
-		return digest{}, wrap(format.ErrAlgorithm, "digest algorithm %v is not known", oid)
+		return digest{}, format.Wrap(format.ErrAlgorithm, "digest algorithm %v is not known", oid)
 	}
 	if !isNull(params) {
-		return digest{}, malformed("digest algorithm %s with parameters", d.name)
+		return digest{}, format.Malformed("digest algorithm %s with parameters", d.name)
 	}
 	return d, nil
 }
@@ -134,7 +134,7 @@ func readScheme(in *cryptobyte.String) (scheme, error) {
 		s = scheme{kind: "rsa"}
 	case oid.Equal(oidEd25519):
 		if len(params) != 0 { // RFC 8410 section 3: absent
-			return scheme{}, malformed("ed25519 with parameters")
+			return scheme{}, format.Malformed("ed25519 with parameters")
 		}
 		s = scheme{kind: "ed25519"}
 	default:
@@ -143,11 +143,11 @@ func readScheme(in *cryptobyte.String) (scheme, error) {
 		} else if d, ok := findDigest(func(d digest) bool { return d.withEC.Equal(oid) && len(d.withEC) > 0 }); ok {
 			s = scheme{kind: "ecdsa", hash: d}
 		} else {
-			return scheme{}, wrap(format.ErrAlgorithm, "signature algorithm %v is not known", oid)
+			return scheme{}, format.Wrap(format.ErrAlgorithm, "signature algorithm %v is not known", oid)
 		}
 	}
 	if !isNull(params) {
-		return scheme{}, malformed("signature algorithm %s with parameters", s.kind)
+		return scheme{}, format.Malformed("signature algorithm %s with parameters", s.kind)
 	}
 	return s, nil
 }
@@ -158,7 +158,7 @@ func readPSS(params cryptobyte.String) (scheme, error) {
 	s, mask := scheme{kind: "rsa-pss", hash: sha1, salt: 20}, sha1
 	var seq, part cryptobyte.String
 	var present bool
-	bad := malformed("parameters of RSASSA-PSS are not DER")
+	bad := format.Malformed("parameters of RSASSA-PSS are not DER")
 	if !params.ReadASN1(&seq, casn1.SEQUENCE) || !params.Empty() {
 		return s, bad
 	}
@@ -179,14 +179,14 @@ func readPSS(params cryptobyte.String) (scheme, error) {
 	if present {
 		oid, inner, err := readAlgorithm(&part)
 		if err != nil || !part.Empty() || !oid.Equal(oidMGF1) {
-			return s, orElse(err, wrap(format.ErrAlgorithm, "RSASSA-PSS with another mask than MGF1"))
+			return s, orElse(err, format.Wrap(format.ErrAlgorithm, "RSASSA-PSS with another mask than MGF1"))
 		}
 		if mask, err = readDigest(&inner); err != nil || !inner.Empty() {
 			return s, orElse(err, bad)
 		}
 	}
 	if mask.name != s.hash.name {
-		return s, wrap(format.ErrAlgorithm, "RSASSA-PSS hashes with %s, its mask with %s", s.hash.name, mask.name)
+		return s, format.Wrap(format.ErrAlgorithm, "RSASSA-PSS hashes with %s, its mask with %s", s.hash.name, mask.name)
 	}
 	trailer := 1
 	if !seq.ReadOptionalASN1Integer(&s.salt, tag(2), 20) || !seq.ReadOptionalASN1Integer(&trailer, tag(3), 1) ||

@@ -18,7 +18,7 @@ import (
 // revocation and name.
 func followChain(m *Message, cert *x509.Certificate, trust format.Trust, policy Policy, r *Result) error {
 	if trust.At.IsZero() { // the time that stands for none is one at which some certificates begin
-		return wrap(format.ErrValidity, "no time was given at which certificates must be valid")
+		return format.Wrap(format.ErrValidity, "no time was given at which certificates must be valid")
 	}
 	roots, helpers := x509.NewCertPool(), x509.NewCertPool()
 	for _, root := range trust.Roots {
@@ -96,21 +96,21 @@ func serves(chain []*x509.Certificate, purpose string) error {
 		signing |= x509.KeyUsageContentCommitment
 	}
 	if leaf.KeyUsage != 0 && leaf.KeyUsage&signing == 0 {
-		return wrap(format.ErrPurpose, "the key of %s is not for signatures", leaf.Subject)
+		return format.Wrap(format.ErrPurpose, "the key of %s is not for signatures", leaf.Subject)
 	}
 	if purpose == format.PurposeAny {
 		return nil
 	}
 	usage, ok := usages[purpose]
 	if !ok {
-		return wrap(format.ErrPurpose, "purpose %q is not known", purpose)
+		return format.Wrap(format.ErrPurpose, "purpose %q is not known", purpose)
 	}
 	for i, c := range chain {
 		open := len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) == 0
 		if open && (i > 0 || purpose != format.PurposeCodeSigning) || slices.Contains(c.ExtKeyUsage, usage) {
 			continue
 		}
-		return wrap(format.ErrPurpose, "%s is for %s, not for %s", c.Subject, orWords(purposeOf(c), "nothing in particular"), purpose)
+		return format.Wrap(format.ErrPurpose, "%s is for %s, not for %s", c.Subject, orWords(purposeOf(c), "nothing in particular"), purpose)
 	}
 	return nil
 }
@@ -129,7 +129,7 @@ func checkName(leaf *x509.Certificate, want string, commonName bool) error {
 	if slices.Contains(names, want) {
 		return nil
 	}
-	return wrap(format.ErrNoTrustedKey, "the signer is %s, asked for is %q", orWords(strings.Join(names, ", "), leaf.Subject.String()), want)
+	return format.Wrap(format.ErrNoTrustedKey, "the signer is %s, asked for is %q", orWords(strings.Join(names, ", "), leaf.Subject.String()), want)
 }
 
 func orWords(s, other string) string {

@@ -107,11 +107,3 @@ func (s *Signer) String() string {
 	}
 	return fmt.Sprintf("serial %x of %s", s.Serial, s.Issuer)
 }
-
-func wrap(sentinel error, text string, args ...any) error {
-	return fmt.Errorf("%s: %w", fmt.Sprintf(text, args...), sentinel)
-}
-
-func malformed(text string, args ...any) error {
-	return wrap(format.ErrMalformed, text, args...)
-}

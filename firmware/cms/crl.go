@@ -40,7 +40,7 @@ func timeNext(in cryptobyte.String) bool {
 }
 
 func parseCRL(der []byte) (*crl, error) {
-	bad := malformed("not a DER revocation list")
+	bad := format.Malformed("not a DER revocation list")
 	in := cryptobyte.String(der)
 	var list, tbs, issuer, inner, alg cryptobyte.String
 	var sig asn1.BitString
@@ -62,10 +62,10 @@ func parseCRL(der []byte) (*crl, error) {
 	}
 	version := 0
 	if inner.PeekASN1Tag(casn1.INTEGER) && (!inner.ReadASN1Integer(&version) || version != 1) {
-		return nil, malformed("revocation list of version %d", version+1)
+		return nil, format.Malformed("revocation list of version %d", version+1)
 	}
 	if !bytes.Equal(peek(inner), alg) {
-		return nil, malformed("revocation list names two algorithms")
+		return nil, format.Malformed("revocation list names two algorithms")
 	}
 	if _, _, err := readAlgorithm(&inner); err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func parseCRL(der []byte) (*crl, error) {
 }
 
 func (c *crl) readEntries(in cryptobyte.String, version int) error {
-	bad := malformed("entries of the revocation list are not DER")
+	bad := format.Malformed("entries of the revocation list are not DER")
 	var entries, entry cryptobyte.String
 	var when time.Time
 	if in.PeekASN1Tag(casn1.SEQUENCE) && !in.ReadASN1(&entries, casn1.SEQUENCE) {
@@ -119,7 +119,7 @@ func readExtensions(in *cryptobyte.String) (bool, error) {
 	var list, ext, value cryptobyte.String
 	any := false
 	if !in.ReadASN1(&list, casn1.SEQUENCE) {
-		return false, malformed("extensions are not DER")
+		return false, format.Malformed("extensions are not DER")
 	}
 	for !list.Empty() {
 		var oid asn1.ObjectIdentifier
@@ -127,7 +127,7 @@ func readExtensions(in *cryptobyte.String) (bool, error) {
 		if !list.ReadASN1(&ext, casn1.SEQUENCE) || !ext.ReadASN1ObjectIdentifier(&oid) ||
 			ext.PeekASN1Tag(casn1.BOOLEAN) && !ext.ReadASN1Boolean(&critical) ||
 			!ext.ReadASN1(&value, casn1.OCTET_STRING) || !ext.Empty() {
-			return false, malformed("extension is not DER")
+			return false, format.Malformed("extension is not DER")
 		}
 		any = any || critical
 	}
@@ -168,7 +168,7 @@ func checkRevocation(chain []*x509.Certificate, trust format.Trust, policy Polic
 	for _, a := range trust.CRLs {
 		c, err := parseCRL(a.Bytes)
 		if err != nil {
-			return nil, wrap(format.ErrNotVerified, "revocation list %s: %v", a.From, err)
+			return nil, format.Wrap(format.ErrNotVerified, "revocation list %s: %v", a.From, err)
 		}
 		lists = append(lists, c)
 	}
@@ -182,7 +182,7 @@ func checkRevocation(chain []*x509.Certificate, trust format.Trust, policy Polic
 				continue
 			}
 			if slices.ContainsFunc(l.serials, func(n *big.Int) bool { return n.Cmp(c.SerialNumber) == 0 }) {
-				return nil, wrap(format.ErrRevoked, "certificate %s, serial %x, is on the revocation list of %s", c.Subject, c.SerialNumber, issuer.Subject)
+				return nil, format.Wrap(format.ErrRevoked, "certificate %s, serial %x, is on the revocation list of %s", c.Subject, c.SerialNumber, issuer.Subject)
 			}
 			cleared = cleared || !l.critical && !now.Before(l.this) && (l.next.IsZero() || !now.After(l.next))
 		}
@@ -190,7 +190,7 @@ func checkRevocation(chain []*x509.Certificate, trust format.Trust, policy Polic
 			continue
 		}
 		if required {
-			return nil, wrap(format.ErrStale, "no current revocation list of %s for %s", issuer.Subject, c.Subject)
+			return nil, format.Wrap(format.ErrStale, "no current revocation list of %s for %s", issuer.Subject, c.Subject)
 		}
 		notes = append(notes, fmt.Sprintf("No current revocation list speaks about %s.", c.Subject))
 	}

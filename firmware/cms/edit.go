@@ -82,17 +82,17 @@ func (m *Message) StripAttributes() (message, content []byte, err error) {
 	in := cryptobyte.String(s.raw)
 	var si, attrs cryptobyte.String
 	if !in.ReadASN1(&si, casn1.SEQUENCE) {
-		return nil, nil, malformed("signer is not DER")
+		return nil, nil, format.Malformed("signer is not DER")
 	}
 	head := si
 	for range 3 { // version, name, digest
 		if one := peek(si); !si.Skip(len(one)) {
-			return nil, nil, malformed("signer is not DER")
+			return nil, nil, format.Malformed("signer is not DER")
 		}
 	}
 	head = head[:len(head)-len(si)]
 	if !si.ReadASN1Element(&attrs, context(0)) {
-		return nil, nil, malformed("signer is not DER")
+		return nil, nil, format.Malformed("signer is not DER")
 	}
 	b := cryptobyte.NewBuilder(nil)
 	b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
@@ -121,7 +121,7 @@ func (m *Message) WithDigest(name string) ([]byte, error) {
 		in := cryptobyte.String(raw)
 		var si cryptobyte.String
 		if !in.ReadASN1(&si, casn1.SEQUENCE) {
-			return nil, malformed("signer is not DER")
+			return nil, format.Malformed("signer is not DER")
 		}
 		head := si
 		for range 2 { // version, name
@@ -206,7 +206,7 @@ func (m *Message) Forged(content io.Reader) ([]byte, error) {
 // Nothing about it is verified.
 func (m *Message) SignerCertificate() (*x509.Certificate, error) {
 	if len(m.Signers) == 0 {
-		return nil, wrap(format.ErrUnsigned, "nobody signed")
+		return nil, format.Wrap(format.ErrUnsigned, "nobody signed")
 	}
 	return m.certificate(&m.Signers[0], format.Trust{})
 }

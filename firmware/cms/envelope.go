@@ -35,7 +35,7 @@ func LooksEnveloped(b []byte) bool { return looksLike(b, oidEnvelopedData) }
 // OpenEnvelope decrypts with the first of keys that a recipient entry is for. Errors say
 // nothing about where the decryption went wrong.
 func OpenEnvelope(der []byte, keys []*rsa.PrivateKey) ([]byte, error) {
-	fail := malformed("open CMS envelope: EnvelopedData is not DER")
+	fail := format.Malformed("open CMS envelope: EnvelopedData is not DER")
 	in := cryptobyte.String(der)
 	var info, wrapped, ed, recipients, content cryptobyte.String
 	var oid asn1.ObjectIdentifier
@@ -65,25 +65,25 @@ func OpenEnvelope(der []byte, keys []*rsa.PrivateKey) ([]byte, error) {
 			}
 		}
 	}
-	return nil, wrap(format.ErrEncrypted, "open CMS envelope: none of the %d keys given is a recipient's", len(keys))
+	return nil, format.Wrap(format.ErrEncrypted, "open CMS envelope: none of the %d keys given is a recipient's", len(keys))
 }
 
 func readEncrypted(in cryptobyte.String) (iv, ciphertext []byte, err error) {
 	var oid asn1.ObjectIdentifier
 	var octets, data cryptobyte.String
 	if !in.ReadASN1ObjectIdentifier(&oid) {
-		return nil, nil, malformed("encrypted content is not DER")
+		return nil, nil, format.Malformed("encrypted content is not DER")
 	}
 	alg, params, err := readAlgorithm(&in)
 	if err != nil {
 		return nil, nil, err
 	}
 	if !alg.Equal(oidAES256CBC) {
-		return nil, nil, wrap(format.ErrAlgorithm, "content encryption %v, want AES-256-CBC", alg)
+		return nil, nil, format.Wrap(format.ErrAlgorithm, "content encryption %v, want AES-256-CBC", alg)
 	}
 	if !params.ReadASN1(&octets, casn1.OCTET_STRING) || len(octets) != aes.BlockSize ||
 		!in.ReadASN1(&data, casn1.Tag(0).ContextSpecific()) || !in.Empty() || len(data) == 0 || len(data)%aes.BlockSize != 0 {
-		return nil, nil, malformed("encrypted content is not whole AES blocks")
+		return nil, nil, format.Malformed("encrypted content is not whole AES blocks")
 	}
 	return octets, data, nil
 }

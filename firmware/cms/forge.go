@@ -36,7 +36,7 @@ func ForgedVariants() []string {
 func (m *Message) Forge(variant string, means format.Means, content io.Reader) (Forged, error) {
 	f, err := m.forge(variant, means, content)
 	if err != nil && !errors.Is(err, format.ErrUnknownVariant) && !errors.Is(err, format.ErrNotApplicable) {
-		err = wrap(format.ErrNotApplicable, "%v", err)
+		err = format.Wrap(format.ErrNotApplicable, "%v", err)
 	}
 	return f, err
 }
@@ -94,7 +94,7 @@ func (m *Message) SignerChain() []*x509.Certificate {
 func (m *Message) forgeStranger(variant string, content io.Reader) (Forged, error) {
 	chain := m.SignerChain()
 	if len(chain) == 0 {
-		return Forged{}, wrap(format.ErrNotApplicable, "the message carries no certificate to copy")
+		return Forged{}, format.Wrap(format.ErrNotApplicable, "the message carries no certificate to copy")
 	}
 	id, above, err := Lookalike(chain)
 	if err != nil {
@@ -130,7 +130,7 @@ func (m *Message) forgeStranger(variant string, content io.Reader) (Forged, erro
 // forgeSpoilt signs with a certificate that the maker's authority did issue, though not for this.
 func (m *Message) forgeSpoilt(variant string, means format.Means, content io.Reader) (Forged, error) {
 	if means.Issuer == nil || len(means.Chain) == 0 {
-		return Forged{}, wrap(format.ErrNotApplicable, "it needs the key of the maker's authority and the signer's chain")
+		return Forged{}, format.Wrap(format.ErrNotApplicable, "it needs the key of the maker's authority and the signer's chain")
 	}
 	f := Forged{Layer: format.LayerTrust, Reason: format.ErrValidity, Expected: "the certificate has expired", Changed: "signed by a fresh key under the maker's authority, expired"}
 	change := Expire
@@ -149,10 +149,10 @@ func (m *Message) forgeSpoilt(variant string, means format.Means, content io.Rea
 // forgeWeak signs with the maker's key over SHA-1.
 func (m *Message) forgeWeak(means format.Means, content io.Reader) (Forged, error) {
 	if means.Signer == nil || len(means.Chain) == 0 {
-		return Forged{}, wrap(format.ErrNotApplicable, "it needs the maker's key and chain")
+		return Forged{}, format.Wrap(format.ErrNotApplicable, "it needs the maker's key and chain")
 	}
 	if _, ok := means.Signer.Public().(ed25519.PublicKey); ok {
-		return Forged{}, wrap(format.ErrNotApplicable, "ed25519 goes with SHA-512 only")
+		return Forged{}, format.Wrap(format.ErrNotApplicable, "ed25519 goes with SHA-512 only")
 	}
 	o := m.options(Identity{Certificate: means.Chain[0], Key: means.Signer}, means.Chain[1:])
 	o.Digest, o.PSS = "sha1", false
@@ -176,5 +176,5 @@ func (m *Message) FlipSignature() (der []byte, at int64, err error) {
 			return der, at, nil
 		}
 	}
-	return nil, 0, wrap(format.ErrNotApplicable, "nobody signed")
+	return nil, 0, format.Wrap(format.ErrNotApplicable, "nobody signed")
 }

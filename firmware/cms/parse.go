@@ -84,22 +84,22 @@ func parse(der []byte) (*Message, error) {
 	var info, wrapped, sd cryptobyte.String
 	var oid asn1.ObjectIdentifier
 	if len(der) > 1 && der[0] == 0x30 && der[1] == 0x80 {
-		return nil, malformed("BER with indefinite lengths: not DER")
+		return nil, format.Malformed("BER with indefinite lengths: not DER")
 	}
 	if !in.ReadASN1(&info, casn1.SEQUENCE) {
-		return nil, malformed("not DER, or cut short")
+		return nil, format.Malformed("not DER, or cut short")
 	}
 	if !in.Empty() {
-		return nil, wrap(format.ErrTrailing, "%d bytes behind the message", len(in))
+		return nil, format.Wrap(format.ErrTrailing, "%d bytes behind the message", len(in))
 	}
 	if !info.ReadASN1ObjectIdentifier(&oid) {
-		return nil, malformed("no content type")
+		return nil, format.Malformed("no content type")
 	}
 	if !oid.Equal(oidSignedData) {
-		return nil, malformed("content type %v is not SignedData", oid)
+		return nil, format.Malformed("content type %v is not SignedData", oid)
 	}
 	if !info.ReadASN1(&wrapped, context(0)) || !info.Empty() || !wrapped.ReadASN1(&sd, casn1.SEQUENCE) || !wrapped.Empty() {
-		return nil, malformed("SignedData is not DER")
+		return nil, format.Malformed("SignedData is not DER")
 	}
 	if err := p.signedData(sd); err != nil {
 		return nil, err
@@ -112,7 +112,7 @@ func (p *parser) signedData(in cryptobyte.String) error {
 	var version int
 	p.uncovered("version", peek(in))
 	if !in.ReadASN1Integer(&version) {
-		return malformed("no version")
+		return format.Malformed("no version")
 	}
 	if err := p.digestSet(&in); err != nil {
 		return err
@@ -126,23 +126,23 @@ func (p *parser) signedData(in cryptobyte.String) error {
 	var crls, signers, one cryptobyte.String
 	var present bool
 	if !in.ReadOptionalASN1(&crls, &present, context(1)) {
-		return malformed("revocation lists are not DER")
+		return format.Malformed("revocation lists are not DER")
 	}
 	if present {
 		p.uncovered("revocation lists in the message", crls)
 		for ; !crls.Empty(); p.m.CRLs++ {
 			if !crls.ReadASN1Element(&one, casn1.SEQUENCE) {
-				return malformed("revocation list %d is not DER", p.m.CRLs+1)
+				return format.Malformed("revocation list %d is not DER", p.m.CRLs+1)
 			}
 		}
 		p.m.Notes = append(p.m.Notes, "The message brings revocation lists along; they are not used.")
 	}
 	if !in.ReadASN1(&signers, casn1.SET) || !in.Empty() {
-		return malformed("signers are not DER")
+		return format.Malformed("signers are not DER")
 	}
 	for !signers.Empty() {
 		if len(p.m.Signers) == maxSigners {
-			return malformed("more than %d signers", maxSigners)
+			return format.Malformed("more than %d signers", maxSigners)
 		}
 		if err := p.signer(&signers); err != nil {
 			return fmt.Errorf("signer %d: %w", len(p.m.Signers)+1, err)
@@ -154,7 +154,7 @@ func (p *parser) signedData(in cryptobyte.String) error {
 		want = 3
 	}
 	if version != want && version != 1 {
-		return malformed("version %d, want %d", version, want)
+		return format.Malformed("version %d, want %d", version, want)
 	}
 	return nil
 }
@@ -162,7 +162,7 @@ func (p *parser) signedData(in cryptobyte.String) error {
 func (p *parser) digestSet(in *cryptobyte.String) error {
 	var set cryptobyte.String
 	if !in.ReadASN1(&set, casn1.SET) {
-		return malformed("digest algorithms are not DER")
+		return format.Malformed("digest algorithms are not DER")
 	}
 	whole := set
 	for !set.Empty() {
@@ -171,7 +171,7 @@ func (p *parser) digestSet(in *cryptobyte.String) error {
 			return err
 		}
 		if slices.ContainsFunc(p.m.digests, func(o digest) bool { return o.name == d.name }) {
-			return malformed("digest algorithm %s twice", d.name)
+			return format.Malformed("digest algorithm %s twice", d.name)
 		}
 		p.m.digests = append(p.m.digests, d)
 	}
@@ -185,7 +185,7 @@ func (p *parser) content(in *cryptobyte.String) error {
 	var present bool
 	if !in.ReadASN1(&encap, casn1.SEQUENCE) || !encap.ReadASN1ObjectIdentifier(&oid) ||
 		!encap.ReadOptionalASN1(&wrapped, &present, context(0)) || !encap.Empty() {
-		return malformed("content is not DER")
+		return format.Malformed("content is not DER")
 	}
 	p.m.contentType, p.m.ContentType, p.m.Detached = oid, oid.String(), !present
 	if !present {
@@ -196,7 +196,7 @@ func (p *parser) content(in *cryptobyte.String) error {
 		tag = casn1.SEQUENCE
 	}
 	if !wrapped.ReadASN1(&octets, tag) || !wrapped.Empty() {
-		return malformed("content is not one DER octet string, or sequence where its type has that")
+		return format.Malformed("content is not one DER octet string, or sequence where its type has that")
 	}
 	p.m.Content = octets[:len(octets):len(octets)]
 	p.covered("content", octets)
@@ -210,14 +210,14 @@ func (p *parser) certificates(in *cryptobyte.String) error {
 	var tag casn1.Tag
 	var present bool
 	if !in.ReadOptionalASN1(&set, &present, context(0)) {
-		return malformed("certificates are not DER")
+		return format.Malformed("certificates are not DER")
 	}
 	for n := 1; !set.Empty(); n++ {
 		if n > maxCertificates {
-			return malformed("more than %d certificates", maxCertificates)
+			return format.Malformed("more than %d certificates", maxCertificates)
 		}
 		if !set.ReadAnyASN1Element(&one, &tag) {
-			return malformed("certificate %d is not DER", n)
+			return format.Malformed("certificate %d is not DER", n)
 		}
 		c, err := x509.ParseCertificate(one)
 		if err != nil {
@@ -239,7 +239,7 @@ func (p *parser) signer(in *cryptobyte.String) error {
 	var version int
 	s := Signer{raw: peek(*in)}
 	if !in.ReadASN1(&si, casn1.SEQUENCE) || !si.ReadASN1Integer(&version) {
-		return malformed("not DER")
+		return format.Malformed("not DER")
 	}
 	if err := s.readID(&si, version); err != nil {
 		return err
@@ -250,25 +250,25 @@ func (p *parser) signer(in *cryptobyte.String) error {
 		return err
 	}
 	if !slices.ContainsFunc(p.m.digests, func(d digest) bool { return d.name == s.digest.name }) {
-		return malformed("digest %s is not in the message's list", s.digest.name)
+		return format.Malformed("digest %s is not in the message's list", s.digest.name)
 	}
 	if si.PeekASN1Tag(context(0)) {
 		if !si.ReadASN1Element(&attrs, context(0)) {
-			return malformed("signed attributes are not DER")
+			return format.Malformed("signed attributes are not DER")
 		}
 		p.covered(fmt.Sprintf("signed attributes of signer %d", len(p.m.Signers)+1), attrs)
 		if err := s.readAttributes(attrs, p.m.ContentType); err != nil {
 			return err
 		}
 	} else if p.m.ContentType != oidData.String() {
-		return malformed("content type %s needs signed attributes (RFC 5652 section 5.3)", p.m.ContentType)
+		return format.Malformed("content type %s needs signed attributes (RFC 5652 section 5.3)", p.m.ContentType)
 	}
 	p.uncovered(fmt.Sprintf("signature algorithm of signer %d", len(p.m.Signers)+1), peek(si))
 	if s.scheme, err = readScheme(&si); err != nil {
 		return err
 	}
 	if !si.ReadASN1(&sig, casn1.OCTET_STRING) || !si.ReadOptionalASN1(&unsigned, &present, context(1)) || !si.Empty() {
-		return malformed("signature is not DER")
+		return format.Malformed("signature is not DER")
 	}
 	p.covered(fmt.Sprintf("signature of signer %d", len(p.m.Signers)+1), sig)
 	s.signature, s.Digest, s.Signature, s.Attributes = sig, s.digest.name, s.scheme.kind, s.signed != nil
@@ -279,7 +279,7 @@ func (p *parser) signer(in *cryptobyte.String) error {
 		}
 	}
 	if s.scheme.hash.name != "" && s.scheme.hash.name != s.digest.name {
-		return wrap(format.ErrAlgorithm, "signature is by %s, digest by %s", s.scheme.hash.name, s.digest.name)
+		return format.Wrap(format.ErrAlgorithm, "signature is by %s, digest by %s", s.scheme.hash.name, s.digest.name)
 	}
 	p.m.Signers = append(p.m.Signers, s)
 	return nil
@@ -292,7 +292,7 @@ func (s *Signer) readID(in *cryptobyte.String, version int) error {
 	case version == 1 && in.ReadASN1(&id, casn1.SEQUENCE):
 		s.Serial = new(big.Int)
 		if !id.ReadASN1Element(&name, casn1.SEQUENCE) || !id.ReadASN1Integer(s.Serial) || !id.Empty() {
-			return malformed("issuer and serial number are not DER")
+			return format.Malformed("issuer and serial number are not DER")
 		}
 		s.issuer, s.Issuer = name, nameOf(name)
 		return nil
@@ -300,7 +300,7 @@ func (s *Signer) readID(in *cryptobyte.String, version int) error {
 		s.KeyID = id
 		return nil
 	}
-	return malformed("version %d does not go with the way the signer is named", version)
+	return format.Malformed("version %d does not go with the way the signer is named", version)
 }
 
 // readAttributes keeps the attributes as the DER SET that is signed.
@@ -309,7 +309,7 @@ func (s *Signer) readAttributes(element cryptobyte.String, contentType string) e
 	s.signed = bytes.Clone(element)
 	s.signed[0] = 0x31 // RFC 5652 section 5.4: signed as EXPLICIT SET OF, not as IMPLICIT [0]
 	if !element.ReadASN1(&attrs, context(0)) {
-		return malformed("signed attributes are not DER")
+		return format.Malformed("signed attributes are not DER")
 	}
 	var contentTypeSeen bool
 	_, err := eachAttribute(attrs, func(oid asn1.ObjectIdentifier, value cryptobyte.String) error {
@@ -317,16 +317,16 @@ func (s *Signer) readAttributes(element cryptobyte.String, contentType string) e
 		case oid.Equal(oidContentType):
 			var said asn1.ObjectIdentifier
 			if !value.ReadASN1ObjectIdentifier(&said) || !value.Empty() {
-				return malformed("content-type attribute is not one identifier")
+				return format.Malformed("content-type attribute is not one identifier")
 			}
 			if said.String() != contentType {
-				return wrap(format.ErrBadHash, "content-type attribute says %v, the content is %s", said, contentType)
+				return format.Wrap(format.ErrBadHash, "content-type attribute says %v, the content is %s", said, contentType)
 			}
 			contentTypeSeen = true
 		case oid.Equal(oidMessageDigest):
 			var sum cryptobyte.String
 			if !value.ReadASN1(&sum, casn1.OCTET_STRING) || !value.Empty() {
-				return malformed("message-digest attribute is not one octet string")
+				return format.Malformed("message-digest attribute is not one octet string")
 			}
 			s.message = sum
 		case oid.Equal(oidSigningTime):
@@ -338,7 +338,7 @@ func (s *Signer) readAttributes(element cryptobyte.String, contentType string) e
 		return fmt.Errorf("signed attributes: %w", err)
 	}
 	if !contentTypeSeen || s.message == nil {
-		return malformed("signed attributes without content type and message digest")
+		return format.Malformed("signed attributes without content type and message digest")
 	}
 	return nil
 }
@@ -347,7 +347,7 @@ func (s *Signer) readTime(value cryptobyte.String) error {
 	var t time.Time
 	ok := value.PeekASN1Tag(casn1.UTCTime) && value.ReadASN1UTCTime(&t) || value.ReadASN1GeneralizedTime(&t)
 	if !ok || !value.Empty() {
-		return malformed("signing-time attribute is not one time")
+		return format.Malformed("signing-time attribute is not one time")
 	}
 	s.SigningTime = t
 	return nil
@@ -361,13 +361,13 @@ func eachAttribute(in cryptobyte.String, visit func(asn1.ObjectIdentifier, crypt
 		var oid asn1.ObjectIdentifier
 		if !in.ReadASN1(&attr, casn1.SEQUENCE) || !attr.ReadASN1ObjectIdentifier(&oid) ||
 			!attr.ReadASN1(&value, casn1.SET) || !attr.Empty() || value.Empty() {
-			return 0, malformed("attribute %d is not DER", len(seen)+1)
+			return 0, format.Malformed("attribute %d is not DER", len(seen)+1)
 		}
 		if slices.Contains(seen, oid.String()) {
-			return 0, malformed("attribute %v twice", oid)
+			return 0, format.Malformed("attribute %v twice", oid)
 		}
 		if seen = append(seen, oid.String()); len(seen) > maxAttributes {
-			return 0, malformed("more than %d attributes", maxAttributes)
+			return 0, format.Malformed("more than %d attributes", maxAttributes)
 		}
 		if visit != nil {
 			if err := visit(oid, value); err != nil {
@@ -376,7 +376,7 @@ func eachAttribute(in cryptobyte.String, visit func(asn1.ObjectIdentifier, crypt
 		}
 	}
 	if len(seen) == 0 {
-		return 0, malformed("an empty set of attributes")
+		return 0, format.Malformed("an empty set of attributes")
 	}
 	return len(seen), nil
 }

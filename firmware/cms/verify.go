@@ -54,7 +54,7 @@ type Result struct {
 func (m *Message) VerifyAttached(trust format.Trust, policy Policy) (Result, error) {
 	var r Result
 	if m.Detached {
-		return r, wrap(format.ErrNotBound, "verify CMS: the message carries no content, it is detached from something else")
+		return r, format.Wrap(format.ErrNotBound, "verify CMS: the message carries no content, it is detached from something else")
 	}
 	return m.verify(&memory{m.Content}, trust, policy)
 }
@@ -64,7 +64,7 @@ func (m *Message) VerifyAttached(trust format.Trust, policy Policy) (Result, err
 func (m *Message) VerifyDetached(content io.Reader, trust format.Trust, policy Policy) (Result, error) {
 	var r Result
 	if !m.Detached {
-		return r, wrap(format.ErrNotBound, "verify CMS: the message carries %d bytes of content of its own", len(m.Content))
+		return r, format.Wrap(format.ErrNotBound, "verify CMS: the message carries %d bytes of content of its own", len(m.Content))
 	}
 	return m.verify(&stream{r: content, wanted: m.signerDigests()}, trust, policy)
 }
@@ -91,13 +91,13 @@ func (m *Message) verify(content source, trust format.Trust, policy Policy) (Res
 
 func (m *Message) verifySigners(content source, trust format.Trust, policy Policy, result *Result) error {
 	if len(m.Signers) == 0 {
-		return wrap(format.ErrUnsigned, "nobody signed: the message holds %d certificates only", len(m.Certificates))
+		return format.Wrap(format.ErrUnsigned, "nobody signed: the message holds %d certificates only", len(m.Certificates))
 	}
 	if policy.Signers == OneSigner && len(m.Signers) != 1 {
-		return wrap(format.ErrNotVerified, "%d signers, exactly one is allowed", len(m.Signers))
+		return format.Wrap(format.ErrNotVerified, "%d signers, exactly one is allowed", len(m.Signers))
 	}
 	if len(trust.Roots) == 0 {
-		return wrap(format.ErrNoTrustedKey, "no root certificate was given")
+		return format.Wrap(format.ErrNoTrustedKey, "no root certificate was given")
 	}
 	var last error
 	good := false
@@ -140,7 +140,7 @@ func (m *Message) verifySigner(s *Signer, content source, trust format.Trust, po
 	r.Findings = findings(s, r.Chain)
 	if !s.Attributes {
 		if policy.RequireAttributes {
-			return wrap(format.ErrNotBound, "the signature has no signed attributes")
+			return format.Wrap(format.ErrNotBound, "the signature has no signed attributes")
 		}
 		r.Notes = append(r.Notes, "The signature has no signed attributes: legal, but where a device takes both forms, signed attributes can be passed off as content.")
 	} else if err := fits(s, cert.PublicKey, s.signed); err != nil {
@@ -152,11 +152,11 @@ func (m *Message) verifySigner(s *Signer, content source, trust format.Trust, po
 	}
 	r.Digest = s.digest.name + ":" + hex.EncodeToString(sum)
 	if s.Attributes && subtle.ConstantTimeCompare(sum, s.message) != 1 {
-		return wrap(format.ErrBadHash, "the signer vouches for content of %s %x, this content has %x", s.digest.name, s.message, sum)
+		return format.Wrap(format.ErrBadHash, "the signer vouches for content of %s %x, this content has %x", s.digest.name, s.message, sum)
 	}
 	if !s.Attributes {
 		if content.likeAttributes() {
-			return wrap(format.ErrNotBound, "the content is itself a set of signed attributes: their signature, stripped of its real content")
+			return format.Wrap(format.ErrNotBound, "the content is itself a set of signed attributes: their signature, stripped of its real content")
 		}
 		if err := fitsBare(s, cert.PublicKey, sum, content); err != nil {
 			return err
@@ -165,7 +165,7 @@ func (m *Message) verifySigner(s *Signer, content source, trust format.Trust, po
 	r.links(s)
 	for _, f := range r.Findings {
 		if f.Level == format.Disallowed && !policy.AllowWeak {
-			return wrap(format.ErrWeak, "%s: %s", f.What, f.Says)
+			return format.Wrap(format.ErrWeak, "%s: %s", f.What, f.Says)
 		}
 	}
 	return nil
@@ -179,7 +179,7 @@ func (m *Message) certificate(s *Signer, trust format.Trust) (*x509.Certificate,
 			continue
 		}
 		if found != nil {
-			return nil, malformed("two certificates of the message answer to %s", s)
+			return nil, format.Malformed("two certificates of the message answer to %s", s)
 		}
 		found = c
 	}
@@ -194,7 +194,7 @@ func (m *Message) certificate(s *Signer, trust format.Trust) (*x509.Certificate,
 		}
 	}
 	if found == nil {
-		return nil, wrap(format.ErrChain, "the certificate of the signer (%s) is not there", s)
+		return nil, format.Wrap(format.ErrChain, "the certificate of the signer (%s) is not there", s)
 	}
 	return found, nil
 }
@@ -217,7 +217,7 @@ func fits(s *Signer, public crypto.PublicKey, message []byte) error {
 func fitsBare(s *Signer, public crypto.PublicKey, sum []byte, content source) error {
 	message, ok := content.whole()
 	if s.scheme.kind == "ed25519" && !ok {
-		return wrap(format.ErrAlgorithm, "an ed25519 signature without signed attributes over more than %d bytes", keepLimit)
+		return format.Wrap(format.ErrAlgorithm, "an ed25519 signature without signed attributes over more than %d bytes", keepLimit)
 	}
 	return fitsSum(s, public, sum, message)
 }
@@ -234,26 +234,26 @@ func fitsSum(s *Signer, public crypto.PublicKey, sum, message []byte) error {
 		case "rsa-pss":
 			ok = rsa.VerifyPSS(p, s.digest.hash, sum, s.signature, &rsa.PSSOptions{SaltLength: max(s.scheme.salt, 1), Hash: s.digest.hash}) == nil
 		default:
-			return wrap(format.ErrAlgorithm, "signature is %s, the key rsa", s.scheme.kind)
+			return format.Wrap(format.ErrAlgorithm, "signature is %s, the key rsa", s.scheme.kind)
 		}
 	case *ecdsa.PublicKey:
 		if s.scheme.kind != "ecdsa" {
-			return wrap(format.ErrAlgorithm, "signature is %s, the key ecdsa", s.scheme.kind)
+			return format.Wrap(format.ErrAlgorithm, "signature is %s, the key ecdsa", s.scheme.kind)
 		}
 		ok = ecdsa.VerifyASN1(p, sum, s.signature)
 	case ed25519.PublicKey:
 		if s.scheme.kind != "ed25519" {
-			return wrap(format.ErrAlgorithm, "signature is %s, the key ed25519", s.scheme.kind)
+			return format.Wrap(format.ErrAlgorithm, "signature is %s, the key ed25519", s.scheme.kind)
 		}
 		if s.digest.name != "sha512" {
-			return wrap(format.ErrAlgorithm, "ed25519 goes with sha512 (RFC 8419), the digest is %s", s.digest.name)
+			return format.Wrap(format.ErrAlgorithm, "ed25519 goes with sha512 (RFC 8419), the digest is %s", s.digest.name)
 		}
 		ok = ed25519.Verify(p, message, s.signature)
 	default:
-		return wrap(format.ErrAlgorithm, "the certificate holds a %T, which signs nothing here", public)
+		return format.Wrap(format.ErrAlgorithm, "the certificate holds a %T, which signs nothing here", public)
 	}
 	if !ok {
-		return wrap(format.ErrBadSignature, "the %s signature is not one of the signer's certificate", s.scheme.kind)
+		return format.Wrap(format.ErrBadSignature, "the %s signature is not one of the signer's certificate", s.scheme.kind)
 	}
 	return nil
 }
@@ -270,5 +270,5 @@ func mapX509(err error) error {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired || strings.Contains(text, "has expired or is not yet valid"):
 		sentinel = format.ErrValidity
 	}
-	return wrap(sentinel, "%s", text)
+	return format.Wrap(sentinel, "%s", text)
 }

@@ -72,7 +72,7 @@ func SignSignify(spec Signify, message []byte) ([]byte, error) {
 // salt of the digest's length. An Ed25519 key signs the artifact itself.
 func SignRaw(key crypto.Signer, hash crypto.Hash, pss bool, artifact []byte) ([]byte, error) {
 	if key == nil {
-		return nil, wrap(format.ErrUnsigned, "no key to sign with")
+		return nil, format.Wrap(format.ErrUnsigned, "no key to sign with")
 	}
 	if _, ok := key.Public().(ed25519.PublicKey); ok {
 		return key.Sign(nil, artifact, crypto.Hash(0))

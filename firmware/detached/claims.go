@@ -39,7 +39,7 @@ func parseClaims(comment string) (Claims, error) {
 			continue
 		}
 		if *field != "" {
-			return Claims{}, malformed("the trusted comment gives its %s twice", name)
+			return Claims{}, format.Malformed("the trusted comment gives its %s twice", name)
 		}
 		*field = value
 	}
@@ -59,18 +59,18 @@ func (c Claims) targets() []string {
 
 func (c Claims) check(d format.Device) error {
 	if d.Counter != nil {
-		return wrap(format.ErrRollback, "the signature carries no counter")
+		return format.Wrap(format.ErrRollback, "the signature carries no counter")
 	}
 	if d.Version != "" {
 		if _, err := parseVersion(d.Version); err != nil {
-			return wrap(format.ErrDevice, "%v", err)
+			return format.Wrap(format.ErrDevice, "%v", err)
 		}
 		n, err := compareVersions(c.Version, d.Version)
 		if err != nil {
-			return wrap(format.ErrRollback, "the trusted comment's version: %v", err)
+			return format.Wrap(format.ErrRollback, "the trusted comment's version: %v", err)
 		}
 		if n < 0 {
-			return wrap(format.ErrRollback, "version %s, the device runs %s", c.Version, d.Version)
+			return format.Wrap(format.ErrRollback, "version %s, the device runs %s", c.Version, d.Version)
 		}
 	}
 	for name, own := range d.Is {
@@ -82,10 +82,10 @@ func (c Claims) check(d format.Device) error {
 			said = c.Product
 		}
 		if said == "" {
-			return wrap(format.ErrWrongDevice, "the trusted comment does not say for which %s", name)
+			return format.Wrap(format.ErrWrongDevice, "the trusted comment does not say for which %s", name)
 		}
 		if said != own {
-			return wrap(format.ErrWrongDevice, "for %s %s, the device is %s", name, said, own)
+			return format.Wrap(format.ErrWrongDevice, "for %s %s, the device is %s", name, said, own)
 		}
 	}
 	return nil

@@ -36,7 +36,7 @@ func pemCMS(head []byte) bool {
 
 func parseCMS(in format.Input, _ *Image) (scheme, error) {
 	if in.Size() < 16 {
-		return nil, malformed("too short for CMS")
+		return nil, format.Malformed("too short for CMS")
 	}
 	b, err := in.Whole(maxCMS)
 	if err != nil {
@@ -46,7 +46,7 @@ func parseCMS(in format.Input, _ *Image) (scheme, error) {
 	if s.pem {
 		block, rest := pem.Decode(b)
 		if block == nil || len(block.Headers) > 0 || len(bytes.TrimSpace(rest)) > 0 {
-			return nil, malformed("not exactly one PEM block")
+			return nil, format.Malformed("not exactly one PEM block")
 		}
 		s.der = block.Bytes
 	}

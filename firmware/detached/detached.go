@@ -92,7 +92,7 @@ func (img *Image) Verify(trust format.Trust) (format.Report, error) {
 func (img *Image) verify(trust format.Trust, report *format.Report) error {
 	a := img.artifact()
 	if a == nil {
-		return wrap(format.ErrNotVerified, "the signed file was not given")
+		return format.Wrap(format.ErrNotVerified, "the signed file was not given")
 	}
 	return img.scheme.verify(trust, *a, report)
 }
@@ -101,7 +101,7 @@ func (img *Image) verify(trust format.Trust, report *format.Report) error {
 // kept, so it is an error: silence would let every older release pass.
 func (img *Image) Check(d format.Device) error {
 	if a := img.artifact(); a != nil && d.Size > 0 && a.Size() > d.Size {
-		return wrap(format.ErrTooLarge, "%d bytes, the slot has %d", a.Size(), d.Size)
+		return format.Wrap(format.ErrTooLarge, "%d bytes, the slot has %d", a.Size(), d.Size)
 	}
 	if err := img.scheme.check(d); err != nil {
 		return fmt.Errorf("check %s signature: %w", img.name, err)
@@ -112,19 +112,13 @@ func (img *Image) Check(d format.Device) error {
 // checkNothing is the check of a scheme that says neither version nor device.
 func checkNothing(d format.Device) error {
 	if d.Version != "" || d.Counter != nil {
-		return wrap(format.ErrDevice, "the signature tells neither version nor counter: the signed file may")
+		return format.Wrap(format.ErrDevice, "the signature tells neither version nor counter: the signed file may")
 	}
 	if len(d.Is) > 0 {
-		return wrap(format.ErrDevice, "the signature does not say for which device: the signed file may")
+		return format.Wrap(format.ErrDevice, "the signature does not say for which device: the signed file may")
 	}
 	return nil
 }
-
-func wrap(kind error, text string, args ...any) error {
-	return fmt.Errorf(text+": %w", append(args, kind)...)
-}
-
-func malformed(text string, args ...any) error { return wrap(format.ErrMalformed, text, args...) }
 
 // whole reads a signature file.
 func whole(in format.Input) ([]byte, error) {

@@ -64,14 +64,14 @@ func parseHead(b []byte, size int) (comment string, raw, rest []byte, err error)
 	line, rest, ok := cutLine(b, len(untrustedPrefix)+maxComment)
 	comment, has := strings.CutPrefix(line, untrustedPrefix)
 	if !ok || !has {
-		return "", nil, nil, malformed("the first line is no %q", strings.TrimSpace(untrustedPrefix))
+		return "", nil, nil, format.Malformed("the first line is no %q", strings.TrimSpace(untrustedPrefix))
 	}
 	line, rest, ok = cutLine(rest, base64.StdEncoding.EncodedLen(size))
 	if !ok {
-		return "", nil, nil, malformed("the second line is missing or too long")
+		return "", nil, nil, format.Malformed("the second line is missing or too long")
 	}
 	if raw, err = decode64(line, size); err != nil {
-		return "", nil, nil, malformed("second line: %v", err)
+		return "", nil, nil, format.Malformed("second line: %v", err)
 	}
 	return comment, raw, rest, nil
 }
@@ -117,13 +117,13 @@ func parseNumberedKey(b []byte) (k numberedKey, comment string, err error) {
 			return k, "", err
 		}
 		if len(rest) > 0 {
-			return k, "", malformed("%d bytes behind the key", len(rest))
+			return k, "", format.Malformed("%d bytes behind the key", len(rest))
 		}
 	} else if raw, err = decode64(strings.TrimSpace(string(b[:min(len(b), 128)])), size); err != nil {
-		return k, "", malformed("public key: %v", err)
+		return k, "", format.Malformed("public key: %v", err)
 	}
 	if string(raw[:2]) != algorithmPure {
-		return k, "", malformed("public key of algorithm %q", raw[:2])
+		return k, "", format.Malformed("public key of algorithm %q", raw[:2])
 	}
 	copy(k.number[:], raw[2:])
 	k.public = ed25519.PublicKey(raw[10:])
@@ -142,7 +142,7 @@ func numbered(anchors []format.Anchor, number [8]byte) ([]numberedKey, error) {
 	for _, a := range anchors {
 		k, _, err := parseNumberedKey(a.Bytes)
 		if err != nil {
-			return nil, wrap(format.ErrNoTrustedKey, "trust file %s: %v", a.From, err)
+			return nil, format.Wrap(format.ErrNoTrustedKey, "trust file %s: %v", a.From, err)
 		}
 		if k.number == number {
 			k.from = a.From
@@ -150,7 +150,7 @@ func numbered(anchors []format.Anchor, number [8]byte) ([]numberedKey, error) {
 		}
 	}
 	if len(found) == 0 {
-		return nil, wrap(format.ErrNoTrustedKey, "the signature names key %s, which is none of the %d given", keyNumber(number), len(anchors))
+		return nil, format.Wrap(format.ErrNoTrustedKey, "the signature names key %s, which is none of the %d given", keyNumber(number), len(anchors))
 	}
 	return found, nil
 }

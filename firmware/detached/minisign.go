@@ -59,25 +59,25 @@ func parseMinisign(in format.Input, _ *Image) (scheme, error) {
 		return nil, err
 	}
 	if s.algorithm != algorithmPure && s.algorithm != algorithmPrehash {
-		return nil, malformed("algorithm %q is neither %s nor %s", s.algorithm, algorithmPure, algorithmPrehash)
+		return nil, format.Malformed("algorithm %q is neither %s nor %s", s.algorithm, algorithmPure, algorithmPrehash)
 	}
 	m := &minisign{signatureLine: s}
 	line, rest, ok := cutLine(rest, len(trustedPrefix)+maxTrustedComment)
 	var has bool
 	if m.trusted, has = strings.CutPrefix(line, trustedPrefix); !ok || !has {
-		return nil, malformed("the third line is no trusted comment")
+		return nil, format.Malformed("the third line is no trusted comment")
 	}
 	line, rest, ok = cutLine(rest, base64.StdEncoding.EncodedLen(len(m.global)))
 	if !ok {
-		return nil, malformed("the global signature is missing")
+		return nil, format.Malformed("the global signature is missing")
 	}
 	raw, err := decode64(line, len(m.global))
 	if err != nil {
-		return nil, malformed("global signature: %v", err)
+		return nil, format.Malformed("global signature: %v", err)
 	}
 	copy(m.global[:], raw)
 	if len(rest) > 0 {
-		return nil, wrap(format.ErrTrailing, "%d bytes behind the global signature", len(rest))
+		return nil, format.Wrap(format.ErrTrailing, "%d bytes behind the global signature", len(rest))
 	}
 	if m.from, err = parseClaims(m.trusted); err != nil {
 		return nil, err
@@ -129,7 +129,7 @@ func (m *minisign) verifyWith(k numberedKey, artifact format.Source, r *format.R
 	tell(r, key)
 	// The second signature first: it costs nothing.
 	if !ed25519.Verify(k.public, slices.Concat(m.value[:], []byte(m.trusted)), m.global[:]) {
-		return wrap(format.ErrBadSignature, "the global signature, over signature and trusted comment, is not one of key %s", keyNumber(k.number))
+		return format.Wrap(format.ErrBadSignature, "the global signature, over signature and trusted comment, is not one of key %s", keyNumber(k.number))
 	}
 	ok := false
 	if m.algorithm == algorithmPrehash {
@@ -145,7 +145,7 @@ func (m *minisign) verifyWith(k numberedKey, artifact format.Source, r *format.R
 	}
 	r.Chain = links(key, r.Image.Signature, r.Digest)
 	if !ok {
-		return wrap(format.ErrBadSignature, "the signature of the file is not one of key %s", keyNumber(k.number))
+		return format.Wrap(format.ErrBadSignature, "the signature of the file is not one of key %s", keyNumber(k.number))
 	}
 	r.Signature = r.Image.Signature
 	return nil

@@ -69,21 +69,21 @@ func parsePGP(in format.Input, _ *Image) (scheme, error) {
 		return nil, err
 	}
 	if rest := len(b) - s.frame.end; rest > 0 {
-		return nil, wrap(format.ErrTrailing, "%d bytes behind the signature packet", rest)
+		return nil, format.Wrap(format.ErrTrailing, "%d bytes behind the signature packet", rest)
 	}
 	if s.frame.end > len(b) {
-		return nil, malformed("the signature packet needs %d bytes, the file has %d", s.frame.end, len(b))
+		return nil, format.Malformed("the signature packet needs %d bytes, the file has %d", s.frame.end, len(b))
 	}
 	p, err := packet.Read(bytes.NewReader(b))
 	if err != nil {
-		return nil, malformed("%v", err)
+		return nil, format.Malformed("%v", err)
 	}
 	sig, ok := p.(*packet.Signature)
 	if !ok || sig.Version != 4 && sig.Version != 6 {
-		return nil, malformed("no signature of version 4 or 6")
+		return nil, format.Malformed("no signature of version 4 or 6")
 	}
 	if sig.IssuerKeyId == nil {
-		return nil, malformed("the signature names no key")
+		return nil, format.Malformed("the signature names no key")
 	}
 	s.sig, s.packet = sig, b
 	if err := s.frame.measure(b); err != nil {
@@ -95,15 +95,15 @@ func parsePGP(in format.Input, _ *Image) (scheme, error) {
 func unarmour(b []byte) ([]byte, error) {
 	text := bytes.TrimSpace(b)
 	if !bytes.HasSuffix(text, []byte(armourEnd)) || bytes.Count(text, []byte("-----BEGIN ")) != 1 {
-		return nil, malformed("not exactly one armored signature")
+		return nil, format.Malformed("not exactly one armored signature")
 	}
 	block, err := armor.Decode(bytes.NewReader(text))
 	if err != nil {
-		return nil, malformed("armor: %v", err)
+		return nil, format.Malformed("armor: %v", err)
 	}
 	body, err := io.ReadAll(io.LimitReader(block.Body, maxPGP+1))
 	if err != nil {
-		return nil, malformed("armor: %v", err)
+		return nil, format.Malformed("armor: %v", err)
 	}
 	return body, nil
 }
@@ -121,14 +121,14 @@ type pgpFrame struct {
 // reading on (partial, indeterminate) are refused: a signature does not need them.
 func parseFrame(b []byte) (pgpFrame, error) {
 	if len(b) < 3 || b[0]&0x80 == 0 {
-		return pgpFrame{}, malformed("no OpenPGP packet")
+		return pgpFrame{}, format.Malformed("no OpenPGP packet")
 	}
 	tag, size, head := int(b[0]&0x3f), 0, 0
 	if b[0]&0x40 == 0 {
 		tag >>= 2
 		n := 1 << (b[0] & 3)
 		if n == 8 || len(b) < 1+n {
-			return pgpFrame{}, malformed("packet of indeterminate length")
+			return pgpFrame{}, format.Malformed("packet of indeterminate length")
 		}
 		for _, c := range b[1 : 1+n] {
 			size = size<<8 | int(c)
@@ -143,11 +143,11 @@ func parseFrame(b []byte) (pgpFrame, error) {
 		case c == 255 && len(b) > 6:
 			size, head = int(b[2])<<24|int(b[3])<<16|int(b[4])<<8|int(b[5]), 6
 		default:
-			return pgpFrame{}, malformed("packet of partial length")
+			return pgpFrame{}, format.Malformed("packet of partial length")
 		}
 	}
 	if tag != 2 || size < 8 || size > maxPGP || len(b) <= head {
-		return pgpFrame{}, malformed("packet %d of %d bytes is no signature", tag, size)
+		return pgpFrame{}, format.Malformed("packet %d of %d bytes is no signature", tag, size)
 	}
 	return pgpFrame{head: head, end: head + size, version: b[head]}, nil
 }
@@ -184,12 +184,12 @@ func (f *pgpFrame) measure(b []byte) error {
 	}
 	n, ok := count()
 	if !ok {
-		return malformed("hashed area runs over the packet")
+		return format.Malformed("hashed area runs over the packet")
 	}
 	at += n
 	f.unhashed = at
 	if n, ok = count(); !ok {
-		return malformed("unhashed area runs over the packet")
+		return format.Malformed("unhashed area runs over the packet")
 	}
 	f.unhashedEnd = at + n
 	return nil
@@ -244,19 +244,19 @@ func (s *pgp) verify(trust format.Trust, artifact format.Source, r *format.Repor
 	case crypto.SHA256, crypto.SHA384, crypto.SHA512:
 	case crypto.MD5, crypto.SHA1, crypto.RIPEMD160, crypto.SHA224:
 		r.Findings = format.WeakDigest(s.sig.Hash.String())
-		return wrap(format.ErrWeak, "the signature is of a digest by %v", s.sig.Hash)
+		return format.Wrap(format.ErrWeak, "the signature is of a digest by %v", s.sig.Hash)
 	default:
-		return wrap(format.ErrAlgorithm, "the signature is of a digest by %v", s.sig.Hash)
+		return format.Wrap(format.ErrAlgorithm, "the signature is of a digest by %v", s.sig.Hash)
 	}
 	if s.sig.SigType != packet.SigTypeBinary {
-		return wrap(format.ErrNotBound, "signature of type 0x%02x, a file needs 0x00: text signatures leave line ends to anybody", int(s.sig.SigType))
+		return format.Wrap(format.ErrNotBound, "signature of type 0x%02x, a file needs 0x00: text signatures leave line ends to anybody", int(s.sig.SigType))
 	}
 	id, given := *s.sig.IssuerKeyId, 0
 	err := error(nil)
 	for _, a := range trust.Own["openpgp"] {
 		list, bad := readKeyRing(a.Bytes)
 		if bad != nil {
-			return wrap(format.ErrNoTrustedKey, "trust file %s: %v", a.From, bad)
+			return format.Wrap(format.ErrNoTrustedKey, "trust file %s: %v", a.From, bad)
 		}
 		given += len(list)
 		for _, k := range list.KeysById(id) {
@@ -266,7 +266,7 @@ func (s *pgp) verify(trust format.Trust, artifact format.Source, r *format.Repor
 		}
 	}
 	if err == nil {
-		err = wrap(format.ErrNoTrustedKey, "the signature names key %016X, which is none of the %d given", id, given)
+		err = format.Wrap(format.ErrNoTrustedKey, "the signature names key %016X, which is none of the %d given", id, given)
 	}
 	return err
 }
@@ -274,20 +274,20 @@ func (s *pgp) verify(trust format.Trust, artifact format.Source, r *format.Repor
 func (s *pgp) verifyWith(k openpgp.Key, from string, now time.Time, artifact format.Source, r *format.Report) error {
 	public, ok := standardKey(k.PublicKey)
 	if !ok {
-		return wrap(format.ErrAlgorithm, "a key of algorithm %d vouches for no firmware", k.PublicKey.PubKeyAlgo)
+		return format.Wrap(format.ErrAlgorithm, "a key of algorithm %d vouches for no firmware", k.PublicKey.PubKeyAlgo)
 	}
 	if p, isRSA := public.(*rsa.PublicKey); isRSA && p.N.BitLen() < 2048 {
 		r.Findings = format.WeakKey(public)
-		return wrap(format.ErrWeak, "rsa key of %d bits", p.N.BitLen())
+		return format.Wrap(format.ErrWeak, "rsa key of %d bits", p.N.BitLen())
 	}
 	key, err := onlyKey(public, from)
 	if err != nil {
-		return wrap(format.ErrAlgorithm, "%v", err)
+		return format.Wrap(format.ErrAlgorithm, "%v", err)
 	}
 	tell(r, key)
 	h, err := s.sig.PrepareVerify()
 	if err != nil {
-		return wrap(format.ErrAlgorithm, "%v", err)
+		return format.Wrap(format.ErrAlgorithm, "%v", err)
 	}
 	plain, all := h, []hash.Hash{h}
 	if s.sig.Version != 4 { // salted: so far it is not the digest of the file alone
@@ -300,10 +300,10 @@ func (s *pgp) verifyWith(k openpgp.Key, from string, now time.Time, artifact for
 	r.Digest = hashName(s.sig.Hash) + ":" + hex.EncodeToString(plain.Sum(nil))
 	r.Chain = s.chain(k, key, r.Digest)
 	if err := k.PublicKey.VerifySignature(h, s.sig); err != nil {
-		return wrap(format.ErrBadSignature, "%v, key %016X", err, k.PublicKey.KeyId)
+		return format.Wrap(format.ErrBadSignature, "%v, key %016X", err, k.PublicKey.KeyId)
 	}
 	if sum := h.Sum(nil); !bytes.HasPrefix(sum, s.sig.HashTag[:]) {
-		return malformed("the two bytes of the digest beside the signature are not those of the digest")
+		return format.Malformed("the two bytes of the digest beside the signature are not those of the digest")
 	}
 	if err := s.usable(k, now); err != nil {
 		return err
@@ -318,27 +318,27 @@ func (s *pgp) usable(k openpgp.Key, now time.Time) error {
 	self, identity := k.Entity.PrimarySelfSignature()
 	sub := k.PublicKey != k.Entity.PrimaryKey
 	if k.Entity.Revoked(now) || sub && k.Revoked(now) || identity != nil && identity.Revoked(now) {
-		return wrap(format.ErrRevoked, "key %016X", k.PublicKey.KeyId)
+		return format.Wrap(format.ErrRevoked, "key %016X", k.PublicKey.KeyId)
 	}
 	if self == nil || k.SelfSignature == nil {
-		return wrap(format.ErrPurpose, "key %016X has no self-signature", k.PublicKey.KeyId)
+		return format.Wrap(format.ErrPurpose, "key %016X has no self-signature", k.PublicKey.KeyId)
 	}
 	if !k.SelfSignature.FlagsValid || !k.SelfSignature.FlagSign {
-		return wrap(format.ErrPurpose, "key %016X is not for signing", k.PublicKey.KeyId)
+		return format.Wrap(format.ErrPurpose, "key %016X is not for signing", k.PublicKey.KeyId)
 	}
 	if k.Entity.PrimaryKey.KeyExpired(self, now) || sub && k.PublicKey.KeyExpired(k.SelfSignature, now) {
-		return wrap(format.ErrValidity, "key %016X has expired or is not yet valid at %s", k.PublicKey.KeyId, now.UTC().Format(time.RFC3339))
+		return format.Wrap(format.ErrValidity, "key %016X has expired or is not yet valid at %s", k.PublicKey.KeyId, now.UTC().Format(time.RFC3339))
 	}
 	for _, x := range []*packet.Signature{s.sig, self, k.SelfSignature, k.SelfSignature.EmbeddedSignature} {
 		if x == nil {
 			continue
 		}
 		if x.SigExpired(now) {
-			return wrap(format.ErrValidity, "the signature or one of the key's own has expired or is of the future at %s", now.UTC().Format(time.RFC3339))
+			return format.Wrap(format.ErrValidity, "the signature or one of the key's own has expired or is of the future at %s", now.UTC().Format(time.RFC3339))
 		}
 		for _, n := range x.Notations {
 			if n.IsCritical {
-				return malformed("critical notation %q is unknown", printable(n.Name))
+				return format.Malformed("critical notation %q is unknown", printable(n.Name))
 			}
 		}
 	}

@@ -37,14 +37,14 @@ func rawFormat() format.Format {
 
 func parseRaw(in format.Input, _ *Image) (scheme, error) {
 	if in.Size() > maxRaw {
-		return nil, malformed("%d bytes, the longest signature has %d", in.Size(), maxRaw)
+		return nil, format.Malformed("%d bytes, the longest signature has %d", in.Size(), maxRaw)
 	}
 	b, err := in.Whole(maxRaw)
 	if err != nil {
 		return nil, err
 	}
 	if len(b) == 0 {
-		return nil, errors.Join(malformed("the signature file is empty"), format.ErrUnsigned)
+		return nil, errors.Join(format.Malformed("the signature file is empty"), format.ErrUnsigned)
 	}
 	return &raw{b}, nil
 }
@@ -63,10 +63,10 @@ func (s *raw) describe(f *format.Facts) {
 func (s *raw) verify(trust format.Trust, artifact format.Source, r *format.Report) error {
 	keys := trust.Keys.All()
 	if len(keys) == 0 {
-		return wrap(format.ErrNoTrustedKey, "no public key was given")
+		return format.Wrap(format.ErrNoTrustedKey, "no public key was given")
 	}
 	sums := &sums{artifact: artifact}
-	err := wrap(format.ErrAlgorithm, "%d bytes are no signature of the %d keys given", len(s.sig), len(keys))
+	err := format.Wrap(format.ErrAlgorithm, "%d bytes are no signature of the %d keys given", len(s.sig), len(keys))
 	for _, k := range keys {
 		algorithm, digest, one := s.fits(k, sums)
 		if errors.Is(one, format.ErrAlgorithm) {
@@ -129,7 +129,7 @@ func (s *raw) fits(k format.Key, sums *sums) (algorithm, digest string, err erro
 		}
 		ok, digest, err := verifyPure(p, sums.artifact, s.sig)
 		if err == nil && !ok {
-			err = wrap(format.ErrBadSignature, "not one of %s key %.16s...", k.Algorithm, k.Fingerprint)
+			err = format.Wrap(format.ErrBadSignature, "not one of %s key %.16s...", k.Algorithm, k.Fingerprint)
 		}
 		return "ed25519", digest, err
 	case *rsa.PublicKey:
@@ -162,11 +162,11 @@ func (s *raw) fitsHash(k format.Key, sums *sums) (algorithm, digest string, err 
 		}
 		algorithm = k.Algorithm + padding + "-" + hashName(h)
 		if h == crypto.SHA1 {
-			return algorithm, digest, wrap(format.ErrWeak, "the key's signature, but of a SHA-1 digest")
+			return algorithm, digest, format.Wrap(format.ErrWeak, "the key's signature, but of a SHA-1 digest")
 		}
 		return algorithm, digest, nil
 	}
-	return k.Algorithm, digest, wrap(format.ErrBadSignature, "not one of %s key %.16s... over SHA-256, 384 or 512", k.Algorithm, k.Fingerprint)
+	return k.Algorithm, digest, format.Wrap(format.ErrBadSignature, "not one of %s key %.16s... over SHA-256, 384 or 512", k.Algorithm, k.Fingerprint)
 }
 
 // likely orders the hashes that are tried, that which goes with the key first; SHA-1 only to say why it is refused.

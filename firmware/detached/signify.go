@@ -61,7 +61,7 @@ func parseSignify(in format.Input, img *Image) (scheme, error) {
 		return nil, err
 	}
 	if line.algorithm != algorithmPure {
-		return nil, malformed("algorithm %q, signify knows only %s; a minisign signature without its trusted comment?", line.algorithm, algorithmPure)
+		return nil, format.Malformed("algorithm %q, signify knows only %s; a minisign signature without its trusted comment?", line.algorithm, algorithmPure)
 	}
 	s := &signify{signatureLine: line, img: img, head: int64(len(head) - len(rest))}
 	if size := in.Size() - s.head; size > 0 {
@@ -150,7 +150,7 @@ func (s *signify) verify(trust format.Trust, artifact format.Source, r *format.R
 		}
 	}
 	if !ok {
-		return wrap(format.ErrBadSignature, "not one of key %s", keyNumber(s.number))
+		return format.Wrap(format.ErrBadSignature, "not one of key %s", keyNumber(s.number))
 	}
 	if s.img.embedded != nil && s.img.in.Artifact != nil {
 		if err := s.compare(artifact, r); err != nil {
@@ -168,7 +168,7 @@ func (s *signify) compare(artifact format.Source, r *format.Report) error {
 		if _, digest, err := verifyPure(make([]byte, 32), artifact, nil); err != nil {
 			return err
 		} else if digest != r.Digest {
-			return wrap(format.ErrBadHash, "the signature brings its own message along, and the file beside it is another")
+			return format.Wrap(format.ErrBadHash, "the signature brings its own message along, and the file beside it is another")
 		}
 		return nil
 	}
@@ -191,7 +191,7 @@ func (s *signify) compare(artifact format.Source, r *format.Report) error {
 			return nil
 		}
 	}
-	return wrap(format.ErrBadHash, "the file is none of the %d that the list vouches for", len(s.sums))
+	return format.Wrap(format.ErrBadHash, "the file is none of the %d that the list vouches for", len(s.sums))
 }
 
 func (s *signify) check(d format.Device) error { return checkNothing(d) }

@@ -57,7 +57,7 @@ func (img *Image) tamper(variant string, means format.Means) (format.Variant, er
 	}
 	a := img.artifact()
 	if a == nil {
-		return format.Variant{}, wrap(format.ErrNotApplicable, "the signed file was not given")
+		return format.Variant{}, format.Wrap(format.ErrNotApplicable, "the signed file was not given")
 	}
 	artifact, err := a.Whole(maxArtifact)
 	if err != nil {
@@ -114,17 +114,17 @@ func (c *change) common(variant string, means format.Means) error {
 		c.signature = c.signature[:n]
 		c.say(format.LayerStructure, format.ErrMalformed, "the signature file ends too early", fmt.Sprintf("signature file cut at offset %d", n))
 	case format.SignatureFlip:
-		return wrap(format.ErrNotApplicable, "the signature cannot be found")
+		return format.Wrap(format.ErrNotApplicable, "the signature cannot be found")
 	case format.TruncatedPayload:
 		n := len(c.artifact) * 9 / 10
 		if n == len(c.artifact) {
-			return wrap(format.ErrNotApplicable, "the signed file is empty")
+			return format.Wrap(format.ErrNotApplicable, "the signed file is empty")
 		}
 		c.artifact = c.artifact[:n]
 		c.say(format.LayerSignature, format.ErrBadSignature, "the signature is not one of the shorter file", fmt.Sprintf("signed file cut at offset %d", n))
 	case format.Empty:
 		if len(c.artifact) == 0 {
-			return wrap(format.ErrNotApplicable, "the signed file is empty")
+			return format.Wrap(format.ErrNotApplicable, "the signed file is empty")
 		}
 		c.artifact = []byte{}
 		c.say(format.LayerSignature, format.ErrBadSignature, "the signature is not one of nothing", "signed file emptied")
@@ -142,7 +142,7 @@ func (c *change) common(variant string, means format.Means) error {
 		c.second = second
 		c.say(format.LayerPayload, format.ErrBadSignature, "what is used is not what was checked")
 	default:
-		return wrap(format.ErrNotApplicable, "this scheme has no such thing")
+		return format.Wrap(format.ErrNotApplicable, "this scheme has no such thing")
 	}
 	return nil
 }
@@ -156,7 +156,7 @@ func (c *change) flipArtifact() error {
 
 func flipIn(m *format.Manifest, b []byte, what string) error {
 	if len(b) == 0 {
-		return wrap(format.ErrNotApplicable, "the signed file is empty")
+		return format.Wrap(format.ErrNotApplicable, "the signed file is empty")
 	}
 	at := len(b) / 2
 	b[at] ^= 1
@@ -167,14 +167,14 @@ func flipIn(m *format.Manifest, b []byte, what string) error {
 // mix puts the maker's older file under the signature of the newer.
 func (c *change) mix(means format.Means) error {
 	if means.Older == nil {
-		return wrap(format.ErrNotApplicable, "it needs an older file of the maker")
+		return format.Wrap(format.ErrNotApplicable, "it needs an older file of the maker")
 	}
 	older, err := means.Older.Whole(maxArtifact)
 	if err != nil {
 		return err
 	}
 	if bytes.Equal(older, c.artifact) {
-		return wrap(format.ErrNotApplicable, "the older file is the same")
+		return format.Wrap(format.ErrNotApplicable, "the older file is the same")
 	}
 	c.artifact = older
 	c.say(format.LayerSignature, format.ErrBadSignature, "the signature is not one of the older file", "signed file replaced by an older one of the maker")

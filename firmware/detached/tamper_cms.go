@@ -27,7 +27,7 @@ func (s *cmsFile) tamper(variant string, means format.Means, c *change) error {
 	case format.FormatDowngrade:
 		b, content, err := s.StripAttributes()
 		if err != nil {
-			return wrap(format.ErrNotApplicable, "%v", err)
+			return format.Wrap(format.ErrNotApplicable, "%v", err)
 		}
 		c.signature, c.artifact = b, content
 		c.m.Classic = "CMS signed attributes (MTG AG, October 2024)"
@@ -62,7 +62,7 @@ func (s *cmsFile) attributes() bool { return len(s.Signers) > 0 && s.Signers[0].
 
 func (c *change) became(b []byte, err error) error {
 	if err != nil {
-		return wrap(format.ErrNotApplicable, "%v", err)
+		return format.Wrap(format.ErrNotApplicable, "%v", err)
 	}
 	c.signature = b
 	return nil

@@ -53,7 +53,7 @@ func (m *minisign) tamper(variant string, means format.Means, c *change) error {
 // flipComment changes the signed comment, which says what the file is.
 func (m *minisign) flipComment(c *change) error {
 	if m.trusted == "" {
-		return wrap(format.ErrNotApplicable, "the trusted comment is empty")
+		return format.Wrap(format.ErrNotApplicable, "the trusted comment is empty")
 	}
 	b := []byte(m.trusted)
 	b[len(b)-1] ^= 1
@@ -69,7 +69,7 @@ func (m *minisign) flipComment(c *change) error {
 // claim signs the same file with the maker's key under a comment that says something else.
 func (m *minisign) claim(variant string, means format.Means, c *change) error {
 	if means.Signer == nil {
-		return wrap(format.ErrNotApplicable, "it needs the maker's key")
+		return format.Wrap(format.ErrNotApplicable, "it needs the maker's key")
 	}
 	name, own, other, reason, layer := "version", m.from.Version, "0", format.ErrRollback, format.LayerFreshness
 	device := &format.Device{Version: own}
@@ -82,7 +82,7 @@ func (m *minisign) claim(variant string, means format.Means, c *change) error {
 		device = &format.Device{Is: map[string]string{name: own}}
 	}
 	if own == "" || own == other {
-		return wrap(format.ErrNotApplicable, "the trusted comment tells no %s", name)
+		return format.Wrap(format.ErrNotApplicable, "the trusted comment tells no %s", name)
 	}
 	comment := strings.Replace(m.trusted, ":"+own, ":"+other, 1)
 	b, err := SignMinisign(Minisign{Key: means.Signer, Number: m.number, Legacy: m.algorithm == algorithmPure, Comment: m.comment, Trusted: comment}, c.artifact)
@@ -184,7 +184,7 @@ func (s *signify) strange(variant string, c *change) error {
 	}
 	if variant == format.DuplicateSignature {
 		if s.img.embedded != nil {
-			return wrap(format.ErrNotApplicable, "what stands behind the signature is the message")
+			return format.Wrap(format.ErrNotApplicable, "what stands behind the signature is the message")
 		}
 		// The maker's becomes the message of the stranger's.
 		c.signature = append(b, c.signature...)
@@ -213,7 +213,7 @@ func (s *signify) repairList(c *change) error {
 		c.m.Repaired = append(c.m.Repaired, "checksum of "+printable(sum.name))
 	}
 	if c.m.Repaired == nil {
-		return wrap(format.ErrNotApplicable, "the message is no list of checksums with this file")
+		return format.Wrap(format.ErrNotApplicable, "the message is no list of checksums with this file")
 	}
 	c.signature = append(c.signature[:s.head:s.head], list...)
 	return nil
@@ -249,10 +249,10 @@ func (m *minisign) tail() []byte {
 // signEd25519 signs with any signer that holds an Ed25519 key.
 func signEd25519(key crypto.Signer, message []byte) (sig [ed25519.SignatureSize]byte, err error) {
 	if key == nil {
-		return sig, wrap(format.ErrUnsigned, "no key to sign with")
+		return sig, format.Wrap(format.ErrUnsigned, "no key to sign with")
 	}
 	if _, ok := key.Public().(ed25519.PublicKey); !ok {
-		return sig, wrap(format.ErrAlgorithm, "it signs with ed25519, not with %T", key.Public())
+		return sig, format.Wrap(format.ErrAlgorithm, "it signs with ed25519, not with %T", key.Public())
 	}
 	b, err := key.Sign(nil, message, crypto.Hash(0))
 	if err != nil {

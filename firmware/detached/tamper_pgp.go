@@ -82,11 +82,11 @@ func (s *pgp) strange(variant string, means format.Means, genuine []byte, c *cha
 		spec.KeyID, spec.Fingerprint = *s.sig.IssuerKeyId, s.sig.IssuerFingerprint
 	}
 	if _, ok := pgpHashes[spec.Hash]; !ok || s.sig.Version != 4 {
-		return wrap(format.ErrNotApplicable, "signatures of version %d by %v are not written", s.sig.Version, spec.Hash)
+		return format.Wrap(format.ErrNotApplicable, "signatures of version %d by %v are not written", s.sig.Version, spec.Hash)
 	}
 	if variant == format.WeakAlgorithm {
 		if means.Signer == nil {
-			return wrap(format.ErrNotApplicable, "it needs the maker's key")
+			return format.Wrap(format.ErrNotApplicable, "it needs the maker's key")
 		}
 		spec.Key, spec.Hash = means.Signer, crypto.SHA1
 		b, err := SignOpenPGP(spec, c.artifact)
@@ -119,5 +119,5 @@ func freshPGP(a packet.PublicKeyAlgorithm) (crypto.Signer, error) {
 	case packet.PubKeyAlgoEdDSA, packet.PubKeyAlgoEd25519:
 		return freshLike(ed25519.PublicKey{})
 	}
-	return nil, wrap(format.ErrNotApplicable, "no key of algorithm %d is made here", a)
+	return nil, format.Wrap(format.ErrNotApplicable, "no key of algorithm %d is made here", a)
 }

@@ -95,10 +95,10 @@ func (s *raw) strange(c *change) error {
 
 func (s *raw) weak(means format.Means, c *change) error {
 	if means.Signer == nil {
-		return wrap(format.ErrNotApplicable, "it needs the maker's key")
+		return format.Wrap(format.ErrNotApplicable, "it needs the maker's key")
 	}
 	if _, ok := means.Signer.Public().(ed25519.PublicKey); ok {
-		return wrap(format.ErrNotApplicable, "ed25519 has its own digest")
+		return format.Wrap(format.ErrNotApplicable, "ed25519 has its own digest")
 	}
 	sig, err := SignRaw(means.Signer, crypto.SHA1, false, c.artifact)
 	if err != nil {

@@ -84,11 +84,11 @@ func (b block) keyDigest() [hashSize]byte { return sha256.Sum256(b.key) }
 func parseBlock(slot int, raw []byte) block {
 	b := block{slot: slot, raw: raw}
 	if raw[0] != blockMagic {
-		b.err = wrap(format.ErrUnsigned, "%s begins with 0x%02x, want 0x%02x", b.place(), raw[0], blockMagic)
+		b.err = format.Wrap(format.ErrUnsigned, "%s begins with 0x%02x, want 0x%02x", b.place(), raw[0], blockMagic)
 		return b
 	}
 	if got, want := binary.LittleEndian.Uint32(raw[crcAt:]), crc32.ChecksumIEEE(raw[:crcAt]); got != want {
-		b.err = wrap(format.ErrBadHash, "crc-32 of %s is %08x, its bytes have %08x", b.place(), got, want)
+		b.err = format.Wrap(format.ErrBadHash, "crc-32 of %s is %08x, its bytes have %08x", b.place(), got, want)
 		return b
 	}
 	switch raw[1] {
@@ -97,7 +97,7 @@ func parseBlock(slot int, raw []byte) block {
 	case blockECDSA:
 		b.parseECDSA()
 	default:
-		b.err = wrap(format.ErrAlgorithm, "%s is of version %d, want %d (rsa) or %d (ecdsa)", b.place(), raw[1], blockRSA, blockECDSA)
+		b.err = format.Wrap(format.ErrAlgorithm, "%s is of version %d, want %d (rsa) or %d (ecdsa)", b.place(), raw[1], blockRSA, blockECDSA)
 	}
 	return b
 }
@@ -108,7 +108,7 @@ func (b *block) parseRSA() {
 	n := new(big.Int).SetBytes(bigEndian(b.key[:rsaSize]))
 	e := binary.LittleEndian.Uint32(b.key[rsaSize:])
 	if n.BitLen() != 8*rsaSize || n.Bit(0) == 0 || e < 3 || e%2 == 0 || e > 1<<31-1 {
-		b.err = malformed("rsa key of %s has %d bits and exponent %d, want 3072 bits", b.place(), n.BitLen(), e)
+		b.err = format.Malformed("rsa key of %s has %d bits and exponent %d, want 3072 bits", b.place(), n.BitLen(), e)
 		return
 	}
 	b.public = &rsa.PublicKey{N: n, E: int(e)}
@@ -121,7 +121,7 @@ func (b *block) parseECDSA() {
 		return c.hashID == b.raw[2] && c.id == b.raw[c.keyAt()]
 	})
 	if i < 0 {
-		b.err = wrap(format.ErrAlgorithm, "%s has hash id %d and curve ids %d or %d: no known pair", b.place(), b.raw[2],
+		b.err = format.Wrap(format.ErrAlgorithm, "%s has hash id %d and curve ids %d or %d: no known pair", b.place(), b.raw[2],
 			b.raw[curves()[0].keyAt()], b.raw[curves()[2].keyAt()])
 		return
 	}
@@ -131,7 +131,7 @@ func (b *block) parseECDSA() {
 	point := b.key[1:]
 	public, err := c.parsePoint(bigEndian(point[:c.size]), bigEndian(point[c.size:2*c.size]))
 	if err != nil || !zero(point[2*c.size:]) {
-		b.err = malformed("%s has no point of %s", b.place(), c.name)
+		b.err = format.Malformed("%s has no point of %s", b.place(), c.name)
 		return
 	}
 	b.public = public
@@ -170,7 +170,7 @@ func efuseKey(public crypto.PublicKey) ([]byte, error) {
 	switch p := public.(type) {
 	case *rsa.PublicKey:
 		if p.N.BitLen() != 8*rsaSize {
-			return nil, wrap(format.ErrAlgorithm, "rsa key of %d bits, secure boot v2 takes 3072", p.N.BitLen())
+			return nil, format.Wrap(format.ErrAlgorithm, "rsa key of %d bits, secure boot v2 takes 3072", p.N.BitLen())
 		}
 		return efuseRSA(p), nil
 	case *P192PublicKey:
@@ -182,9 +182,9 @@ func efuseKey(public crypto.PublicKey) ([]byte, error) {
 				return efusePoint(c, b), err
 			}
 		}
-		return nil, wrap(format.ErrAlgorithm, "%s is no curve of secure boot", p.Curve.Params().Name)
+		return nil, format.Wrap(format.ErrAlgorithm, "%s is no curve of secure boot", p.Curve.Params().Name)
 	}
-	return nil, wrap(format.ErrAlgorithm, "secure boot knows no signature by a %T", public)
+	return nil, format.Wrap(format.ErrAlgorithm, "secure boot knows no signature by a %T", public)
 }
 
 // efuseRSA writes n, e, R = 2^6144 mod n and M' = -1/n mod 2^32.

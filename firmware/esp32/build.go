@@ -133,7 +133,7 @@ func fill(b []byte, align int) []byte {
 func signV1(b []byte, key crypto.Signer) ([]byte, error) {
 	p, ok := key.Public().(*ecdsa.PublicKey)
 	if !ok || p.Curve.Params().BitSize != 256 {
-		return nil, wrap(format.ErrAlgorithm, "secure boot v1 takes a key on P-256")
+		return nil, format.Wrap(format.ErrAlgorithm, "secure boot v1 takes a key on P-256")
 	}
 	digest := sha256.Sum256(b)
 	r, s, err := signECDSA(key, digest[:], crypto.SHA256, 32)

@@ -28,7 +28,7 @@ func (img *Image) Check(d format.Device) error {
 
 func (img *Image) checkSize(d format.Device) error {
 	if d.Size > 0 && img.src.Size() > d.Size {
-		return wrap(format.ErrTooLarge, "%d bytes, the partition has %d", img.src.Size(), d.Size)
+		return format.Wrap(format.ErrTooLarge, "%d bytes, the partition has %d", img.src.Size(), d.Size)
 	}
 	return nil
 }
@@ -37,9 +37,9 @@ func (img *Image) checkCounter(d format.Device) error {
 	switch {
 	case d.Counter == nil:
 	case img.desc == nil:
-		return wrap(format.ErrRollback, "no secure version, at least %d is needed", *d.Counter)
+		return format.Wrap(format.ErrRollback, "no secure version, at least %d is needed", *d.Counter)
 	case uint64(img.desc.secureVersion) < *d.Counter:
-		return wrap(format.ErrRollback, "secure version %d, at least %d is needed", img.desc.secureVersion, *d.Counter)
+		return format.Wrap(format.ErrRollback, "secure version %d, at least %d is needed", img.desc.secureVersion, *d.Counter)
 	}
 	return nil
 }
@@ -50,10 +50,10 @@ func (img *Image) checkVersion(d format.Device) error {
 	}
 	order, err := compareVersions(img.Version(), d.Version)
 	if err != nil {
-		return wrap(format.ErrRollback, "nobody can tell whether it is older: %v", err)
+		return format.Wrap(format.ErrRollback, "nobody can tell whether it is older: %v", err)
 	}
 	if order < 0 {
-		return wrap(format.ErrRollback, "version %s, %s is installed", img.Version(), d.Version)
+		return format.Wrap(format.ErrRollback, "version %s, %s is installed", img.Version(), d.Version)
 	}
 	return nil
 }
@@ -65,14 +65,14 @@ func (img *Image) checkIdentity(d format.Device) error {
 	for _, key := range slices.Sorted(maps.Keys(d.Is)) {
 		check, ok := checks[key]
 		if !ok {
-			return wrap(format.ErrDevice, "%q is not known of an esp32 device, only %s", key, strings.Join(slices.Sorted(maps.Keys(checks)), ", "))
+			return format.Wrap(format.ErrDevice, "%q is not known of an esp32 device, only %s", key, strings.Join(slices.Sorted(maps.Keys(checks)), ", "))
 		}
 		if err := check(d.Is[key]); err != nil {
 			return err
 		}
 	}
 	if len(d.Has) > 0 {
-		return wrap(format.ErrDevice, "an esp32 image depends on no other image")
+		return format.Wrap(format.ErrDevice, "an esp32 image depends on no other image")
 	}
 	return nil
 }
@@ -80,10 +80,10 @@ func (img *Image) checkIdentity(d format.Device) error {
 func (img *Image) checkChip(value string) error {
 	chip, err := parseChip(value)
 	if err != nil {
-		return wrap(format.ErrDevice, "chip-id: %v", err)
+		return format.Wrap(format.ErrDevice, "chip-id: %v", err)
 	}
 	if chip != img.header.chip {
-		return wrap(format.ErrWrongDevice, "for %v, the device is %v", img.header.chip, chip)
+		return format.Wrap(format.ErrWrongDevice, "for %v, the device is %v", img.header.chip, chip)
 	}
 	return nil
 }
@@ -91,23 +91,23 @@ func (img *Image) checkChip(value string) error {
 func (img *Image) checkRevision(value string) error {
 	revision, err := parseRevision(value)
 	if err != nil {
-		return wrap(format.ErrDevice, "chip-revision: %v", err)
+		return format.Wrap(format.ErrDevice, "chip-revision: %v", err)
 	}
 	if revision < img.minRevision() {
-		return wrap(format.ErrWrongDevice, "needs chip revision %v, the device is %v", img.minRevision(), revision)
+		return format.Wrap(format.ErrWrongDevice, "needs chip revision %v, the device is %v", img.minRevision(), revision)
 	}
 	if img.header.max.set() && revision > img.header.max {
-		return wrap(format.ErrWrongDevice, "goes up to chip revision %v, the device is %v", img.header.max, revision)
+		return format.Wrap(format.ErrWrongDevice, "goes up to chip revision %v, the device is %v", img.header.max, revision)
 	}
 	return nil
 }
 
 func (img *Image) checkProject(value string) error {
 	if img.desc == nil {
-		return wrap(format.ErrWrongDevice, "no project name, the device runs %q", value)
+		return format.Wrap(format.ErrWrongDevice, "no project name, the device runs %q", value)
 	}
 	if img.desc.project != value {
-		return wrap(format.ErrWrongDevice, "of project %q, the device runs %q", img.desc.project, value)
+		return format.Wrap(format.ErrWrongDevice, "of project %q, the device runs %q", img.desc.project, value)
 	}
 	return nil
 }
@@ -115,11 +115,11 @@ func (img *Image) checkProject(value string) error {
 func (img *Image) checkScheme(value string) error {
 	switch {
 	case value != "v1" && value != "v2":
-		return wrap(format.ErrDevice, "secure-boot is %.40q, want v1 or v2", value)
+		return format.Wrap(format.ErrDevice, "secure-boot is %.40q, want v1 or v2", value)
 	case value == "v2" && img.v1 != nil:
-		return wrap(format.ErrWrongDevice, "signed for secure boot v1, the device has v2")
+		return format.Wrap(format.ErrWrongDevice, "signed for secure boot v1, the device has v2")
 	case value == "v1" && img.v1 == nil:
-		return wrap(format.ErrWrongDevice, "signed for secure boot v2, the device has v1")
+		return format.Wrap(format.ErrWrongDevice, "signed for secure boot v2, the device has v1")
 	}
 	return nil
 }

@@ -117,9 +117,3 @@ func Format() format.Format {
 		Variants: variants(),
 	}
 }
-
-func wrap(sentinel error, why string, args ...any) error {
-	return fmt.Errorf("%s: %w", fmt.Sprintf(why, args...), sentinel)
-}
-
-func malformed(why string, args ...any) error { return wrap(format.ErrMalformed, why, args...) }

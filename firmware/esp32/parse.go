@@ -98,7 +98,7 @@ func (img *Image) parseHeader() error {
 		return fmt.Errorf("header: %w", err)
 	}
 	if b[0] != imageMagic {
-		return malformed("image magic 0x%02x, want 0x%02x", b[0], imageMagic)
+		return format.Malformed("image magic 0x%02x, want 0x%02x", b[0], imageMagic)
 	}
 	le := binary.LittleEndian
 	img.header = header{
@@ -110,13 +110,13 @@ func (img *Image) parseHeader() error {
 		max:      Revision(le.Uint16(b[17:])),
 	}
 	if n := img.header.segments; n < 1 || n > maxSegments {
-		return malformed("%d segments, want 1 to %d", n, maxSegments)
+		return format.Malformed("%d segments, want 1 to %d", n, maxSegments)
 	}
 	switch b[23] {
 	case 0, 1:
 		img.header.hashAppended = b[23] == 1
 	default:
-		return malformed("mark of the appended hash is %d, want 0 or 1", b[23])
+		return format.Malformed("mark of the appended hash is %d, want 0 or 1", b[23])
 	}
 	return nil
 }
@@ -132,10 +132,10 @@ func (img *Image) parseSegments() error {
 		}
 		s := segment{load: binary.LittleEndian.Uint32(b), at: at + segmentHead, length: int64(binary.LittleEndian.Uint32(b[4:]))}
 		if s.length%4 != 0 {
-			return malformed("segment %d of %d bytes, want a multiple of 4", i, s.length)
+			return format.Malformed("segment %d of %d bytes, want a multiple of 4", i, s.length)
 		}
 		if s.length > img.src.Size()-s.at {
-			return malformed("segment %d of %d bytes at offset %d reaches behind the %d bytes there are", i, s.length, s.at, img.src.Size())
+			return format.Malformed("segment %d of %d bytes at offset %d reaches behind the %d bytes there are", i, s.length, s.at, img.src.Size())
 		}
 		img.segments = append(img.segments, s)
 		at = s.at + s.length
@@ -146,7 +146,7 @@ func (img *Image) parseSegments() error {
 		img.end += hashSize
 	}
 	if img.end > img.src.Size() {
-		return malformed("checksum and hash end at offset %d, the file has %d bytes", img.end, img.src.Size())
+		return format.Malformed("checksum and hash end at offset %d, the file has %d bytes", img.end, img.src.Size())
 	}
 	return nil
 }
@@ -196,11 +196,11 @@ func (img *Image) parseSignature() error {
 	case size == img.end+v1Size:
 		return img.parseV1()
 	case size < padded:
-		return wrap(format.ErrTrailing, "%d bytes behind the image at offset %d are neither padding to a sector nor a signature of secure boot v1", size-img.end, img.end)
+		return format.Wrap(format.ErrTrailing, "%d bytes behind the image at offset %d are neither padding to a sector nor a signature of secure boot v1", size-img.end, img.end)
 	case size < padded+sectorSize:
-		return malformed("the signature sector at offset %d is cut off after %d bytes", padded, size-padded)
+		return format.Malformed("the signature sector at offset %d is cut off after %d bytes", padded, size-padded)
 	case size > padded+sectorSize:
-		return wrap(format.ErrTrailing, "%d bytes behind the signature sector at offset %d", size-padded-sectorSize, padded)
+		return format.Wrap(format.ErrTrailing, "%d bytes behind the signature sector at offset %d", size-padded-sectorSize, padded)
 	}
 	img.covered = padded
 	var err error
@@ -222,7 +222,7 @@ func (img *Image) parseV1() error {
 		return err
 	}
 	if v := binary.LittleEndian.Uint32(b); v != 0 {
-		return malformed("signature of secure boot v1 has version %d, want 0", v)
+		return format.Malformed("signature of secure boot v1 has version %d, want 0", v)
 	}
 	img.v1, img.covered = b, img.end
 	return nil

@@ -57,11 +57,11 @@ func (d *draft) make(variant string) error {
 		return format.ErrUnknownVariant
 	}
 	if d.img.claimedSignature() == "" {
-		return wrap(format.ErrNotApplicable, "it is not signed")
+		return format.Wrap(format.ErrNotApplicable, "it is not signed")
 	}
 	var err error
 	if d.Bytes, err = d.img.src.Whole(tamperLimit); err != nil {
-		return wrap(format.ErrNotApplicable, "%v", err)
+		return format.Wrap(format.ErrNotApplicable, "%v", err)
 	}
 	return recipe(d)
 }
@@ -79,7 +79,9 @@ func (d *draft) expect(layer format.Layer, reason error, sentence string, args .
 	d.Manifest.Layer, d.Manifest.Reason, d.Manifest.Expected = layer, reason, fmt.Sprintf(sentence, args...)
 }
 
-func notApplicable(why string, args ...any) error { return wrap(format.ErrNotApplicable, why, args...) }
+func notApplicable(why string, args ...any) error {
+	return format.Wrap(format.ErrNotApplicable, why, args...)
+}
 
 // flip changes one bit of a segment, where it is least likely to stop a device that runs it
 // after all: amid the longest run of filling, else in the middle of the last segment.

@@ -135,5 +135,5 @@ func anchors(trust format.Trust) ([]anchor, error) {
 	if unfit != nil {
 		return nil, unfit
 	}
-	return nil, wrap(format.ErrNoTrustedKey, "no key was given")
+	return nil, format.Wrap(format.ErrNoTrustedKey, "no key was given")
 }

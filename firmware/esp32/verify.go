@@ -57,7 +57,7 @@ func (img *Image) verify(trust format.Trust, report *format.Report) error {
 		return err
 	}
 	if img.v1 == nil && len(img.blocks) == 0 {
-		return wrap(format.ErrUnsigned, "neither a signature sector nor a signature of secure boot v1")
+		return format.Wrap(format.ErrUnsigned, "neither a signature sector nor a signature of secure boot v1")
 	}
 	known, err := anchors(trust)
 	if err != nil {
@@ -139,21 +139,21 @@ func (img *Image) measure() (measured, error) {
 // check compares what needs no key. Everybody can repair it: it tells damage from attack.
 func (m measured) check() error {
 	if m.stored != m.sum {
-		return wrap(format.ErrBadHash, "checksum byte is 0x%02x, the segments have 0x%02x", m.stored, m.sum)
+		return format.Wrap(format.ErrBadHash, "checksum byte is 0x%02x, the segments have 0x%02x", m.stored, m.sum)
 	}
 	if !bytes.Equal(m.appended, m.hash) {
-		return wrap(format.ErrBadHash, "appended sha-256 is %x, the image hashes to %x", m.appended, m.hash)
+		return format.Wrap(format.ErrBadHash, "appended sha-256 is %x, the image hashes to %x", m.appended, m.hash)
 	}
 	return nil
 }
 
 func (img *Image) verifyV1(known []anchor, m measured, report *format.Report) error {
 	if img.header.chip != ChipESP32 {
-		return wrap(format.ErrAlgorithm, "secure boot v1 is one of the ESP32 alone, the image is for %v", img.header.chip)
+		return format.Wrap(format.ErrAlgorithm, "secure boot v1 is one of the ESP32 alone, the image is for %v", img.header.chip)
 	}
 	fit := slices.DeleteFunc(slices.Clone(known), func(a anchor) bool { return a.key.Algorithm != "ecdsa-p256" })
 	if len(fit) == 0 {
-		return wrap(format.ErrAlgorithm, "signature of secure boot v1, which takes a key on P-256, none of which was given")
+		return format.Wrap(format.ErrAlgorithm, "signature of secure boot v1, which takes a key on P-256, none of which was given")
 	}
 	r, s := img.v1[4:36], img.v1[36:]
 	for _, a := range fit {
@@ -162,7 +162,7 @@ func (img *Image) verifyV1(known []anchor, m measured, report *format.Report) er
 			return nil
 		}
 	}
-	return wrap(format.ErrBadSignature, "the signature of secure boot v1 is of none of the %d keys given; it names none", len(fit))
+	return format.Wrap(format.ErrBadSignature, "the signature of secure boot v1 is of none of the %d keys given; it names none", len(fit))
 }
 
 // A refusal is why one block did not count, and how far it came: the one that came
@@ -197,26 +197,26 @@ func (img *Image) tryBlock(b block, known []anchor, m measured, report *format.R
 	i := slices.IndexFunc(known, func(a anchor) bool { return a.digest == digest })
 	if i < 0 {
 		if sameModulus(b, known) {
-			return refusal{3, wrap(format.ErrNoTrustedKey,
+			return refusal{3, format.Wrap(format.ErrNoTrustedKey,
 				"%s has modulus and exponent of a trusted key, but not its precomputed R and M', so its eFuse digest is another: %x", b.place(), digest)}
 		}
-		return refusal{2, wrap(format.ErrNoTrustedKey, "%s is of the key with eFuse digest %x, which is none of the %d given", b.place(), digest, len(known))}
+		return refusal{2, format.Wrap(format.ErrNoTrustedKey, "%s is of the key with eFuse digest %x, which is none of the %d given", b.place(), digest, len(known))}
 	}
 	key := known[i].key
 	if known[i].efuse == nil {
 		found, err := keyOf(b.public)
 		if err != nil {
-			return refusal{3, wrap(format.ErrAlgorithm, "key of %s: %v", b.place(), err)}
+			return refusal{3, format.Wrap(format.ErrAlgorithm, "key of %s: %v", b.place(), err)}
 		}
 		found.From = key.From
 		key = found
 	}
 	report.Key, report.Chain = &key, []format.Link{keyLink(known[i], key)}
 	if !bytes.Equal(b.digest(), m.digests[b.hash]) {
-		return refusal{4, wrap(format.ErrBadHash, "%s is of an image with digest %x, this one has %x", b.place(), b.digest(), m.digests[b.hash])}
+		return refusal{4, format.Wrap(format.ErrBadHash, "%s is of an image with digest %x, this one has %x", b.place(), b.digest(), m.digests[b.hash])}
 	}
 	if !b.fits(b.digest()) {
-		return refusal{5, wrap(format.ErrBadSignature, "signature in %s is not one of key %.16s...", b.place(), key.Fingerprint)}
+		return refusal{5, format.Wrap(format.ErrBadSignature, "signature in %s is not one of key %.16s...", b.place(), key.Fingerprint)}
 	}
 	report.Digest = hashName(b.hash) + ":" + hex.EncodeToString(b.digest())
 	succeed(report, known[i], key, b.place(), b.scheme, b.hash)

@@ -2,6 +2,7 @@ package fit
 
 import (
 	"assay/firmware/fdt"
+	"assay/firmware/format"
 )
 
 func (img *Image) parseConfigs() error {
@@ -10,7 +11,7 @@ func (img *Image) parseConfigs() error {
 		return nil
 	}
 	if len(configs.Children) > maxConfigs {
-		return malformed("%d configurations, at most %d are read", len(configs.Children), maxConfigs)
+		return format.Malformed("%d configurations, at most %d are read", len(configs.Children), maxConfigs)
 	}
 	var err error
 	if img.preset, err = img.tree.Text(configs.Property(defaultProp)); err != nil {
@@ -24,7 +25,7 @@ func (img *Image) parseConfigs() error {
 		img.configs = append(img.configs, c)
 	}
 	if img.preset != "" && img.configOf(img.preset) == nil {
-		return malformed("default configuration %.60q does not exist", img.preset)
+		return format.Malformed("default configuration %.60q does not exist", img.preset)
 	}
 	return nil
 }
@@ -47,7 +48,7 @@ func (img *Image) config(n *fdt.Node) (*config, error) {
 		for _, name := range names {
 			known := img.byName[name] != nil
 			if !known && mustNameImage(p.Name) {
-				return nil, malformed("%s of %s names %.60q, which is no image", p.Name, n.Path(), name)
+				return nil, format.Malformed("%s of %s names %.60q, which is no image", p.Name, n.Path(), name)
 			}
 			used[name] = used[name] || known
 		}
@@ -64,7 +65,7 @@ func (img *Image) config(n *fdt.Node) (*config, error) {
 				return nil, err
 			}
 			if c.signatures = append(c.signatures, sig); len(c.signatures) > maxSignatures {
-				return nil, malformed("more than %d signatures in %s", maxSignatures, n.Path())
+				return nil, format.Malformed("more than %d signatures in %s", maxSignatures, n.Path())
 			}
 		}
 	}
@@ -85,7 +86,7 @@ func (img *Image) chosen(name string) (*config, error) {
 	if name != "" {
 		c := img.configOf(name)
 		if c == nil {
-			return nil, malformed("no configuration %.60q", name)
+			return nil, format.Malformed("no configuration %.60q", name)
 		}
 		return c, nil
 	}
@@ -95,5 +96,5 @@ func (img *Image) chosen(name string) (*config, error) {
 	if len(img.configs) == 1 {
 		return img.configs[0], nil
 	}
-	return nil, malformed("%d configurations and no default: name the one that the device boots", len(img.configs))
+	return nil, format.Malformed("%d configurations and no default: name the one that the device boots", len(img.configs))
 }

@@ -67,28 +67,28 @@ func readControl(a format.Anchor) (policy, error) {
 	p := policy{from: a.From}
 	t, err := fdt.Parse(format.FromBytes(a.Bytes))
 	if err != nil {
-		return p, wrap(format.ErrNoTrustedKey, "control device tree %s: %v", a.From, err)
+		return p, format.Wrap(format.ErrNoTrustedKey, "control device tree %s: %v", a.From, err)
 	}
 	keys := t.Find("/signature")
 	if keys == nil {
-		return p, wrap(format.ErrNoTrustedKey, "control device tree %s has no /signature", a.From)
+		return p, format.Wrap(format.ErrNoTrustedKey, "control device tree %s has no /signature", a.From)
 	}
 	mode, err := t.Text(keys.Property("required-mode"))
 	if err != nil || mode != "" && mode != "any" && mode != "all" {
-		return p, wrap(format.ErrNoTrustedKey, "control device tree %s: required-mode %.20q is neither any nor all", a.From, mode)
+		return p, format.Wrap(format.ErrNoTrustedKey, "control device tree %s: required-mode %.20q is neither any nor all", a.From, mode)
 	}
 	p.any = mode == "any"
 	for _, n := range keys.Children {
 		required, err := t.Text(n.Property("required"))
 		if err != nil {
-			return p, wrap(format.ErrNoTrustedKey, "control device tree %s: %v", a.From, err)
+			return p, format.Wrap(format.ErrNoTrustedKey, "control device tree %s: %v", a.From, err)
 		}
 		if required != "conf" && required != "image" {
 			continue // U-Boot asks for no signature of such a key
 		}
 		k, err := readKey(t, n, a.From)
 		if err != nil {
-			return p, wrap(format.ErrNoTrustedKey, "control device tree %s: key %s: %v", a.From, n.Name, err)
+			return p, format.Wrap(format.ErrNoTrustedKey, "control device tree %s: key %s: %v", a.From, n.Name, err)
 		}
 		if required == "conf" {
 			p.conf = append(p.conf, k)
@@ -115,7 +115,7 @@ func readKey(t *fdt.Tree, n *fdt.Node, from string) (keyNode, error) {
 	case n.Property("ecdsa,curve") != nil:
 		k.public, err = readECDSA(t, n)
 	default:
-		err = malformed("neither rsa,modulus nor ecdsa,curve")
+		err = format.Malformed("neither rsa,modulus nor ecdsa,curve")
 	}
 	if err != nil {
 		return k, err
@@ -144,7 +144,7 @@ func readRSA(t *fdt.Tree, n *fdt.Node) (crypto.PublicKey, error) {
 	}
 	public := &rsa.PublicKey{N: new(big.Int).SetBytes(modulus), E: 65537}
 	if len(bits) != 1 || int64(bits[0]) != int64(public.N.BitLen()) || len(modulus)*8 != public.N.BitLen() {
-		return nil, malformed("modulus of %d bits in %d bytes does not fit rsa,num-bits", public.N.BitLen(), len(modulus))
+		return nil, format.Malformed("modulus of %d bits in %d bytes does not fit rsa,num-bits", public.N.BitLen(), len(modulus))
 	}
 	if p := n.Property("rsa,exponent"); p != nil {
 		b, err := t.Bytes(p, 8)
@@ -152,7 +152,7 @@ func readRSA(t *fdt.Tree, n *fdt.Node) (crypto.PublicKey, error) {
 			return nil, err
 		}
 		if len(b) != 8 || binary.BigEndian.Uint64(b) > math.MaxInt32 || binary.BigEndian.Uint64(b) < 3 {
-			return nil, malformed("rsa,exponent %x", b)
+			return nil, format.Malformed("rsa,exponent %x", b)
 		}
 		public.E = int(binary.BigEndian.Uint64(b))
 	}
@@ -168,7 +168,7 @@ func readECDSA(t *fdt.Tree, n *fdt.Node) (crypto.PublicKey, error) {
 		"prime256v1": elliptic.P256(), "secp384r1": elliptic.P384(), "secp521r1": elliptic.P521(),
 	}[name]
 	if !ok {
-		return nil, malformed("ecdsa,curve %.20q", name)
+		return nil, format.Malformed("ecdsa,curve %.20q", name)
 	}
 	size := (curve.Params().BitSize + 7) / 8
 	point := []byte{4} // uncompressed: SEC 1 section 2.3.3
@@ -178,7 +178,7 @@ func readECDSA(t *fdt.Tree, n *fdt.Node) (crypto.PublicKey, error) {
 			return nil, err
 		}
 		if len(b) != size {
-			return nil, malformed("%s of %d bytes, want %d", axis, len(b), size)
+			return nil, format.Malformed("%s of %d bytes, want %d", axis, len(b), size)
 		}
 		point = append(point, b...)
 	}

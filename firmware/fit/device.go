@@ -33,22 +33,22 @@ func (img *Image) Check(d format.Device) error {
 
 func (img *Image) check(d format.Device) error {
 	if d.Size > 0 && img.src.Size() > d.Size {
-		return wrap(format.ErrTooLarge, "%d bytes, the slot has %d", img.src.Size(), d.Size)
+		return format.Wrap(format.ErrTooLarge, "%d bytes, the slot has %d", img.src.Size(), d.Size)
 	}
 	if d.Counter != nil {
-		return wrap(format.ErrRollback, "a FIT has no rollback counter, at least %d is needed", *d.Counter)
+		return format.Wrap(format.ErrRollback, "a FIT has no rollback counter, at least %d is needed", *d.Counter)
 	}
 	if d.Version != "" {
 		facts := img.Describe()
 		if facts.Version == "" {
-			return wrap(format.ErrRollback, "nothing tells when the image was made, that of %s is installed", d.Version)
+			return format.Wrap(format.ErrRollback, "nothing tells when the image was made, that of %s is installed", d.Version)
 		}
 		order, err := compareTimes(facts.Version, d.Version)
 		if err != nil {
 			return err
 		}
 		if order < 0 {
-			return wrap(format.ErrRollback, "made %s, that of %s is installed", facts.Version, d.Version)
+			return format.Wrap(format.ErrRollback, "made %s, that of %s is installed", facts.Version, d.Version)
 		}
 	}
 	if len(d.Has) > 0 {
@@ -67,7 +67,7 @@ func (img *Image) checkIdentity(is map[string]string) error {
 		case "configuration":
 		case "compatible":
 			if !slices.Contains(c.compatible, value) {
-				return wrap(format.ErrWrongDevice, "configuration %s is compatible with %q, the device is %s", c.name, c.compatible, value)
+				return format.Wrap(format.ErrWrongDevice, "configuration %s is compatible with %q, the device is %s", c.name, c.compatible, value)
 			}
 		case "arch":
 			if err := img.checkArch(c, value); err != nil {
@@ -88,7 +88,7 @@ func (img *Image) checkArch(c *config, want string) error {
 			return err
 		}
 		if prop != nil && arch != want {
-			return wrap(format.ErrWrongDevice, "image %s is for arch %s, the device is %s", p.name, arch, want)
+			return format.Wrap(format.ErrWrongDevice, "image %s is for arch %s, the device is %s", p.name, arch, want)
 		}
 	}
 	return nil

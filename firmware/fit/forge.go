@@ -42,7 +42,7 @@ func (f *forge) open() (*open, error) {
 		o.from = o.position
 	}
 	if offsets && o.position > 0 {
-		return nil, wrap(format.ErrNotApplicable, "data at offsets and at positions")
+		return nil, format.Wrap(format.ErrNotApplicable, "data at offsets and at positions")
 	}
 	if o.from < int64(len(f.raw)) {
 		o.tail = bytes.Clone(f.raw[o.from:])
@@ -54,7 +54,7 @@ func (f *forge) open() (*open, error) {
 func (f *forge) close(o *open) error {
 	b, err := assemble(o.Draft, o.tail, o.position)
 	if err != nil {
-		return wrap(format.ErrNotApplicable, "write the changed tree: %v", err)
+		return format.Wrap(format.ErrNotApplicable, "write the changed tree: %v", err)
 	}
 	f.out = b
 	return nil
@@ -173,7 +173,7 @@ func (f *forge) freshKey() (crypto.Signer, error) {
 	case "secp521r1":
 		return ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
 	}
-	return nil, wrap(format.ErrNotApplicable, "no key is made for algorithm %.40q", s.algo)
+	return nil, format.Wrap(format.ErrNotApplicable, "no key is made for algorithm %.40q", s.algo)
 }
 
 // resign signs the edited tree: the default configuration, or each of its images.
@@ -185,7 +185,7 @@ func (f *forge) resign(o *open, how scheme, key crypto.Signer) error {
 		n.Nodes = append(n.Nodes, keep)
 		b, err := how.sign(o.Draft, o.tail, o.position, []string{f.config.name}, key)
 		if err != nil {
-			return wrap(format.ErrNotApplicable, "sign the changed tree: %v", err)
+			return format.Wrap(format.ErrNotApplicable, "sign the changed tree: %v", err)
 		}
 		f.out = b
 		f.repaired("signature of configuration %s", f.config.name)
@@ -237,14 +237,14 @@ func (f *forge) byMaker() (scheme, crypto.Signer, error) {
 		return how, nil, err
 	}
 	if f.means.Signer == nil {
-		return how, nil, wrap(format.ErrNotApplicable, "it needs the maker's signing key")
+		return how, nil, format.Wrap(format.ErrNotApplicable, "it needs the maker's signing key")
 	}
 	s, err := f.signature()
 	if err != nil {
 		return how, nil, err
 	}
 	if _, kind := s.algorithms(); keyAlgorithm(f.means.Signer.Public()) != kind {
-		return how, nil, wrap(format.ErrNotApplicable, "the signing key given is none of %s", s.algo)
+		return how, nil, format.Wrap(format.ErrNotApplicable, "the signing key given is none of %s", s.algo)
 	}
 	return how, f.means.Signer, nil
 }
@@ -252,7 +252,7 @@ func (f *forge) byMaker() (scheme, crypto.Signer, error) {
 // weakHash puts a checksum in the place of the kernel's hash, under a good signature.
 func (f *forge) weakHash() error {
 	if f.byImage {
-		return wrap(format.ErrNotApplicable, "signatures of images do not go by hash nodes")
+		return format.Wrap(format.ErrNotApplicable, "signatures of images do not go by hash nodes")
 	}
 	how, key, err := f.byMaker()
 	if err != nil {
@@ -281,7 +281,7 @@ func (f *forge) weakHash() error {
 func (f *forge) older() error {
 	facts := f.img.Describe()
 	if facts.Version == "" {
-		return wrap(format.ErrNotApplicable, "nothing tells when the image was made")
+		return format.Wrap(format.ErrNotApplicable, "nothing tells when the image was made")
 	}
 	f.manifest.Device = &format.Device{Version: facts.Version}
 	f.expect(format.LayerFreshness, format.ErrRollback, "made before %s; U-Boot itself does not look, so the device has to", facts.Version)
@@ -304,7 +304,7 @@ func (f *forge) older() error {
 
 func (f *forge) otherProduct() error {
 	if len(f.config.compatible) == 0 {
-		return wrap(format.ErrNotApplicable, "configuration %s names no compatible board", f.config.name)
+		return format.Wrap(format.ErrNotApplicable, "configuration %s names no compatible board", f.config.name)
 	}
 	own := f.config.compatible[0]
 	f.manifest.Device = &format.Device{Is: map[string]string{"compatible": own}}
@@ -333,7 +333,7 @@ func (f *forge) otherHardware() error {
 	n := f.target.node.Property("arch")
 	arch, err := f.img.tree.Text(n)
 	if err != nil || arch == "" {
-		return wrap(format.ErrNotApplicable, "%s names no architecture", f.target.node.Path())
+		return format.Wrap(format.ErrNotApplicable, "%s names no architecture", f.target.node.Path())
 	}
 	f.manifest.Device = &format.Device{Is: map[string]string{"arch": arch}}
 	f.expect(format.LayerIdentity, format.ErrWrongDevice, "%s is not made for %s", f.target.name, arch)
@@ -358,10 +358,10 @@ func (f *forge) otherHardware() error {
 func (f *forge) genuine(src *format.Source, fits func(*Image) bool, not string) error {
 	img, err := OpenUnverified(*src)
 	if err != nil {
-		return wrap(format.ErrNotApplicable, "the other image: %v", err)
+		return format.Wrap(format.ErrNotApplicable, "the other image: %v", err)
 	}
 	if !fits(img) {
-		return wrap(format.ErrNotApplicable, "the other image %s", not)
+		return format.Wrap(format.ErrNotApplicable, "the other image %s", not)
 	}
 	f.changed("the maker's own other image, unchanged")
 	f.out, err = src.Whole(maxTampered)

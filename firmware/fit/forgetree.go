@@ -10,7 +10,7 @@ import (
 // duplicateSignature names a second node like the first: libfdt finds one, a walk the other.
 func (f *forge) duplicateSignature() error {
 	if f.byImage {
-		return wrap(format.ErrNotApplicable, "where images are signed, a node more is not covered, and U-Boot takes any signature that fits")
+		return format.Wrap(format.ErrNotApplicable, "where images are signed, a node more is not covered, and U-Boot takes any signature that fits")
 	}
 	o, err := f.open()
 	if err != nil {
@@ -40,7 +40,7 @@ func (f *forge) duplicateSignature() error {
 // duplicateEntry gives the kernel a second description.
 func (f *forge) duplicateEntry() error {
 	if f.byImage {
-		return wrap(format.ErrNotApplicable, "where images are signed, their properties are not covered, and U-Boot takes them as they are")
+		return format.Wrap(format.ErrNotApplicable, "where images are signed, their properties are not covered, and U-Boot takes them as they are")
 	}
 	o, err := f.open()
 	if err != nil {
@@ -89,25 +89,25 @@ func (f *forge) otherAlgorithm() error {
 // mix puts the kernel of an older release, with its hash, into this one.
 func (f *forge) mix() error {
 	if f.byImage {
-		return wrap(format.ErrNotApplicable, "where images are signed one by one, their mixture is taken by design")
+		return format.Wrap(format.ErrNotApplicable, "where images are signed one by one, their mixture is taken by design")
 	}
 	if f.means.Older == nil {
-		return wrap(format.ErrNotApplicable, "it needs an older image of the maker")
+		return format.Wrap(format.ErrNotApplicable, "it needs an older image of the maker")
 	}
 	other, err := OpenUnverified(*f.means.Older)
 	if err != nil {
-		return wrap(format.ErrNotApplicable, "the older image: %v", err)
+		return format.Wrap(format.ErrNotApplicable, "the older image: %v", err)
 	}
 	p := other.byName[f.target.name]
 	if p == nil {
-		return wrap(format.ErrNotApplicable, "the older image has no image %s", f.target.name)
+		return format.Wrap(format.ErrNotApplicable, "the older image has no image %s", f.target.name)
 	}
 	data, err := f.means.Older.Bytes(p.at, p.size)
 	if err != nil {
 		return err
 	}
 	if bytes.Equal(data, f.dataOf(f.target)) {
-		return wrap(format.ErrNotApplicable, "%s is the same in both", f.target.name)
+		return format.Wrap(format.ErrNotApplicable, "%s is the same in both", f.target.name)
 	}
 	o, err := f.open()
 	if err != nil {
@@ -156,7 +156,7 @@ func (f *forge) fakeRoot() error {
 // the regions, so that the bytes hashed by that list are the ones that were signed.
 func (f *forge) clone() error {
 	if f.byImage {
-		return wrap(format.ErrNotApplicable, "signatures of images list no nodes")
+		return format.Wrap(format.ErrNotApplicable, "signatures of images list no nodes")
 	}
 	o, err := f.open()
 	if err != nil {
@@ -168,11 +168,11 @@ func (f *forge) clone() error {
 	}
 	claimed := splitText(o.config(f.config).Child(s.node.Name).Get(nodesProp))
 	if len(claimed) < 2 {
-		return wrap(format.ErrNotApplicable, "the signature has no list of nodes to point elsewhere")
+		return format.Wrap(format.ErrNotApplicable, "the signature has no list of nodes to point elsewhere")
 	}
 	images := o.Find(imagesPath)
 	if images.Child("images") != nil {
-		return wrap(format.ErrNotApplicable, "there is an image called images")
+		return format.Wrap(format.ErrNotApplicable, "there is an image called images")
 	}
 	copies := &fdt.Item{Name: "images"}
 	copies.Set(dataProp, []byte("copies"))

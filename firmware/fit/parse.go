@@ -73,19 +73,13 @@ func OpenUnverified(src format.Source) (*Image, error) {
 	return img, nil
 }
 
-func wrap(sentinel error, why string, args ...any) error {
-	return fmt.Errorf("%s: %w", fmt.Sprintf(why, args...), sentinel)
-}
-
-func malformed(why string, args ...any) error { return wrap(format.ErrMalformed, why, args...) }
-
 func (img *Image) parse() (err error) {
 	if img.tree, err = fdt.Parse(img.src); err != nil {
 		return err
 	}
 	images := img.tree.Find(imagesPath)
 	if images == nil {
-		return malformed("a device tree without %s is no FIT", imagesPath)
+		return format.Malformed("a device tree without %s is no FIT", imagesPath)
 	}
 	if err := img.checkNames(); err != nil {
 		return err
@@ -99,7 +93,7 @@ func (img *Image) parse() (err error) {
 		img.parts, img.byName[p.name] = append(img.parts, p), p
 	}
 	if len(img.parts) == 0 {
-		return malformed("no image in %s", imagesPath)
+		return format.Malformed("no image in %s", imagesPath)
 	}
 	if err := img.parseConfigs(); err != nil {
 		return err
@@ -128,7 +122,7 @@ const (
 // that have them and may be looked at.
 func (img *Image) checkNames() error {
 	if len(img.tree.Tokens) > maxTokens {
-		return malformed("%d nodes and properties, at most %d are read of a FIT", len(img.tree.Tokens), maxTokens)
+		return format.Malformed("%d nodes and properties, at most %d are read of a FIT", len(img.tree.Tokens), maxTokens)
 	}
 	for _, tok := range img.tree.Tokens {
 		if tok.Kind != fdt.BeginNode {
@@ -136,10 +130,10 @@ func (img *Image) checkNames() error {
 		}
 		path := tok.Node.Path()
 		if len(path) > maxPath {
-			return malformed("path %.40q... of %d bytes, U-Boot has room for %d", path, len(path), maxPath)
+			return format.Malformed("path %.40q... of %d bytes, U-Boot has room for %d", path, len(path), maxPath)
 		}
 		if strings.Contains(tok.Node.Name, "@") && img.fault == nil {
-			img.fault = malformed("node %s has a unit address, which libfdt leaves out when it looks for a name", path)
+			img.fault = format.Malformed("node %s has a unit address, which libfdt leaves out when it looks for a name", path)
 		}
 	}
 	return nil
@@ -164,7 +158,7 @@ func (img *Image) part(n *fdt.Node) (*part, error) {
 				return nil, err
 			}
 			if p.signatures = append(p.signatures, s); len(p.signatures) > maxSignatures {
-				return nil, malformed("more than %d signatures in %s", maxSignatures, n.Path())
+				return nil, format.Malformed("more than %d signatures in %s", maxSignatures, n.Path())
 			}
 		case c.Name == cipherNode:
 			algo, err := img.tree.Text(c.Property("algo"))
@@ -186,13 +180,13 @@ func (img *Image) locate(p *part) error {
 	offset, pos := p.node.Property(offsetProp), p.node.Property(posProp)
 	if in != nil {
 		if offset != nil || pos != nil {
-			return malformed("%s has its data inside the tree and outside", p.node.Path())
+			return format.Malformed("%s has its data inside the tree and outside", p.node.Path())
 		}
 		p.at, p.size = in.Value, in.Size
 		return nil
 	}
 	if size == nil || (offset == nil) == (pos == nil) {
-		return malformed("%s: want data, or data-size with either data-offset or data-position", p.node.Path())
+		return format.Malformed("%s: want data, or data-size with either data-offset or data-position", p.node.Path())
 	}
 	n, err := img.number(size)
 	if err != nil {
@@ -209,10 +203,10 @@ func (img *Image) locate(p *part) error {
 		return err
 	}
 	if p.at < img.tree.Header.TotalSize {
-		return malformed("data of %s at 0x%x lies inside the tree of %d bytes", p.node.Path(), p.at, img.tree.Header.TotalSize)
+		return format.Malformed("data of %s at 0x%x lies inside the tree of %d bytes", p.node.Path(), p.at, img.tree.Header.TotalSize)
 	}
 	if p.at > img.src.Size() || p.size > img.src.Size()-p.at {
-		return malformed("data of %s, %d bytes at 0x%x, lies outside the file of %d bytes", p.node.Path(), p.size, p.at, img.src.Size())
+		return format.Malformed("data of %s, %d bytes at 0x%x, lies outside the file of %d bytes", p.node.Path(), p.size, p.at, img.src.Size())
 	}
 	return nil
 }
@@ -224,7 +218,7 @@ func (img *Image) number(p *fdt.Property) (int64, error) {
 		return 0, err
 	}
 	if len(cells) != 1 || cells[0] > math.MaxInt32 {
-		return 0, malformed("%s of %s is no positive number of 32 bits", p.Name, p.Node.Path())
+		return 0, format.Malformed("%s of %s is no positive number of 32 bits", p.Name, p.Node.Path())
 	}
 	return int64(cells[0]), nil
 }
@@ -258,7 +252,7 @@ func (img *Image) signature(n *fdt.Node) (s signature, err error) {
 	}
 	// The first cell is an offset that U-Boot does not look at; mkimage writes 0.
 	if len(cells) != 2 || cells[0] != 0 || int64(cells[1]) > img.tree.Header.StringsSize {
-		return s, malformed("%s of %s names bytes outside the string block of %d", stringsProp, n.Path(), img.tree.Header.StringsSize)
+		return s, format.Malformed("%s of %s names bytes outside the string block of %d", stringsProp, n.Path(), img.tree.Header.StringsSize)
 	}
 	s.strings = int64(cells[1])
 	return s, nil

@@ -87,10 +87,10 @@ func (p *part) checkHashes(sums map[string][]byte) error {
 		}
 		got, ok := sums[h.algo]
 		if !ok && !isWeak(h.algo) {
-			return wrap(format.ErrAlgorithm, "%s: unknown algorithm %.20q", h.node.Path(), h.algo)
+			return format.Wrap(format.ErrAlgorithm, "%s: unknown algorithm %.20q", h.node.Path(), h.algo)
 		}
 		if ok && !bytes.Equal(got, h.value) {
-			return wrap(format.ErrBadHash, "%s: %s of the %d bytes of data", h.node.Path(), h.algo, p.size)
+			return format.Wrap(format.ErrBadHash, "%s: %s of the %d bytes of data", h.node.Path(), h.algo, p.size)
 		}
 	}
 	return nil

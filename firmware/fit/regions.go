@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"assay/firmware/fdt"
+	"assay/firmware/format"
 )
 
 // A span is a part of the structure block.
@@ -93,7 +94,7 @@ func (img *Image) digest(covered []bool, names int64, h crypto.Hash) ([]byte, er
 		spans = append(spans, span{tok.At, tok.End})
 	}
 	if total > maxCovered {
-		return nil, malformed("%d bytes beside the images' data, at most %d are read", total, maxCovered)
+		return nil, format.Malformed("%d bytes beside the images' data, at most %d are read", total, maxCovered)
 	}
 	spans = append(spans, span{img.tree.Header.StringsAt, img.tree.Header.StringsAt + names})
 	w := h.New()
@@ -113,7 +114,7 @@ func (img *Image) hashSection(w io.Writer, at, size int64) error {
 		return fmt.Errorf("read %d bytes at 0x%x: %w", size, at, err)
 	}
 	if n != size {
-		return malformed("%d bytes at 0x%x, there are %d", size, at, n)
+		return format.Malformed("%d bytes at 0x%x, there are %d", size, at, n)
 	}
 	return nil
 }

@@ -49,23 +49,23 @@ func keyAlgorithm(public crypto.PublicKey) string {
 func (k keyNode) agrees(s signature) error {
 	digest, kind := s.algorithms()
 	if k.key.Public == nil {
-		return wrap(format.ErrWeak, "key %s is one of %d bits of strength", k.name, format.Strength(k.public))
+		return format.Wrap(format.ErrWeak, "key %s is one of %d bits of strength", k.name, format.Strength(k.public))
 	}
 	if want := keyAlgorithm(k.public); kind != want || want == "" {
-		return wrap(format.ErrAlgorithm, "algorithm is %.40q, the key %s is %s", s.algo, k.name, k.key.Algorithm)
+		return format.Wrap(format.ErrAlgorithm, "algorithm is %.40q, the key %s is %s", s.algo, k.name, k.key.Algorithm)
 	}
 	if _, ok := hashOf(digest); !ok || digest == "md5" {
-		return wrap(format.ErrAlgorithm, "digest of a signature cannot be %.40q", digest)
+		return format.Wrap(format.ErrAlgorithm, "digest of a signature cannot be %.40q", digest)
 	}
 	if k.algo != "" && k.algo != s.algo {
-		return wrap(format.ErrAlgorithm, "algorithm is %.40q, the key %s signs with %s", s.algo, k.name, k.algo)
+		return format.Wrap(format.ErrAlgorithm, "algorithm is %.40q, the key %s signs with %s", s.algo, k.name, k.algo)
 	}
 	padding := s.paddingName()
 	if padding != paddingPKCS1 && padding != paddingPSS {
-		return wrap(format.ErrAlgorithm, "padding %.40q", padding)
+		return format.Wrap(format.ErrAlgorithm, "padding %.40q", padding)
 	}
 	if k.padding != "" && k.padding != padding {
-		return wrap(format.ErrAlgorithm, "padding is %s, the key %s signs with %.40q", padding, k.name, k.padding)
+		return format.Wrap(format.ErrAlgorithm, "padding is %s, the key %s signs with %.40q", padding, k.name, k.padding)
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ func checkFilling(src format.Source, at, size int64) error {
 		}
 		erased = erased || len(b) > 0
 		if len(bytes.TrimLeft(b, "\xff")) > 0 {
-			return wrap(format.ErrTrailing, "bytes from 0x%x on belong to no image and are no filling", at)
+			return format.Wrap(format.ErrTrailing, "bytes from 0x%x on belong to no image and are no filling", at)
 		}
 	}
 	return nil

@@ -94,16 +94,16 @@ func (f *forge) run(variant string) error {
 
 func (f *forge) prepare() error {
 	if f.img.fault != nil {
-		return wrap(format.ErrNotApplicable, "no device may take the image itself: %v", f.img.fault)
+		return format.Wrap(format.ErrNotApplicable, "no device may take the image itself: %v", f.img.fault)
 	}
 	var err error
 	if f.config, err = f.img.chosen(""); err != nil {
-		return wrap(format.ErrNotApplicable, "no configuration to attack: %v", err)
+		return format.Wrap(format.ErrNotApplicable, "no configuration to attack: %v", err)
 	}
 	if f.byImage = len(f.config.signatures) == 0; f.byImage {
 		for _, p := range f.config.parts {
 			if len(p.signatures) == 0 {
-				return wrap(format.ErrNotApplicable, "neither configuration %s nor image %s is signed", f.config.name, p.name)
+				return format.Wrap(format.ErrNotApplicable, "neither configuration %s nor image %s is signed", f.config.name, p.name)
 			}
 		}
 	}
@@ -113,7 +113,7 @@ func (f *forge) prepare() error {
 		}
 	}
 	if f.target == nil {
-		return wrap(format.ErrNotApplicable, "configuration %s uses no image with data", f.config.name)
+		return format.Wrap(format.ErrNotApplicable, "configuration %s uses no image with data", f.config.name)
 	}
 	f.raw, err = f.img.src.Whole(maxTampered)
 	return err
@@ -143,7 +143,7 @@ func (f *forge) signature() (signature, error) {
 			return s, nil
 		}
 	}
-	return signature{}, wrap(format.ErrNotApplicable, "no signature has a value")
+	return signature{}, format.Wrap(format.ErrNotApplicable, "no signature has a value")
 }
 
 // quiet is the byte whose change is least likely to stop a device that takes the variant
@@ -193,7 +193,7 @@ func (f *forge) repairHashes(p *part) error {
 		w.Write(f.raw[p.at : p.at+p.size])
 		value := h.node.Property("value")
 		if value == nil || value.Size != int64(w.Size()) {
-			return wrap(format.ErrNotApplicable, "%s has no value to repair", h.node.Path())
+			return format.Wrap(format.ErrNotApplicable, "%s has no value to repair", h.node.Path())
 		}
 		copy(f.raw[value.Value:], w.Sum(nil))
 		f.repaired("%s value at offset %d", h.node.Path(), value.Value)
@@ -204,7 +204,7 @@ func (f *forge) repairHashes(p *part) error {
 // flipProperty changes where the kernel is loaded to, or what else is covered beside the data.
 func (f *forge) flipProperty() error {
 	if f.byImage {
-		return wrap(format.ErrNotApplicable, "signatures of images cover their data and nothing else")
+		return format.Wrap(format.ErrNotApplicable, "signatures of images cover their data and nothing else")
 	}
 	for _, p := range append(f.target.node.Properties, f.img.tree.Root.Properties...) {
 		if (p.Name == "load" || p.Name == "timestamp") && p.Size >= 4 {
@@ -216,7 +216,7 @@ func (f *forge) flipProperty() error {
 			return nil
 		}
 	}
-	return wrap(format.ErrNotApplicable, "no load address and no timestamp to change")
+	return format.Wrap(format.ErrNotApplicable, "no load address and no timestamp to change")
 }
 
 func (f *forge) flipSignature() error {

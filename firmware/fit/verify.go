@@ -64,11 +64,11 @@ func (c *check) run() error {
 	c.report.Image = c.img.describe(c.config, len(c.policy.conf) > 0)
 	switch {
 	case len(c.policy.conf)+len(c.policy.image) == 0 && c.policy.from == bareKeys:
-		return wrap(format.ErrNoTrustedKey, "no key was given")
+		return format.Wrap(format.ErrNoTrustedKey, "no key was given")
 	case len(c.policy.conf)+len(c.policy.image) == 0:
-		return wrap(format.ErrNoTrustedKey, "%s requires no key: such a device boots unsigned images", c.policy.from)
+		return format.Wrap(format.ErrNoTrustedKey, "%s requires no key: such a device boots unsigned images", c.policy.from)
 	case len(c.config.parts) == 0:
-		return malformed("configuration %s names no image", c.config.name)
+		return format.Malformed("configuration %s names no image", c.config.name)
 	}
 	if len(c.policy.conf) > 0 {
 		if err := c.checkConfig(); err != nil {
@@ -90,7 +90,7 @@ func (c *check) run() error {
 func (c *check) checkConfig() error {
 	signed := slices.ContainsFunc(c.config.signatures, func(s signature) bool { return len(s.value) > 0 })
 	if !signed {
-		return wrap(format.ErrUnsigned, "configuration %s", c.config.name)
+		return format.Wrap(format.ErrUnsigned, "configuration %s", c.config.name)
 	}
 	var failed error
 	fit := 0
@@ -115,7 +115,7 @@ func (c *check) checkConfig() error {
 
 // signedBy wants one of the signatures to be one of the key.
 func (c *check) signedBy(k keyNode, signatures []signature, fits func(keyNode, signature) error) error {
-	failed := wrap(format.ErrUnsigned, "by key %s", k.name)
+	failed := format.Wrap(format.ErrUnsigned, "by key %s", k.name)
 	for _, s := range signatures {
 		if len(s.value) == 0 {
 			continue
@@ -157,7 +157,7 @@ func (c *check) fitsConfig(k keyNode, s signature) error {
 	}
 	if k.fits(s, h, digest) {
 		if p := c.img.unnamed(must, names); p != nil {
-			return wrap(format.ErrNotBound, "hashed-strings leaves out the name of property %s of %s", p.Name, p.Node.Path())
+			return format.Wrap(format.ErrNotBound, "hashed-strings leaves out the name of property %s of %s", p.Name, p.Node.Path())
 		}
 		c.report.Digest = fmt.Sprintf("%s:%x", name, digest)
 		return nil
@@ -166,10 +166,10 @@ func (c *check) fitsConfig(k keyNode, s signature) error {
 	if claimed := c.img.claimedNodes(s); claimed != nil {
 		digest, err := c.img.digest(c.img.cover(claimed), names, h)
 		if err == nil && k.fits(s, h, digest) {
-			return wrap(format.ErrNotBound, "it fits the nodes of its hashed-nodes, which are not all that the configuration uses")
+			return format.Wrap(format.ErrNotBound, "it fits the nodes of its hashed-nodes, which are not all that the configuration uses")
 		}
 	}
-	return wrap(format.ErrBadSignature, "it is not one of key %s", k.name)
+	return format.Wrap(format.ErrBadSignature, "it is not one of key %s", k.name)
 }
 
 // checkPart reads the data once and holds it against signatures and hash nodes.
@@ -210,17 +210,17 @@ func (c *check) checkPart(p *part) error {
 	}
 	// U-Boot takes a checksum for a hash: under a good signature anybody may then change the data.
 	if slices.ContainsFunc(p.hashes, func(h hashNode) bool { return !h.ignored }) {
-		c.weak = append(c.weak, wrap(format.ErrWeak, "the configuration's signature fits, but %s has no sha256, sha384 or sha512 of its data", p.node.Path()))
+		c.weak = append(c.weak, format.Wrap(format.ErrWeak, "the configuration's signature fits, but %s has no sha256, sha384 or sha512 of its data", p.node.Path()))
 		return nil
 	}
-	return wrap(format.ErrNotBound, "%s has no hash of its data", p.node.Path())
+	return format.Wrap(format.ErrNotBound, "%s has no hash of its data", p.node.Path())
 }
 
 func (c *check) fitsPart(k keyNode, s signature, sums map[string][]byte) error {
 	name, _ := s.algorithms()
 	h, _ := hashOf(name)
 	if !k.fits(s, h, sums[name]) {
-		return wrap(format.ErrBadSignature, "it is not one of key %s", k.name)
+		return format.Wrap(format.ErrBadSignature, "it is not one of key %s", k.name)
 	}
 	if c.report.Digest == "" {
 		c.report.Digest = fmt.Sprintf("%s:%x", name, sums[name])
@@ -242,7 +242,7 @@ func (c *check) trusted(k keyNode, s signature) {
 	c.find(format.WeakKey(k.public))
 	c.find(format.WeakDigest(name))
 	if isWeak(name) {
-		c.weak = append(c.weak, wrap(format.ErrWeak, "the signature fits, but it is one of a %s digest", name))
+		c.weak = append(c.weak, format.Wrap(format.ErrWeak, "the signature fits, but it is one of a %s digest", name))
 	}
 }
 

@@ -3,6 +3,7 @@ package format
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Why an image is not taken. Every error of Verify is one of these; ErrNotVerified
@@ -46,3 +47,11 @@ var (
 	ErrUnknownVariant = errors.New("no such variant")
 	ErrNotApplicable  = errors.New("variant does not apply to this image")
 )
+
+// Wrap says what went wrong and of which kind it is.
+func Wrap(kind error, text string, args ...any) error {
+	return fmt.Errorf(text+": %w", append(slices.Clip(args), kind)...)
+}
+
+// Malformed is Wrap of ErrMalformed.
+func Malformed(text string, args ...any) error { return Wrap(ErrMalformed, text, args...) }

@@ -137,7 +137,7 @@ func sign(covered []byte, signer crypto.Signer, embed, pure bool) ([]TLV, error)
 		return nil, err
 	}
 	if pure && s.tlv != TypeEd25519 {
-		return nil, wrap(format.ErrAlgorithm, "a pure signature needs an ed25519 key, not %s", key.Algorithm)
+		return nil, format.Wrap(format.ErrAlgorithm, "a pure signature needs an ed25519 key, not %s", key.Algorithm)
 	}
 	hashType := s.hashes[0]
 	if pure {
@@ -170,7 +170,7 @@ func sign(covered []byte, signer crypto.Signer, embed, pure bool) ([]TLV, error)
 
 func signerKey(signer crypto.Signer) (format.Key, scheme, error) {
 	if signer == nil {
-		return format.Key{}, scheme{}, wrap(format.ErrUnsigned, "no key to sign with")
+		return format.Key{}, scheme{}, format.Wrap(format.ErrUnsigned, "no key to sign with")
 	}
 	set, err := format.NewKeys(signer.Public())
 	if err != nil {

@@ -36,7 +36,7 @@ func (d Device) Check(img *Image) error {
 
 func (d Device) checkSize(img *Image) error {
 	if d.SlotSize > 0 && int64(len(img.raw)) > d.SlotSize {
-		return wrap(format.ErrTooLarge, "%d bytes, the slot has %d", len(img.raw), d.SlotSize)
+		return format.Wrap(format.ErrTooLarge, "%d bytes, the slot has %d", len(img.raw), d.SlotSize)
 	}
 	return nil
 }
@@ -47,17 +47,17 @@ func (d Device) checkCounter(img *Image) error {
 	}
 	n, ok := img.SecurityCounter()
 	if !ok {
-		return wrap(format.ErrRollback, "no security counter, at least %d is needed", *d.MinCounter)
+		return format.Wrap(format.ErrRollback, "no security counter, at least %d is needed", *d.MinCounter)
 	}
 	if n < *d.MinCounter {
-		return wrap(format.ErrRollback, "security counter %d, at least %d is needed", n, *d.MinCounter)
+		return format.Wrap(format.ErrRollback, "security counter %d, at least %d is needed", n, *d.MinCounter)
 	}
 	return nil
 }
 
 func (d Device) checkVersion(img *Image) error {
 	if d.Installed != nil && img.Version().Compare(*d.Installed) < 0 {
-		return wrap(format.ErrRollback, "version %v, %v is installed", img.Version(), *d.Installed)
+		return format.Wrap(format.ErrRollback, "version %v, %v is installed", img.Version(), *d.Installed)
 	}
 	return nil
 }
@@ -72,10 +72,10 @@ func (d Device) checkIdentity(img *Image) error {
 			continue
 		}
 		if got == nil {
-			return wrap(format.ErrWrongDevice, "no %v, the device is %x", id.t, id.want)
+			return format.Wrap(format.ErrWrongDevice, "no %v, the device is %x", id.t, id.want)
 		}
 		if !bytes.Equal(got, id.want) {
-			return wrap(format.ErrWrongDevice, "%v %x, the device is %x", id.t, got, id.want)
+			return format.Wrap(format.ErrWrongDevice, "%v %x, the device is %x", id.t, got, id.want)
 		}
 	}
 	return nil
@@ -92,10 +92,10 @@ func (d Device) checkDependencies(img *Image) error {
 		need := parseDependency(t.Value)
 		have, ok := d.Images[need.Image]
 		if !ok {
-			return wrap(format.ErrDependency, "needs %v, the device has no image %d", need, need.Image)
+			return format.Wrap(format.ErrDependency, "needs %v, the device has no image %d", need, need.Image)
 		}
 		if have.Compare(need.Minimum) < 0 {
-			return wrap(format.ErrDependency, "needs %v, the device has %v", need, have)
+			return format.Wrap(format.ErrDependency, "needs %v, the device has %v", need, have)
 		}
 	}
 	return nil

@@ -73,12 +73,6 @@ func detect(b []byte) bool {
 	return magic == headerMagic || magic == headerMagicV1
 }
 
-func wrap(sentinel error, why string, args ...any) error {
-	return fmt.Errorf("%s: %w", fmt.Sprintf(why, args...), sentinel)
-}
-
-func malformed(why string, args ...any) error { return wrap(format.ErrMalformed, why, args...) }
-
 func (img *Image) parse() error {
 	if err := img.parseHeader(); err != nil {
 		return err
@@ -90,7 +84,7 @@ func (img *Image) parse() error {
 			return err
 		}
 		if end-at != n {
-			return malformed("protected area of %d bytes, header says %d", end-at, n)
+			return format.Malformed("protected area of %d bytes, header says %d", end-at, n)
 		}
 		img.protected, at = tlvs, end
 	}
@@ -110,14 +104,14 @@ func (img *Image) parse() error {
 func (img *Image) parseHeader() error {
 	b := img.raw
 	if len(b) < headerSize {
-		return malformed("%d bytes are no header", len(b))
+		return format.Malformed("%d bytes are no header", len(b))
 	}
 	switch magic := binary.LittleEndian.Uint32(b); magic {
 	case headerMagic:
 	case headerMagicV1:
-		return malformed("header of the withdrawn version 1")
+		return format.Malformed("header of the withdrawn version 1")
 	default:
-		return malformed("header magic 0x%08x", magic)
+		return format.Malformed("header magic 0x%08x", magic)
 	}
 	h := header{
 		loadAddress:   binary.LittleEndian.Uint32(b[4:]),
@@ -132,19 +126,19 @@ func (img *Image) parseHeader() error {
 		},
 	}
 	if h.size < headerSize {
-		return malformed("header size %d, want at least %d", h.size, headerSize)
+		return format.Malformed("header size %d, want at least %d", h.size, headerSize)
 	}
 	// The device adds these as 32-bit numbers: a sum that wraps moves the TLV area
 	// to where the attacker wants it.
 	end := uint64(h.size) + uint64(h.imageSize)
 	if end+uint64(h.protectedSize)+tlvInfoSize > math.MaxUint32 {
-		return malformed("header size %d and image size %d exceed 32 bits", h.size, h.imageSize)
+		return format.Malformed("header size %d and image size %d exceed 32 bits", h.size, h.imageSize)
 	}
 	if end+tlvInfoSize > uint64(len(b)) {
-		return malformed("header size %d and image size %d reach behind the %d bytes there are", h.size, h.imageSize, len(b))
+		return format.Malformed("header size %d and image size %d reach behind the %d bytes there are", h.size, h.imageSize, len(b))
 	}
 	if h.flags&FlagAES128 != 0 && h.flags&FlagAES256 != 0 {
-		return malformed("flags name two ciphers")
+		return format.Malformed("flags name two ciphers")
 	}
 	img.header, img.protectedAt = h, int(end)
 	return nil
@@ -153,25 +147,25 @@ func (img *Image) parseHeader() error {
 // parseArea reads the TLV area at b[at:] and returns where it ends.
 func parseArea(b []byte, at int, magic uint16, name string) ([]TLV, int, error) {
 	if len(b)-at < tlvInfoSize {
-		return nil, 0, malformed("%s area is cut off", name)
+		return nil, 0, format.Malformed("%s area is cut off", name)
 	}
 	if got := binary.LittleEndian.Uint16(b[at:]); got != magic {
-		return nil, 0, malformed("%s area begins with 0x%04x, want 0x%04x", name, got, magic)
+		return nil, 0, format.Malformed("%s area begins with 0x%04x, want 0x%04x", name, got, magic)
 	}
 	total := int(binary.LittleEndian.Uint16(b[at+2:]))
 	if total < tlvInfoSize || total > len(b)-at {
-		return nil, 0, malformed("%s area says %d bytes, %d are left", name, total, len(b)-at)
+		return nil, 0, format.Malformed("%s area says %d bytes, %d are left", name, total, len(b)-at)
 	}
 	var tlvs []TLV
 	rest := b[at+tlvInfoSize : at+total]
 	for len(rest) > 0 {
 		if len(rest) < tlvHeadSize {
-			return nil, 0, malformed("%s area ends inside a TLV head", name)
+			return nil, 0, format.Malformed("%s area ends inside a TLV head", name)
 		}
 		t, n := Type(binary.LittleEndian.Uint16(rest)), int(binary.LittleEndian.Uint16(rest[2:]))
 		rest = rest[tlvHeadSize:]
 		if n > len(rest) {
-			return nil, 0, malformed("%v of %d bytes reaches behind the %s area", t, n, name)
+			return nil, 0, format.Malformed("%v of %d bytes reaches behind the %s area", t, n, name)
 		}
 		tlvs = append(tlvs, TLV{Type: t, Value: rest[:n:n]})
 		rest = rest[n:]
@@ -188,10 +182,10 @@ func (img *Image) checkTLVs() error {
 	for area, tlvs := range [][]TLV{img.protected, img.unprotected} {
 		for _, t := range tlvs {
 			if inProtected := area == 0; inProtected == belongsUnprotected(t.Type) {
-				return malformed("%v in the wrong area", t.Type)
+				return format.Malformed("%v in the wrong area", t.Type)
 			}
 			if seen[t.Type] && t.Type != TypeDependency {
-				return malformed("%v twice", t.Type)
+				return format.Malformed("%v twice", t.Type)
 			}
 			seen[t.Type] = true
 			if err := checkLength(t); err != nil {
@@ -204,12 +198,12 @@ func (img *Image) checkTLVs() error {
 				signatures++
 			}
 			if isEncryption(t.Type) && !img.Encrypted() {
-				return malformed("%v, but the header says that the payload is in clear", t.Type)
+				return format.Malformed("%v, but the header says that the payload is in clear", t.Type)
 			}
 		}
 	}
 	if hashes > 1 || signatures > 1 {
-		return malformed("%d hashes and %d signatures, want one each", hashes, signatures)
+		return format.Malformed("%d hashes and %d signatures, want one each", hashes, signatures)
 	}
 	return nil
 }
@@ -241,10 +235,10 @@ func checkLength(t TLV) error {
 		want = 16
 	}
 	if want >= 0 && len(t.Value) != want {
-		return malformed("%v of %d bytes, want %d", t.Type, len(t.Value), want)
+		return format.Malformed("%v of %d bytes, want %d", t.Type, len(t.Value), want)
 	}
 	if t.Type == TypePure && t.Value[0] != 1 {
-		return malformed("%v is %d, want 1", t.Type, t.Value[0])
+		return format.Malformed("%v is %d, want 1", t.Type, t.Value[0])
 	}
 	return nil
 }

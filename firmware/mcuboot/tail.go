@@ -30,7 +30,7 @@ func checkTail(tail []byte) (trailer bool, err error) {
 		}
 	}
 	if !erased(fill) {
-		return false, wrap(format.ErrTrailing, "%d bytes behind the last TLV area are not erased flash", len(tail))
+		return false, format.Wrap(format.ErrTrailing, "%d bytes behind the last TLV area are not erased flash", len(tail))
 	}
 	return trailer, nil
 }

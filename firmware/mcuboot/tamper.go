@@ -71,7 +71,9 @@ func expect(m *format.Manifest, layer format.Layer, reason error, sentence strin
 	m.Layer, m.Reason, m.Expected = layer, reason, fmt.Sprintf(sentence, args...)
 }
 
-func notApplicable(why string, args ...any) error { return wrap(format.ErrNotApplicable, why, args...) }
+func notApplicable(why string, args ...any) error {
+	return format.Wrap(format.ErrNotApplicable, why, args...)
+}
 
 // flip changes one bit of the payload.
 func (img *Image) flip(m *format.Manifest, _ format.Means) ([]byte, error) {

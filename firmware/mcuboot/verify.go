@@ -51,11 +51,11 @@ func (img *Image) Verify(trust format.Trust) (format.Report, error) {
 
 func (img *Image) verify(keys format.Keys, report *format.Report) error {
 	if keys.Len() == 0 {
-		return wrap(format.ErrNoTrustedKey, "no key was given")
+		return format.Wrap(format.ErrNoTrustedKey, "no key was given")
 	}
 	sig, signed := img.signature()
 	if !signed {
-		return wrap(format.ErrUnsigned, "no signature TLV")
+		return format.Wrap(format.ErrUnsigned, "no signature TLV")
 	}
 	digest, hash, err := img.checkHash(report)
 	if err != nil {
@@ -72,7 +72,7 @@ func (img *Image) verify(keys format.Keys, report *format.Report) error {
 	}
 	report.Chain = append(report.Chain, format.Link{Kind: "signature", Name: sig.Type.String(), Algorithm: report.Image.Signature, From: "image"})
 	if report.Digest == "" {
-		return wrap(format.ErrEncrypted, "the signature is one of the hash, but the hash is one of the plaintext")
+		return format.Wrap(format.ErrEncrypted, "the signature is one of the hash, but the hash is one of the plaintext")
 	}
 	report.Signature = report.Image.Signature
 	report.Chain = append(report.Chain,
@@ -107,7 +107,7 @@ func (img *Image) hashTLV() (TLV, crypto.Hash, bool) {
 func (img *Image) checkHash(report *format.Report) ([]byte, crypto.Hash, error) {
 	tlv, hash, ok := img.hashTLV()
 	if !ok {
-		return nil, 0, wrap(format.ErrBadHash, "no hash TLV")
+		return nil, 0, format.Wrap(format.ErrBadHash, "no hash TLV")
 	}
 	digest := img.digest(hash)
 	same := bytes.Equal(digest, tlv.Value)
@@ -117,7 +117,7 @@ func (img *Image) checkHash(report *format.Report) ([]byte, crypto.Hash, error) 
 	_, name, _ := hashOf(tlv.Type)
 	report.Digest = name + ":" + hex.EncodeToString(digest)
 	if !same {
-		return nil, 0, wrap(format.ErrBadHash, "%v says %x, the image hashes to %x", tlv.Type, tlv.Value, digest)
+		return nil, 0, format.Wrap(format.ErrBadHash, "%v says %x, the image hashes to %x", tlv.Type, tlv.Value, digest)
 	}
 	return digest, hash, nil
 }
@@ -133,7 +133,7 @@ func (img *Image) digest(hash crypto.Hash) []byte {
 func (img *Image) trustedKey(keys format.Keys, hash crypto.Hash) (format.Key, error) {
 	id, embedded := find(img.unprotected, TypeKeyHash), find(img.unprotected, TypePublicKey)
 	if id == nil && embedded == nil {
-		return format.Key{}, wrap(format.ErrNoTrustedKey, "the image names no key")
+		return format.Key{}, format.Wrap(format.ErrNoTrustedKey, "the image names no key")
 	}
 	for _, k := range keys.All() {
 		encoded, err := encodeKey(k)
@@ -148,7 +148,7 @@ func (img *Image) trustedKey(keys format.Keys, hash crypto.Hash) (format.Key, er
 	if id == nil {
 		id = sum(hash, embedded)
 	}
-	return format.Key{}, wrap(format.ErrNoTrustedKey, "the image names key %x, which is none of the %d given", id, keys.Len())
+	return format.Key{}, format.Wrap(format.ErrNoTrustedKey, "the image names key %x, which is none of the %d given", id, keys.Len())
 }
 
 // EmbeddedKey is the public key that the image brings along. Whoever verifies with
@@ -156,14 +156,14 @@ func (img *Image) trustedKey(keys format.Keys, hash crypto.Hash) (format.Key, er
 func (img *Image) EmbeddedKey() (crypto.PublicKey, error) {
 	der := find(img.unprotected, TypePublicKey)
 	if der == nil {
-		return nil, wrap(format.ErrNoTrustedKey, "read embedded key: no %v", TypePublicKey)
+		return nil, format.Wrap(format.ErrNoTrustedKey, "read embedded key: no %v", TypePublicKey)
 	}
 	if key, err := x509.ParsePKIXPublicKey(der); err == nil {
 		return key, nil
 	}
 	key, err := x509.ParsePKCS1PublicKey(der)
 	if err != nil {
-		return nil, malformed("read embedded key: neither SubjectPublicKeyInfo nor RSAPublicKey")
+		return nil, format.Malformed("read embedded key: neither SubjectPublicKeyInfo nor RSAPublicKey")
 	}
 	return key, nil
 }
@@ -210,7 +210,7 @@ func schemeOf(public crypto.PublicKey) (scheme, error) {
 			return scheme{TypeRSA3072, []Type{TypeSHA256}, "rsa-3072-pss"}, nil
 		}
 	}
-	return scheme{}, wrap(format.ErrAlgorithm, "mcuboot knows no signature by a %T of that size", public)
+	return scheme{}, format.Wrap(format.ErrAlgorithm, "mcuboot knows no signature by a %T of that size", public)
 }
 
 // checkSignature checks it over digest, or over the covered bytes if it is pure, which
@@ -221,24 +221,24 @@ func (img *Image) checkSignature(key format.Key, sig TLV, hash crypto.Hash, dige
 		return err
 	}
 	if sig.Type != s.tlv {
-		return wrap(format.ErrAlgorithm, "signature is %v, a key %s makes %v", sig.Type, key.Algorithm, s.tlv)
+		return format.Wrap(format.ErrAlgorithm, "signature is %v, a key %s makes %v", sig.Type, key.Algorithm, s.tlv)
 	}
 	tlv, _, _ := img.hashTLV()
 	if !slices.Contains(s.hashes, tlv.Type) {
-		return wrap(format.ErrAlgorithm, "hash is %v, which does not go with %s", tlv.Type, s.name)
+		return format.Wrap(format.ErrAlgorithm, "hash is %v, which does not go with %s", tlv.Type, s.name)
 	}
 	message := digest
 	if pure := find(img.unprotected, TypePure) != nil; pure {
 		if s.tlv != TypeEd25519 {
-			return wrap(format.ErrAlgorithm, "%v goes with ed25519 only, the key is %s", TypePure, key.Algorithm)
+			return format.Wrap(format.ErrAlgorithm, "%v goes with ed25519 only, the key is %s", TypePure, key.Algorithm)
 		}
 		if !clear {
-			return wrap(format.ErrEncrypted, "a pure signature covers the plaintext")
+			return format.Wrap(format.ErrEncrypted, "a pure signature covers the plaintext")
 		}
 		message = img.raw[:img.covered]
 	}
 	if !fits(key.Public, hash, message, sig.Value) {
-		return wrap(format.ErrBadSignature, "%v is not one of key %.16s...", sig.Type, key.Fingerprint)
+		return format.Wrap(format.ErrBadSignature, "%v is not one of key %.16s...", sig.Type, key.Fingerprint)
 	}
 	return nil
 }

@@ -39,20 +39,20 @@ func readArchive(in format.Source) ([]member, error) {
 			return list, checkEnd(in, end, pos)
 		}
 		if err != nil {
-			return nil, malformed("tar archive at offset %d: %v", end, err)
+			return nil, format.Malformed("tar archive at offset %d: %v", end, err)
 		}
 		if err := plainFile(h, false, false); err != nil {
 			return nil, err
 		}
 		if h.Size > in.Size()-pos {
-			return nil, malformed("%q announces %d bytes, the file has %d left", h.Name, h.Size, in.Size()-pos)
+			return nil, format.Malformed("%q announces %d bytes, the file has %d left", h.Name, h.Size, in.Size()-pos)
 		}
 		if len(list) == maxPayloads+8 {
-			return nil, malformed("more than %d members", len(list))
+			return nil, format.Malformed("more than %d members", len(list))
 		}
 		m := member{name: h.Name, header: end, at: pos, size: h.Size}
 		if pad, err := in.Bytes(m.at+m.size, m.end()-m.at-m.size); err != nil || !zero(pad) {
-			return nil, malformed("%q is not padded with zeros", h.Name)
+			return nil, format.Malformed("%q is not padded with zeros", h.Name)
 		}
 		list, end = append(list, m), m.end()
 	}
@@ -61,11 +61,11 @@ func readArchive(in format.Source) ([]member, error) {
 // checkEnd wants the two blocks of zeros that end an archive (POSIX.1-2017 pax), and nothing but zeros behind.
 func checkEnd(in format.Source, end, pos int64) error {
 	if pos-end < 2*blockSize {
-		return malformed("tar archive ends without its end mark at offset %d", end)
+		return format.Malformed("tar archive ends without its end mark at offset %d", end)
 	}
 	rest := in.Section(end, in.Size()-end)
 	if n, ok := onlyZeros(rest); !ok {
-		return wrap(format.ErrTrailing, "byte at offset %d behind the archive", end+n)
+		return format.Wrap(format.ErrTrailing, "byte at offset %d behind the archive", end+n)
 	}
 	return nil
 }
@@ -91,7 +91,7 @@ func zero(b []byte) bool { return len(bytes.TrimLeft(b, "\x00")) == 0 }
 // devices, sparse files, and extended records beyond those that a large number needs.
 func plainFile(h *tar.Header, inner, folders bool) error {
 	if h.Typeflag != tar.TypeReg && (!folders || h.Typeflag != tar.TypeDir) {
-		return malformed("%q is no plain file (tar type %q)", h.Name, h.Typeflag)
+		return format.Malformed("%q is no plain file (tar type %q)", h.Name, h.Typeflag)
 	}
 	allowed := []string{"size", "mtime", "atime", "ctime", "uid", "gid", "uname", "gname"}
 	if inner { // a payload file may have a long name; the fixed members need none
@@ -99,14 +99,14 @@ func plainFile(h *tar.Header, inner, folders bool) error {
 	}
 	for _, key := range slices.Sorted(maps.Keys(h.PAXRecords)) {
 		if !slices.Contains(allowed, key) {
-			return malformed("%q has the extended record %q", h.Name, key)
+			return format.Malformed("%q has the extended record %q", h.Name, key)
 		}
 	}
 	if len(h.Name) > 255 {
-		return malformed("name of %d bytes: %.60q", len(h.Name), h.Name)
+		return format.Malformed("name of %d bytes: %.60q", len(h.Name), h.Name)
 	}
 	if h.Size < 0 || h.Typeflag == tar.TypeDir && h.Size > 0 {
-		return malformed("%q has %d bytes", h.Name, h.Size)
+		return format.Malformed("%q has %d bytes", h.Name, h.Size)
 	}
 	return nil
 }
@@ -121,24 +121,24 @@ func walkArchive(r io.Reader, folders bool, visit func(h *tar.Header, r io.Reade
 		h, err := tr.Next()
 		if errors.Is(err, io.EOF) && counted.err == nil {
 			if counted.n-end < 2*blockSize {
-				return malformed("archive ends without its end mark")
+				return format.Malformed("archive ends without its end mark")
 			}
 			if _, ok := onlyZeros(counted); !ok {
-				return cmpErr(counted.err, wrap(format.ErrTrailing, "bytes behind the archive"))
+				return cmpErr(counted.err, format.Wrap(format.ErrTrailing, "bytes behind the archive"))
 			}
 			return nil
 		}
 		if err != nil {
-			return cmpErr(counted.err, malformed("tar archive: %v", err))
+			return cmpErr(counted.err, format.Malformed("tar archive: %v", err))
 		}
 		if err := plainFile(h, true, folders); err != nil {
 			return err
 		}
 		if seen[h.Name] {
-			return malformed("%q twice", h.Name)
+			return format.Malformed("%q twice", h.Name)
 		}
 		if len(seen) == maxMembers {
-			return malformed("more than %d members", maxMembers)
+			return format.Malformed("more than %d members", maxMembers)
 		}
 		seen[h.Name] = true
 		end = counted.n + padded(h.Size)

@@ -190,7 +190,7 @@ func sign(key crypto.Signer, hash crypto.Hash, message []byte) ([]byte, error) {
 			return rawFromDER(sig)
 		}
 	}
-	return nil, wrap(format.ErrAlgorithm, "the format knows RSA and ECDSA on P-256 only")
+	return nil, format.Wrap(format.ErrAlgorithm, "the format knows RSA and ECDSA on P-256 only")
 }
 
 func (p *parts) members() []File {

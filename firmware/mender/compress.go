@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"io"
 
+	"assay/firmware/format"
+
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
@@ -36,7 +38,7 @@ func decompress(kind string, src io.Reader, limit int64) (io.Reader, func(), err
 	case Gzip:
 		r, err := gzip.NewReader(bufio.NewReaderSize(src, 64*1024))
 		if err != nil {
-			return nil, none, malformed("gzip: %v", err)
+			return nil, none, format.Malformed("gzip: %v", err)
 		}
 		return &bounded{r, limit, limit}, none, nil
 	case XZ:
@@ -45,11 +47,11 @@ func decompress(kind string, src io.Reader, limit int64) (io.Reader, func(), err
 	case Zstd:
 		r, err := zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
-			return nil, none, malformed("zstd: %v", err)
+			return nil, none, format.Malformed("zstd: %v", err)
 		}
 		return &bounded{r, limit, limit}, r.Close, nil
 	}
-	return nil, none, malformed("unknown compression %q", kind)
+	return nil, none, format.Malformed("unknown compression %q", kind)
 }
 
 // bounded stops a decompressor that does not end.
@@ -70,5 +72,5 @@ func (b *bounded) Read(p []byte) (int, error) {
 	if n, err := b.r.Read(make([]byte, 1)); n == 0 { // the end may be exactly here
 		return 0, err
 	}
-	return 0, malformed("decompresses to more than %d bytes", b.limit)
+	return 0, format.Malformed("decompresses to more than %d bytes", b.limit)
 }

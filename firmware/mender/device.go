@@ -33,10 +33,10 @@ func (img *Image) check(d format.Device) error {
 		return err
 	}
 	if d.Counter != nil {
-		return wrap(format.ErrRollback, "the format has no rollback counter, at least %d is needed", *d.Counter)
+		return format.Wrap(format.ErrRollback, "the format has no rollback counter, at least %d is needed", *d.Counter)
 	}
 	if is := d.Is["device_type"]; is != "" && !slices.Contains(img.info.depends["device_type"], is) {
-		return wrap(format.ErrWrongDevice, "made for device_type %.200q, the device is %q", img.info.depends["device_type"], is)
+		return format.Wrap(format.ErrWrongDevice, "made for device_type %.200q, the device is %q", img.info.depends["device_type"], is)
 	}
 	has := map[string]string{}
 	maps.Copy(has, d.Has)
@@ -63,7 +63,7 @@ func (img *Image) checkSize(room int64) error {
 	for n := range img.data {
 		err := img.eachFile(n, func(h *tar.Header, _ io.Reader) error {
 			if h.Size > room {
-				return wrap(format.ErrTooLarge, "%s has %d bytes, the device has room for %d", h.Name, h.Size, room)
+				return format.Wrap(format.ErrTooLarge, "%s has %d bytes, the device has room for %d", h.Name, h.Size, room)
 			}
 			return nil
 		})
@@ -81,7 +81,7 @@ func depends(needs map[string][]string, has map[string]string) error {
 			continue
 		}
 		if !slices.Contains(needs[key], have) {
-			return wrap(format.ErrDependency, "needs %.60s to be one of %.200q, the device has %q", key, needs[key], have)
+			return format.Wrap(format.ErrDependency, "needs %.60s to be one of %.200q, the device has %q", key, needs[key], have)
 		}
 	}
 	return nil

@@ -40,7 +40,7 @@ func (img *Image) parseHeader(kind string) error {
 		if first {
 			first = false
 			if h.Name != "header-info" {
-				return malformed("the first member is %.60q, not header-info", h.Name)
+				return format.Malformed("the first member is %.60q, not header-info", h.Name)
 			}
 			return img.parseInfo(r)
 		}
@@ -49,7 +49,7 @@ func (img *Image) parseHeader(kind string) error {
 		}
 		if script, ok := strings.CutPrefix(h.Name, "scripts/"); ok && state == 0 {
 			if script == "" || strings.ContainsAny(script, "/\x00") || script == ".." || script == "." {
-				return malformed("script name %.60q", h.Name)
+				return format.Malformed("script name %.60q", h.Name)
 			}
 			img.info.scripts = append(img.info.scripts, script)
 			return nil
@@ -58,7 +58,7 @@ func (img *Image) parseHeader(kind string) error {
 		return img.parsePayload(h.Name, r)
 	}, func() error {
 		if first {
-			return malformed("no header-info")
+			return format.Malformed("no header-info")
 		}
 		return nil
 	})
@@ -85,11 +85,11 @@ func object(b []byte, known ...string) (map[string]any, error) {
 	}
 	o, ok := v.(map[string]any)
 	if !ok {
-		return nil, malformed("no JSON object")
+		return nil, format.Malformed("no JSON object")
 	}
 	for _, key := range slices.Sorted(maps.Keys(o)) {
 		if len(known) > 0 && !slices.Contains(known, key) {
-			return nil, malformed("unknown key %.60q", key)
+			return nil, format.Malformed("unknown key %.60q", key)
 		}
 	}
 	return o, nil
@@ -98,7 +98,7 @@ func object(b []byte, known ...string) (map[string]any, error) {
 func readSmall(r io.Reader) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxSmall+1))
 	if err == nil && len(b) > maxSmall {
-		err = malformed("more than %d bytes", maxSmall)
+		err = format.Malformed("more than %d bytes", maxSmall)
 	}
 	return b, err
 }
@@ -114,10 +114,10 @@ func (img *Image) parseInfo(r io.Reader) error {
 		err = img.info.read3(b)
 	}
 	if err == nil && img.info.name == "" {
-		err = malformed("no artifact name")
+		err = format.Malformed("no artifact name")
 	}
 	if err == nil && (len(img.info.payloads) == 0 || len(img.info.payloads) > maxPayloads) {
-		err = malformed("%d payloads", len(img.info.payloads))
+		err = format.Malformed("%d payloads", len(img.info.payloads))
 	}
 	if err != nil {
 		return fmt.Errorf("header-info: %w", err)
@@ -132,7 +132,7 @@ func (i *info) read2(b []byte) error {
 	}
 	devices, err := texts(o["device_types_compatible"])
 	if err != nil || len(devices) == 0 {
-		return malformed("no device_types_compatible")
+		return format.Malformed("no device_types_compatible")
 	}
 	i.depends = map[string][]string{"device_type": devices}
 	i.name, _ = o["artifact_name"].(string)
@@ -151,7 +151,7 @@ func (i *info) read3(b []byte) error {
 	}
 	for key, v := range provides {
 		if len(v) != 1 {
-			return malformed("artifact_provides: %.60q is a list", key)
+			return format.Malformed("artifact_provides: %.60q is a list", key)
 		}
 	}
 	i.name, i.group = strings.Join(provides["artifact_name"], ""), strings.Join(provides["artifact_group"], "")
@@ -170,7 +170,7 @@ func payloads(v any) ([]payload, error) {
 		kind, isText := o["type"].(string)
 		// null is the type of an artifact that only tells what a device already runs.
 		if _, has := o["type"]; !ok || !has || len(o) != 1 || o["type"] != nil && (!isText || kind == "") {
-			return nil, malformed("a payload without type")
+			return nil, format.Malformed("a payload without type")
 		}
 		out = append(out, payload{kind: kind})
 	}
@@ -189,13 +189,13 @@ func texts(v any) ([]string, error) {
 		for _, x := range v {
 			s, ok := x.(string)
 			if !ok {
-				return nil, malformed("%v is no text", x)
+				return nil, format.Malformed("%v is no text", x)
 			}
 			out = append(out, s)
 		}
 		return out, nil
 	}
-	return nil, malformed("%.60v is neither a text nor a list", v)
+	return nil, format.Malformed("%.60v is neither a text nor a list", v)
 }
 
 func textMap(v any) (map[string][]string, error) {
@@ -204,7 +204,7 @@ func textMap(v any) (map[string][]string, error) {
 	}
 	o, ok := v.(map[string]any)
 	if !ok {
-		return nil, malformed("no JSON object")
+		return nil, format.Malformed("no JSON object")
 	}
 	out := map[string][]string{}
 	for key, x := range o {
@@ -221,11 +221,11 @@ func textMap(v any) (map[string][]string, error) {
 func (img *Image) parsePayload(path string, r io.Reader) error {
 	parts := strings.Split(path, "/")
 	if len(parts) != 3 || parts[0] != "headers" || len(parts[1]) != 4 || !digits(parts[1]) {
-		return malformed("%.60q", path)
+		return format.Malformed("%.60q", path)
 	}
 	n, _ := strconv.Atoi(parts[1])
 	if n >= len(img.info.payloads) {
-		return malformed("%.60q: there are %d payloads", path, len(img.info.payloads))
+		return format.Malformed("%.60q: there are %d payloads", path, len(img.info.payloads))
 	}
 	b, err := readSmall(r)
 	if err != nil {
@@ -241,7 +241,7 @@ func (img *Image) parsePayload(path string, r io.Reader) error {
 	case file == "files" && img.version == 2:
 		_, err = object(b, "files")
 	default:
-		err = malformed("unknown file")
+		err = format.Malformed("unknown file")
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -256,7 +256,7 @@ func (p *payload) readType(b []byte) error {
 	}
 	typed, isText := o["type"].(string)
 	if o["type"] != nil && !isText || typed != "" && typed != p.kind {
-		return malformed("type %v, header-info says %q", o["type"], p.kind)
+		return format.Malformed("type %v, header-info says %q", o["type"], p.kind)
 	}
 	p.typed = typed
 	if p.depends, err = textMap(o["artifact_depends"]); err != nil {

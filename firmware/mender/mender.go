@@ -8,7 +8,6 @@ package mender
 
 import (
 	"bytes"
-	"fmt"
 
 	"assay/firmware/format"
 )
@@ -47,12 +46,4 @@ func detect(in format.Input) bool {
 	head := in.Head(2 * blockSize)
 	return len(head) > 262 && bytes.HasPrefix(head, []byte("version\x00")) && bytes.Equal(head[257:262], []byte("ustar")) &&
 		(len(head) < 2*blockSize || bytes.Contains(head[blockSize:], []byte(`"mender"`)))
-}
-
-func malformed(text string, args ...any) error {
-	return fmt.Errorf("%s: %w", fmt.Sprintf(text, args...), format.ErrMalformed)
-}
-
-func wrap(sentinel error, text string, args ...any) error {
-	return fmt.Errorf("%s: %w", fmt.Sprintf(text, args...), sentinel)
 }

@@ -63,14 +63,14 @@ func (img *Image) parse() error {
 	}
 	version := take("version")
 	if version == nil {
-		return malformed("the first member is not version")
+		return format.Malformed("the first member is not version")
 	}
 	if err := img.parseVersion(*version); err != nil {
 		return err
 	}
 	manifest := take("manifest")
 	if manifest == nil {
-		return malformed("no manifest behind version")
+		return format.Malformed("no manifest behind version")
 	}
 	img.manifest = *manifest
 	if img.lines, err = img.parseManifest(img.manifest); err != nil {
@@ -101,9 +101,9 @@ func (img *Image) parse() error {
 
 func (img *Image) unexpected(rest []member, want string) error {
 	if len(rest) == 0 {
-		return malformed("the archive ends where %s should be", want)
+		return format.Malformed("the archive ends where %s should be", want)
 	}
-	return malformed("%.60q where %s should be", rest[0].name, want)
+	return format.Malformed("%.60q where %s should be", rest[0].name, want)
 }
 
 // archiveMember takes base.tar, compressed in any known way.
@@ -118,7 +118,7 @@ func archiveMember(take func(string) *member, base string) (*member, string) {
 
 func (img *Image) small(m member) ([]byte, error) {
 	if m.size > maxSmall {
-		return nil, malformed("%s has %d bytes, at most %d are read", m.name, m.size, maxSmall)
+		return nil, format.Malformed("%s has %d bytes, at most %d are read", m.name, m.size, maxSmall)
 	}
 	return img.in.Bytes(m.at, m.size)
 }
@@ -133,11 +133,11 @@ func (img *Image) parseVersion(m member) error {
 		return fmt.Errorf("version: %w", err)
 	}
 	if v["format"] != "mender" {
-		return malformed("version names the format %v", v["format"])
+		return format.Malformed("version names the format %v", v["format"])
 	}
 	n, err := strconv.Atoi(fmt.Sprint(v["version"]))
 	if err != nil || n != 2 && n != 3 {
-		return malformed("format version %v, known are 2 and 3", v["version"])
+		return format.Malformed("format version %v, known are 2 and 3", v["version"])
 	}
 	img.version = n
 	return nil
@@ -156,23 +156,23 @@ func (img *Image) parseManifest(m member) ([]line, error) {
 		return nil, err
 	}
 	if len(b) == 0 || b[len(b)-1] != '\n' {
-		return nil, malformed("%s does not end with a line", m.name)
+		return nil, format.Malformed("%s does not end with a line", m.name)
 	}
 	var lines []line
 	seen := map[string]bool{}
 	for _, text := range strings.Split(string(b[:len(b)-1]), "\n") {
 		if len(text) < 67 || text[64:66] != "  " || text[:64] != strings.ToLower(text[:64]) {
-			return nil, malformed("line %d of %s is none of sha256sum: %.100q", len(lines)+1, m.name, text)
+			return nil, format.Malformed("line %d of %s is none of sha256sum: %.100q", len(lines)+1, m.name, text)
 		}
 		l := line{name: text[66:]}
 		if n, err := hex.Decode(l.sum[:], []byte(text[:64])); err != nil || n != 32 {
-			return nil, malformed("line %d of %s has no SHA-256: %.64q", len(lines)+1, m.name, text)
+			return nil, format.Malformed("line %d of %s has no SHA-256: %.64q", len(lines)+1, m.name, text)
 		}
 		if seen[l.name] {
-			return nil, malformed("%s names %.100q twice", m.name, l.name)
+			return nil, format.Malformed("%s names %.100q twice", m.name, l.name)
 		}
 		if rest, isData := strings.CutPrefix(l.name, "data/"); isData && (len(rest) < 6 || rest[4] != '/' || !digits(rest[:4]) || !validFile(rest[5:])) {
-			return nil, malformed("%s names %.100q, which is no payload file", m.name, l.name)
+			return nil, format.Malformed("%s names %.100q, which is no payload file", m.name, l.name)
 		}
 		seen[l.name] = true
 		lines = append(lines, l)
@@ -185,7 +185,7 @@ func digits(s string) bool { return strings.Trim(s, "0123456789") == "" }
 // parseSignature decodes base64 in one line, as mender-artifact writes it; a newline may end it.
 func (img *Image) parseSignature(m member) ([]byte, error) {
 	if m.size > 8192 {
-		return nil, malformed("%s has %d bytes", m.name, m.size)
+		return nil, format.Malformed("%s has %d bytes", m.name, m.size)
 	}
 	b, err := img.in.Bytes(m.at, m.size)
 	if err != nil {
@@ -193,11 +193,11 @@ func (img *Image) parseSignature(m member) ([]byte, error) {
 	}
 	text := bytes.TrimSuffix(b, []byte("\n"))
 	if bytes.ContainsAny(text, "\r\n") {
-		return nil, malformed("%s has more than one line", m.name)
+		return nil, format.Malformed("%s has more than one line", m.name)
 	}
 	sig, err := base64.StdEncoding.Strict().DecodeString(string(text))
 	if err != nil {
-		return nil, malformed("%s is no base64: %v", m.name, err)
+		return nil, format.Malformed("%s is no base64: %v", m.name, err)
 	}
 	return sig, nil
 }
@@ -206,7 +206,7 @@ func (img *Image) parseSignature(m member) ([]byte, error) {
 func (img *Image) parseAugment(m member, take func(string) *member) error {
 	header, _ := archiveMember(take, "header-augment")
 	if img.version < 3 || header == nil {
-		return malformed("manifest-augment without header-augment.tar in its place")
+		return format.Malformed("manifest-augment without header-augment.tar in its place")
 	}
 	if _, err := img.parseManifest(m); err != nil {
 		return err
@@ -221,26 +221,26 @@ func (img *Image) parseAugment(m member, take func(string) *member) error {
 func (img *Image) bind() error {
 	for _, name := range []string{"version", img.header.name} {
 		if _, ok := img.line(name); !ok {
-			return malformed("the manifest has no line for %s", name)
+			return format.Malformed("the manifest has no line for %s", name)
 		}
 	}
 	for i, m := range img.data {
 		base := fmt.Sprintf("data/%04d.tar", i)
 		kind, ok := strings.CutPrefix(m.name, base)
 		if !ok || kind != None && kind != Gzip && kind != XZ && kind != Zstd {
-			return malformed("%.60q where %s should be", m.name, base)
+			return format.Malformed("%.60q where %s should be", m.name, base)
 		}
 	}
 	if len(img.data) != len(img.info.payloads) {
-		return malformed("header-info lists %d payloads, the archive has %d", len(img.info.payloads), len(img.data))
+		return format.Malformed("header-info lists %d payloads, the archive has %d", len(img.info.payloads), len(img.data))
 	}
 	for _, l := range img.lines {
 		if strings.HasPrefix(l.name, "data/") {
 			if n, _ := strconv.Atoi(l.name[5:9]); n >= len(img.data) {
-				return malformed("the manifest names %.60q, there are %d payloads", l.name, len(img.data))
+				return format.Malformed("the manifest names %.60q, there are %d payloads", l.name, len(img.data))
 			}
 		} else if l.name != "version" && l.name != img.header.name {
-			return malformed("the manifest names %.60q, which is not in the archive", l.name)
+			return format.Malformed("the manifest names %.60q, which is not in the archive", l.name)
 		}
 	}
 	return nil

@@ -42,10 +42,10 @@ func (img *Image) tamper(variant string, means format.Means, v *format.Variant) 
 		return format.ErrUnknownVariant
 	}
 	if img.sig == nil {
-		return wrap(format.ErrNotApplicable, "it is not signed")
+		return format.Wrap(format.ErrNotApplicable, "it is not signed")
 	}
 	if img.augment != nil {
-		return wrap(format.ErrNotApplicable, "it carries augmented parts that nobody signed")
+		return format.Wrap(format.ErrNotApplicable, "it carries augmented parts that nobody signed")
 	}
 	if variant == format.Swapped {
 		return img.swap(v)
@@ -151,10 +151,10 @@ func (p *parts) resign(m *format.Manifest, name string, b []byte, key crypto.Sig
 // maker checks that the signer given is one that Verify would name.
 func maker(means format.Means) (crypto.Signer, error) {
 	if means.Signer == nil {
-		return nil, wrap(format.ErrNotApplicable, "it needs the maker's key")
+		return nil, format.Wrap(format.ErrNotApplicable, "it needs the maker's key")
 	}
 	if _, err := sign(means.Signer, crypto.SHA256, nil); err != nil {
-		return nil, wrap(format.ErrNotApplicable, "the maker's key: %v", err)
+		return nil, format.Wrap(format.ErrNotApplicable, "the maker's key: %v", err)
 	}
 	return means.Signer, nil
 }
@@ -173,7 +173,7 @@ func (img *Image) foreign(m *format.Manifest, otherKind bool) ([]byte, error) {
 		key, err = rsa.GenerateKey(rand.Reader, 8*len(img.rawSig))
 	}
 	if err != nil {
-		return nil, wrap(format.ErrNotApplicable, "make a key: %v", err)
+		return nil, format.Wrap(format.ErrNotApplicable, "make a key: %v", err)
 	}
 	says(m, format.LayerSignature, format.ErrBadSignature, "manifest.sig is not one of the verification key")
 	if otherKind {
@@ -192,7 +192,7 @@ func (img *Image) weak(m *format.Manifest, means format.Means) ([]byte, error) {
 	return img.rewrite(m, func(p *parts) error {
 		sig, err := sign(key, crypto.SHA1, p.manifest)
 		if err != nil {
-			return wrap(format.ErrNotApplicable, "the key does not sign SHA-1: %v", err)
+			return format.Wrap(format.ErrNotApplicable, "the key does not sign SHA-1: %v", err)
 		}
 		p.sig = base64.StdEncoding.AppendEncode(nil, sig)
 		return nil
@@ -203,7 +203,7 @@ func (img *Image) spoilSignature(m *format.Manifest, flip bool) ([]byte, error) 
 	sig := bytes.Clone(img.rawSig)
 	at := len(sig) / 2
 	if at == 0 {
-		return nil, wrap(format.ErrNotApplicable, "the signature is empty")
+		return nil, format.Wrap(format.ErrNotApplicable, "the signature is empty")
 	}
 	changed := fmt.Sprintf("lowest bit of byte %d of the decoded signature, manifest.sig at offset %d", at, img.sig.at)
 	says(m, format.LayerSignature, format.ErrBadSignature, "manifest.sig does not fit the manifest")

@@ -52,7 +52,7 @@ func (p *parts) editPayload(edit func(n int, files []File, largest int) ([]File,
 		p.data[n].Data, err = pack(kind, files)
 		return err
 	}
-	return wrap(format.ErrNotApplicable, "no payload has a file with something in it")
+	return format.Wrap(format.ErrNotApplicable, "no payload has a file with something in it")
 }
 
 // editHeader changes the files of the header.
@@ -112,7 +112,7 @@ func (img *Image) flipHeader(m *format.Manifest) ([]byte, error) {
 					return files, nil
 				}
 			}
-			return nil, wrap(format.ErrNotApplicable, "the artifact's name has no letter to change")
+			return nil, format.Wrap(format.ErrNotApplicable, "the artifact's name has no letter to change")
 		})
 		p.repair(m, p.header.Name, p.header.Data)
 		return err
@@ -127,17 +127,17 @@ func isAlnum(c byte) bool {
 func (img *Image) otherProduct(m *format.Manifest, means format.Means) ([]byte, error) {
 	own := img.info.depends["device_type"]
 	if len(own) == 0 {
-		return nil, wrap(format.ErrNotApplicable, "it names no device type")
+		return nil, format.Wrap(format.ErrNotApplicable, "it names no device type")
 	}
 	m.Device = &format.Device{Is: map[string]string{"device_type": own[0]}}
 	says(m, format.LayerIdentity, format.ErrWrongDevice, "device_type %q is not among the compatible ones", own[0])
 	if means.Sister != nil {
 		sister, err := OpenUnverified(format.Input{Source: *means.Sister})
 		if err != nil {
-			return nil, wrap(format.ErrNotApplicable, "the other product's artifact: %v", err)
+			return nil, format.Wrap(format.ErrNotApplicable, "the other product's artifact: %v", err)
 		}
 		if slices.Contains(sister.info.depends["device_type"], own[0]) {
-			return nil, wrap(format.ErrNotApplicable, "the other product's artifact names %q too", own[0])
+			return nil, format.Wrap(format.ErrNotApplicable, "the other product's artifact names %q too", own[0])
 		}
 		m.Changed = append(m.Changed, "everything: it is the maker's own artifact for another product")
 		return means.Sister.Bytes(0, means.Sister.Size())
@@ -197,14 +197,14 @@ func (img *Image) oversize(m *format.Manifest, means format.Means) ([]byte, erro
 // mix puts the header of an older release under the manifest of this one.
 func (img *Image) mix(m *format.Manifest, means format.Means) ([]byte, error) {
 	if means.Older == nil {
-		return nil, wrap(format.ErrNotApplicable, "it needs an older artifact of the maker")
+		return nil, format.Wrap(format.ErrNotApplicable, "it needs an older artifact of the maker")
 	}
 	older, err := OpenUnverified(format.Input{Source: *means.Older})
 	if err != nil {
-		return nil, wrap(format.ErrNotApplicable, "the older artifact: %v", err)
+		return nil, format.Wrap(format.ErrNotApplicable, "the older artifact: %v", err)
 	}
 	if older.version != img.version || len(older.data) != len(img.data) {
-		return nil, wrap(format.ErrNotApplicable, "the older artifact has another form")
+		return nil, format.Wrap(format.ErrNotApplicable, "the older artifact has another form")
 	}
 	data, err := older.in.Bytes(older.header.at, older.header.size)
 	if err != nil {
@@ -232,7 +232,7 @@ func (img *Image) bomb(m *format.Manifest) ([]byte, error) {
 		}
 	}
 	if len(img.data) == 0 {
-		return nil, wrap(format.ErrNotApplicable, "it has no payload")
+		return nil, format.Wrap(format.ErrNotApplicable, "it has no payload")
 	}
 	var head, zeros bytes.Buffer
 	t := tar.NewWriter(&head)
@@ -268,7 +268,7 @@ func (img *Image) bomb(m *format.Manifest) ([]byte, error) {
 // extra adds a payload file that no line of the manifest names; with escape its name leaves the folder.
 func (img *Image) extra(m *format.Manifest, escape bool) ([]byte, error) {
 	if len(img.data) == 0 {
-		return nil, wrap(format.ErrNotApplicable, "it has no payload")
+		return nil, format.Wrap(format.ErrNotApplicable, "it has no payload")
 	}
 	added := File{"assay-extra.bin", []byte("nobody signed this\n")}
 	says(m, format.LayerPayload, format.ErrNotBound, "a payload file has no line in the manifest")
@@ -290,7 +290,7 @@ func (img *Image) extra(m *format.Manifest, escape bool) ([]byte, error) {
 // spoilArchive makes the variants that need no knowledge of the contents.
 func (img *Image) spoilArchive(variant string, m *format.Manifest) ([]byte, error) {
 	if len(img.data) == 0 {
-		return nil, wrap(format.ErrNotApplicable, "it has no payload")
+		return nil, format.Wrap(format.ErrNotApplicable, "it has no payload")
 	}
 	b, err := img.in.Bytes(0, img.in.Size())
 	if err != nil {

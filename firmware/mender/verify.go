@@ -37,13 +37,13 @@ func (img *Image) Verify(trust format.Trust) (format.Report, error) {
 
 func (img *Image) verify(trust format.Trust, report *format.Report) error {
 	if trust.Keys.Len() == 0 {
-		return wrap(format.ErrNoTrustedKey, "no key was given")
+		return format.Wrap(format.ErrNoTrustedKey, "no key was given")
 	}
 	if img.sig == nil {
-		return wrap(format.ErrUnsigned, "no manifest.sig")
+		return format.Wrap(format.ErrUnsigned, "no manifest.sig")
 	}
 	if img.augment != nil {
-		return wrap(format.ErrNotBound, "manifest-augment and %s are not signed, and a client uses them", img.augment[1].name)
+		return format.Wrap(format.ErrNotBound, "manifest-augment and %s are not signed, and a client uses them", img.augment[1].name)
 	}
 	manifest, err := img.small(img.manifest)
 	if err != nil {
@@ -102,26 +102,26 @@ func fits(public crypto.PublicKey, digest, sig []byte) error {
 	switch p := public.(type) {
 	case *rsa.PublicKey:
 		if len(sig) != p.Size() {
-			return wrap(misfit(isECDSA(sig) || isRSA(sig)), "a signature of %d bytes is none of an RSA key of %d bits", len(sig), p.N.BitLen())
+			return format.Wrap(misfit(isECDSA(sig) || isRSA(sig)), "a signature of %d bytes is none of an RSA key of %d bits", len(sig), p.N.BitLen())
 		}
 		if rsa.VerifyPKCS1v15(p, crypto.SHA256, digest, sig) != nil {
-			return wrap(format.ErrBadSignature, "the RSA signature is not one of the trusted key over this manifest")
+			return format.Wrap(format.ErrBadSignature, "the RSA signature is not one of the trusted key over this manifest")
 		}
 		return nil
 	case *ecdsa.PublicKey:
 		if p.Curve != elliptic.P256() {
-			return wrap(format.ErrAlgorithm, "the format knows ECDSA on P-256 only, the key is on %s", p.Curve.Params().Name)
+			return format.Wrap(format.ErrAlgorithm, "the format knows ECDSA on P-256 only, the key is on %s", p.Curve.Params().Name)
 		}
 		if !isECDSA(sig) {
-			return wrap(misfit(isRSA(sig)), "a signature of %d bytes is none of ECDSA on P-256", len(sig))
+			return format.Wrap(misfit(isRSA(sig)), "a signature of %d bytes is none of ECDSA on P-256", len(sig))
 		}
 		if isRaw(sig) && ecdsa.Verify(p, digest, new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:])) ||
 			!isRaw(sig) && ecdsa.VerifyASN1(p, digest, sig) {
 			return nil
 		}
-		return wrap(format.ErrBadSignature, "the ECDSA signature is not one of the trusted key over this manifest")
+		return format.Wrap(format.ErrBadSignature, "the ECDSA signature is not one of the trusted key over this manifest")
 	}
-	return wrap(format.ErrAlgorithm, "the format knows RSA and ECDSA on P-256 only, not %T", public)
+	return format.Wrap(format.ErrAlgorithm, "the format knows RSA and ECDSA on P-256 only, not %T", public)
 }
 
 // isRaw tells r and s in a row, as mender-artifact signs.
@@ -157,7 +157,7 @@ func (img *Image) checkMember(m member) error {
 	}
 	want, _ := img.line(m.name)
 	if got := h.Sum(nil); string(got) != string(want.sum[:]) {
-		return wrap(format.ErrBadHash, "%s hashes to %x, the manifest says %x", m.name, got, want.sum)
+		return format.Wrap(format.ErrBadHash, "%s hashes to %x, the manifest says %x", m.name, got, want.sum)
 	}
 	return nil
 }
@@ -174,15 +174,15 @@ func (img *Image) checkPayloads(report *format.Report) error {
 			name := fmt.Sprintf("data/%04d/%s", n, h.Name)
 			want, ok := img.line(name)
 			if !ok {
-				return wrap(format.ErrNotBound, "%.100q has no line in the manifest", name)
+				return format.Wrap(format.ErrNotBound, "%.100q has no line in the manifest", name)
 			}
 			sum := sha256.New()
 			size, err := io.CopyBuffer(sum, struct{ io.Reader }{r}, buf)
 			if err != nil {
-				return malformed("read %s: %v", name, err)
+				return format.Malformed("read %s: %v", name, err)
 			}
 			if got := sum.Sum(nil); string(got) != string(want.sum[:]) {
-				return wrap(format.ErrBadHash, "%s hashes to %x, the manifest says %x", name, got, want.sum)
+				return format.Wrap(format.ErrBadHash, "%s hashes to %x, the manifest says %x", name, got, want.sum)
 			}
 			unused[name] = false
 			report.Chain = append(report.Chain, hashLink(name))
@@ -195,7 +195,7 @@ func (img *Image) checkPayloads(report *format.Report) error {
 	}
 	for _, l := range img.lines {
 		if unused[l.name] {
-			return malformed("the manifest names %s, which is not in the artifact", l.name)
+			return format.Malformed("the manifest names %s, which is not in the artifact", l.name)
 		}
 	}
 	return nil
@@ -217,10 +217,10 @@ func (img *Image) eachFile(n int, visit func(h *tar.Header, r io.Reader) error) 
 	var total int64
 	return walkArchive(r, false, func(h *tar.Header, r io.Reader) error {
 		if !validFile(h.Name) {
-			return malformed("file name %.100q: letters, digits and . , _ - only, no folder", h.Name)
+			return format.Malformed("file name %.100q: letters, digits and . , _ - only, no folder", h.Name)
 		}
 		if total += h.Size; h.Size > limit || total > limit {
-			return malformed("%q announces %d bytes out of %d compressed ones, at most %d are read", h.Name, h.Size, m.size, limit)
+			return format.Malformed("%q announces %d bytes out of %d compressed ones, at most %d are read", h.Name, h.Size, m.size, limit)
 		}
 		return visit(h, r)
 	})

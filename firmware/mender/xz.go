@@ -12,6 +12,8 @@ import (
 	"hash/crc64"
 	"io"
 
+	"assay/firmware/format"
+
 	"github.com/ulikunitz/xz/lzma"
 )
 
@@ -77,7 +79,7 @@ func (x *xzReader) Read(p []byte) (int, error) {
 	if errors.Is(x.err, io.EOF) {
 		return 0, io.EOF
 	}
-	return 0, malformed("xz at offset %d: %v", x.pos, x.err)
+	return 0, format.Malformed("xz at offset %d: %v", x.pos, x.err)
 }
 
 func (x *xzReader) take(n int) ([]byte, error) {

@@ -94,7 +94,7 @@ func open(in format.Input) (*Image, error) {
 	}
 	z, err := zip.NewReader(in.Section(0, in.Size()), in.Size())
 	if err != nil {
-		return nil, malformed("%v", err)
+		return nil, format.Malformed("%v", err)
 	}
 	members, err := index(z)
 	if err != nil {
@@ -102,7 +102,7 @@ func open(in format.Input) (*Image, error) {
 	}
 	img := &Image{in: in}
 	if members[manifestName] == nil {
-		return nil, malformed("no %s", manifestName)
+		return nil, format.Malformed("no %s", manifestName)
 	}
 	text, err := read(members[manifestName], maxManifest)
 	if err != nil {
@@ -130,26 +130,26 @@ func open(in format.Input) (*Image, error) {
 func checkEnds(s format.Source) error {
 	head, err := s.Bytes(0, 4)
 	if err != nil || string(head) != "PK\x03\x04" {
-		return malformed("no zip member at the start")
+		return format.Malformed("no zip member at the start")
 	}
 	end, err := s.Bytes(s.Size()-zipEndSize, zipEndSize)
 	if err != nil || !bytes.HasPrefix(end, []byte("PK\x05\x06")) || end[20] != 0 || end[21] != 0 {
-		return malformed("the zip's directory does not end the file, or a comment stands behind it")
+		return format.Malformed("the zip's directory does not end the file, or a comment stands behind it")
 	}
 	return nil
 }
 
 func index(z *zip.Reader) (map[string]*zip.File, error) {
 	if len(z.File) > maxMembers {
-		return nil, malformed("%d members", len(z.File))
+		return nil, format.Malformed("%d members", len(z.File))
 	}
 	members := map[string]*zip.File{}
 	for _, f := range z.File {
 		if f.Name == "" || f.Name != path.Base(f.Name) || strings.ContainsAny(f.Name, "\\\x00") || f.Name == ".." || !f.Mode().IsRegular() {
-			return nil, malformed("member %.80q is no plain file name", f.Name)
+			return nil, format.Malformed("member %.80q is no plain file name", f.Name)
 		}
 		if members[f.Name] != nil {
-			return nil, malformed("member %.80q twice", f.Name)
+			return nil, format.Malformed("member %.80q twice", f.Name)
 		}
 		members[f.Name] = f
 	}
@@ -159,16 +159,16 @@ func index(z *zip.Reader) (map[string]*zip.File, error) {
 // read returns a member of at most limit bytes, whatever its header says.
 func read(f *zip.File, limit int64) ([]byte, error) {
 	if f.UncompressedSize64 > uint64(limit) {
-		return nil, malformed("member %.80q of %d bytes, at most %d are read", f.Name, f.UncompressedSize64, limit)
+		return nil, format.Malformed("member %.80q of %d bytes, at most %d are read", f.Name, f.UncompressedSize64, limit)
 	}
 	r, err := f.Open()
 	if err != nil {
-		return nil, malformed("member %.80q: %v", f.Name, err)
+		return nil, format.Malformed("member %.80q: %v", f.Name, err)
 	}
 	defer r.Close()
 	b, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {
-		return nil, malformed("member %.80q: %v", f.Name, err)
+		return nil, format.Malformed("member %.80q: %v", f.Name, err)
 	}
 	return b, nil
 }
@@ -176,7 +176,7 @@ func read(f *zip.File, limit int64) ([]byte, error) {
 // readManifest takes a JSON object in which no name occurs twice.
 func (img *Image) readManifest(text []byte) error {
 	if err := noDuplicates(json.NewDecoder(bytes.NewReader(text)), 0); err != nil {
-		return malformed("%s: %v", manifestName, err)
+		return format.Malformed("%s: %v", manifestName, err)
 	}
 	type files struct {
 		Bin  string          `json:"bin_file"`
@@ -188,7 +188,7 @@ func (img *Image) readManifest(text []byte) error {
 		Manifest map[string]json.RawMessage `json:"manifest"`
 	}
 	if err := strict(text, &m); err != nil {
-		return malformed("%s: %v", manifestName, err)
+		return format.Malformed("%s: %v", manifestName, err)
 	}
 	for _, kind := range kinds {
 		raw, ok := m.Manifest[kind]
@@ -198,7 +198,7 @@ func (img *Image) readManifest(text []byte) error {
 		delete(m.Manifest, kind)
 		var f files
 		if err := strict(raw, &f); err != nil {
-			return malformed("%s: %s: %v", manifestName, kind, err)
+			return format.Malformed("%s: %s: %v", manifestName, kind, err)
 		}
 		img.legacy = img.legacy || f.Init != nil
 		img.parts = append(img.parts, part{kind: kind, dat: f.Dat, bin: f.Bin})
@@ -208,10 +208,10 @@ func (img *Image) readManifest(text []byte) error {
 		delete(m.Manifest, "dfu_version")
 	}
 	for other := range m.Manifest {
-		return malformed("%s names a part %.40q", manifestName, other)
+		return format.Malformed("%s names a part %.40q", manifestName, other)
 	}
 	if len(img.parts) == 0 {
-		return malformed("%s names no firmware", manifestName)
+		return format.Malformed("%s names no firmware", manifestName)
 	}
 	return nil
 }
@@ -265,10 +265,10 @@ func noDuplicates(d *json.Decoder, depth int) error {
 func (p *part) load(members map[string]*zip.File) error {
 	dat, bin := members[p.dat], members[p.bin]
 	if dat == nil || bin == nil || p.dat == p.bin || p.dat == manifestName || p.bin == manifestName {
-		return malformed("%s: files %.80q and %.80q are not two members", p.kind, p.dat, p.bin)
+		return format.Malformed("%s: files %.80q and %.80q are not two members", p.kind, p.dat, p.bin)
 	}
 	if bin.UncompressedSize64 > maxFirmware {
-		return malformed("%s of %d bytes, at most %d are read", p.bin, bin.UncompressedSize64, maxFirmware)
+		return format.Malformed("%s of %d bytes, at most %d are read", p.bin, bin.UncompressedSize64, maxFirmware)
 	}
 	var err error
 	if p.raw, err = read(dat, maxInit); err != nil {
@@ -280,9 +280,3 @@ func (p *part) load(members map[string]*zip.File) error {
 	}
 	return nil
 }
-
-func wrap(kind error, text string, args ...any) error {
-	return fmt.Errorf(text+": %w", append(args, kind)...)
-}
-
-func malformed(text string, args ...any) error { return wrap(format.ErrMalformed, text, args...) }

@@ -3,6 +3,8 @@ package nordic
 import (
 	"encoding/binary"
 	"fmt"
+
+	"assay/firmware/format"
 )
 
 // A packet is an init packet: dfu-cc.proto of the nRF5 SDK, written in protocol buffers.
@@ -58,7 +60,7 @@ func parsePacket(b []byte) (packet, error) {
 		return packet{}, err
 	}
 	if p.signed == (plain != nil) {
-		return packet{}, malformed("the packet holds a signed and a plain command, or neither")
+		return packet{}, format.Malformed("the packet holds a signed and a plain command, or neither")
 	}
 	if plain != nil {
 		p.command = plain
@@ -83,7 +85,7 @@ func (p *packet) readSigned(b []byte) error {
 		return nil
 	})
 	if err == nil && (p.command == nil || !algorithm || p.signature == nil) {
-		return malformed("signed command without command, type or signature")
+		return format.Malformed("signed command without command, type or signature")
 	}
 	return err
 }
@@ -106,7 +108,7 @@ func parseCommand(b []byte) (initCommand, error) {
 		return initCommand{}, err
 	}
 	if operation != operationInit || init == nil {
-		return initCommand{}, malformed("command of operation %d is no init command", operation)
+		return initCommand{}, format.Malformed("command of operation %d is no init command", operation)
 	}
 	var c initCommand
 	return c, fields(init, c.take)
@@ -151,7 +153,7 @@ func (c *initCommand) take(f field) error {
 // takeSoftdevices reads packed numbers, or one by one.
 func (c *initCommand) takeSoftdevices(f field) error {
 	if len(c.softdevices) >= 16 {
-		return malformed("too many SoftDevice versions")
+		return format.Malformed("too many SoftDevice versions")
 	}
 	if f.wire == wireVarint {
 		c.softdevices = append(c.softdevices, f.value)
@@ -160,7 +162,7 @@ func (c *initCommand) takeSoftdevices(f field) error {
 	for b := f.bytes; len(b) > 0; {
 		v, n := binary.Uvarint(b)
 		if n <= 0 || len(c.softdevices) >= 16 {
-			return malformed("SoftDevice versions are not numbers")
+			return format.Malformed("SoftDevice versions are not numbers")
 		}
 		c.softdevices, b = append(c.softdevices, v), b[n:]
 	}
@@ -190,7 +192,7 @@ type field struct {
 }
 
 func (f field) unexpected(where string) error {
-	return malformed("field %d of wire type %d is unknown, or twice, in a %s", f.number, f.wire, where)
+	return format.Malformed("field %d of wire type %d is unknown, or twice, in a %s", f.number, f.wire, where)
 }
 
 // fields visits the fields of a message; only the two wire types that dfu-cc.proto uses are read.
@@ -198,13 +200,13 @@ func fields(b []byte, visit func(field) error) error {
 	for len(b) > 0 {
 		key, n := binary.Uvarint(b)
 		if n <= 0 || key>>3 == 0 {
-			return malformed("protocol buffers key")
+			return format.Malformed("protocol buffers key")
 		}
 		b = b[n:]
 		f := field{number: key >> 3, wire: key & 7}
 		v, n := binary.Uvarint(b)
 		if n <= 0 {
-			return malformed("protocol buffers number")
+			return format.Malformed("protocol buffers number")
 		}
 		b = b[n:]
 		switch f.wire {
@@ -212,11 +214,11 @@ func fields(b []byte, visit func(field) error) error {
 			f.value = v
 		case wireBytes:
 			if v > uint64(len(b)) {
-				return malformed("protocol buffers field of %d bytes, %d are left", v, len(b))
+				return format.Malformed("protocol buffers field of %d bytes, %d are left", v, len(b))
 			}
 			f.bytes, b = b[:v:v], b[v:]
 		default:
-			return malformed("protocol buffers wire type %d", f.wire)
+			return format.Malformed("protocol buffers wire type %d", f.wire)
 		}
 		if err := visit(f); err != nil {
 			return err

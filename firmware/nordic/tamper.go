@@ -55,9 +55,9 @@ func (img *Image) tamper(variant string, means format.Means, v *format.Variant) 
 	case !slices.Contains(format.Variants(), variant):
 		return format.ErrUnknownVariant
 	case !slices.Contains(variants(), variant):
-		return wrap(format.ErrNotApplicable, "the format has no such thing")
+		return format.Wrap(format.ErrNotApplicable, "the format has no such thing")
 	case len(img.parts) != 1 || !img.parts[0].packet.signed:
-		return wrap(format.ErrNotApplicable, "the package is not signed, or has more than one firmware")
+		return format.Wrap(format.ErrNotApplicable, "the package is not signed, or has more than one firmware")
 	}
 	c, err := img.change(&v.Manifest)
 	if err != nil {
@@ -91,7 +91,7 @@ func (img *Image) change(m *format.Manifest) (*change, error) {
 	c := &change{names: p, dat: slices.Clone(p.raw), m: m}
 	z, err := zip.NewReader(img.in.Section(0, img.in.Size()), img.in.Size())
 	if err != nil {
-		return nil, malformed("%v", err)
+		return nil, format.Malformed("%v", err)
 	}
 	for _, f := range z.File {
 		switch f.Name {
@@ -105,7 +105,7 @@ func (img *Image) change(m *format.Manifest) (*change, error) {
 		}
 	}
 	if len(c.bin) == 0 {
-		return nil, wrap(format.ErrNotApplicable, "the firmware is empty")
+		return nil, format.Wrap(format.ErrNotApplicable, "the firmware is empty")
 	}
 	return c, nil
 }
@@ -183,15 +183,15 @@ func (img *Image) memberwise(variant string, means format.Means, c *change) erro
 
 func (c *change) mix(means format.Means) error {
 	if means.Older == nil {
-		return wrap(format.ErrNotApplicable, "it needs an older package of the maker")
+		return format.Wrap(format.ErrNotApplicable, "it needs an older package of the maker")
 	}
 	older, err := open(format.Input{Source: *means.Older})
 	if err != nil || len(older.parts) != 1 {
-		return wrap(format.ErrNotApplicable, "the older package cannot be read, or has more than one firmware: %v", err)
+		return format.Wrap(format.ErrNotApplicable, "the older package cannot be read, or has more than one firmware: %v", err)
 	}
 	bin, err := read(older.parts[0].firmware, maxFirmware)
 	if err != nil || bytes.Equal(bin, c.bin) {
-		return wrap(format.ErrNotApplicable, "the older firmware is the same, or cannot be read: %v", err)
+		return format.Wrap(format.ErrNotApplicable, "the older firmware is the same, or cannot be read: %v", err)
 	}
 	c.bin = bin
 	c.say(format.LayerPayload, format.ErrBadHash, "the firmware has not the hash of its init packet", c.names.bin+" replaced by that of an older package")
@@ -213,12 +213,12 @@ func (img *Image) resign(variant string, means format.Means, c *change) error {
 		return c.sign(c.names.packet.command, key)
 	}
 	if key == nil || i.kind != 0 {
-		return wrap(format.ErrNotApplicable, "it needs the maker's key and an application")
+		return format.Wrap(format.ErrNotApplicable, "it needs the maker's key and an application")
 	}
 	switch variant {
 	case format.Older:
 		if spec.Version == 0 {
-			return wrap(format.ErrNotApplicable, "the version is 0 already")
+			return format.Wrap(format.ErrNotApplicable, "the version is 0 already")
 		}
 		c.m.Device = &format.Device{Version: fmt.Sprint(spec.Version)}
 		spec.Version--
@@ -234,7 +234,7 @@ func (img *Image) resign(variant string, means format.Means, c *change) error {
 		spec.Firmware = append(bytes.Clone(c.bin), 0) // size and hash are of one byte more
 		c.say(format.LayerPayload, format.ErrBadHash, "the firmware is shorter than its init packet says", "size and hash of one byte more, signed again")
 	default:
-		return wrap(format.ErrNotApplicable, "the format has no such thing")
+		return format.Wrap(format.ErrNotApplicable, "the format has no such thing")
 	}
 	return c.sign(spec.command(), key)
 }
@@ -242,7 +242,7 @@ func (img *Image) resign(variant string, means format.Means, c *change) error {
 func (c *change) sign(command []byte, key crypto.Signer) error {
 	dat, err := sign(command, key)
 	if err != nil {
-		return wrap(format.ErrNotApplicable, "%v", err)
+		return format.Wrap(format.ErrNotApplicable, "%v", err)
 	}
 	c.dat = dat
 	return nil

@@ -91,13 +91,13 @@ func (img *Image) Verify(trust format.Trust) (format.Report, error) {
 
 func (p *part) verify(trust format.Trust, r *format.Report) error {
 	if !p.packet.signed {
-		return wrap(format.ErrUnsigned, "the init packet is a plain command")
+		return format.Wrap(format.ErrUnsigned, "the init packet is a plain command")
 	}
 	if trust.Keys.Len() == 0 {
-		return wrap(format.ErrNoTrustedKey, "no public key was given")
+		return format.Wrap(format.ErrNoTrustedKey, "no public key was given")
 	}
 	if p.packet.algorithm != signatureECDSA || len(p.packet.signature) != 64 {
-		return wrap(format.ErrAlgorithm, "signature of type %d and %d bytes is not ECDSA on P-256", p.packet.algorithm, len(p.packet.signature))
+		return format.Wrap(format.ErrAlgorithm, "signature of type %d and %d bytes is not ECDSA on P-256", p.packet.algorithm, len(p.packet.signature))
 	}
 	key, err := p.signer(trust.Keys.All())
 	if err != nil {
@@ -109,10 +109,10 @@ func (p *part) verify(trust format.Trust, r *format.Report) error {
 		format.Link{Kind: "signature", Name: p.dat, Algorithm: "ecdsa-p256-sha256", From: "image"})
 	c := p.packet.init
 	if c.hashType != hashSHA256 {
-		return wrap(format.ErrWeak, "the firmware's hash is %s", hashTypeName(c.hashType))
+		return format.Wrap(format.ErrWeak, "the firmware's hash is %s", hashTypeName(c.hashType))
 	}
 	if len(c.hash) != sha256.Size {
-		return malformed("SHA-256 of %d bytes", len(c.hash))
+		return format.Malformed("SHA-256 of %d bytes", len(c.hash))
 	}
 	sum, size, err := p.sum()
 	if err != nil {
@@ -122,13 +122,13 @@ func (p *part) verify(trust format.Trust, r *format.Report) error {
 	said := slices.Clone(c.hash)
 	slices.Reverse(said)
 	if !bytes.Equal(sum, said) {
-		return wrap(format.ErrBadHash, "the init packet says %x, %s has %x", said, p.bin, sum)
+		return format.Wrap(format.ErrBadHash, "the init packet says %x, %s has %x", said, p.bin, sum)
 	}
 	if want, ok := c.size(); ok && want != uint64(size) {
-		return wrap(format.ErrBadHash, "the init packet says %d bytes, %s has %d", want, p.bin, size)
+		return format.Wrap(format.ErrBadHash, "the init packet says %d bytes, %s has %d", want, p.bin, size)
 	}
 	if !fitsKind(p.kind, c.kind) {
-		return wrap(format.ErrNotBound, "the manifest calls it %s, the init packet %s", p.kind, kindName(c.kind))
+		return format.Wrap(format.ErrNotBound, "the manifest calls it %s, the init packet %s", p.kind, kindName(c.kind))
 	}
 	r.Signature = "ecdsa-p256-sha256"
 	r.Chain = append(r.Chain, format.Link{Kind: "hash", Name: r.Digest, Algorithm: "sha256", From: "hash above"})
@@ -162,7 +162,7 @@ func (p *part) signer(keys []format.Key) (format.Key, error) {
 	}
 	der, err := asn1.Marshal(struct{ R, S *big.Int }{half(p.packet.signature[:32]), half(p.packet.signature[32:])})
 	if err != nil {
-		return format.Key{}, wrap(format.ErrBadSignature, "%v", err)
+		return format.Key{}, format.Wrap(format.ErrBadSignature, "%v", err)
 	}
 	sum := sha256.Sum256(p.packet.command)
 	usable := 0
@@ -177,25 +177,25 @@ func (p *part) signer(keys []format.Key) (format.Key, error) {
 		}
 	}
 	if usable == 0 {
-		return format.Key{}, wrap(format.ErrAlgorithm, "none of the %d keys is one on P-256", len(keys))
+		return format.Key{}, format.Wrap(format.ErrAlgorithm, "none of the %d keys is one on P-256", len(keys))
 	}
-	return format.Key{}, wrap(format.ErrBadSignature, "not one of the %d keys on P-256", usable)
+	return format.Key{}, format.Wrap(format.ErrBadSignature, "not one of the %d keys on P-256", usable)
 }
 
 // sum hashes the firmware, which is not kept.
 func (p *part) sum() ([]byte, int64, error) {
 	r, err := p.firmware.Open()
 	if err != nil {
-		return nil, 0, malformed("%s: %v", p.bin, err)
+		return nil, 0, format.Malformed("%s: %v", p.bin, err)
 	}
 	defer r.Close()
 	h := sha256.New()
 	n, err := io.Copy(h, io.LimitReader(r, maxFirmware+1))
 	if err != nil {
-		return nil, 0, wrap(format.ErrBadHash, "%s: %v", p.bin, err)
+		return nil, 0, format.Wrap(format.ErrBadHash, "%s: %v", p.bin, err)
 	}
 	if n > maxFirmware {
-		return nil, 0, malformed("%s is larger than %d bytes", p.bin, maxFirmware)
+		return nil, 0, format.Malformed("%s is larger than %d bytes", p.bin, maxFirmware)
 	}
 	return h.Sum(nil), n, nil
 }
@@ -203,20 +203,20 @@ func (p *part) sum() ([]byte, int64, error) {
 // Check applies a device's rules: version not lower, the same hardware, a SoftDevice that is there.
 func (img *Image) Check(d format.Device) error {
 	if d.Counter != nil {
-		return wrap(format.ErrDevice, "the package carries no counter: its version is one")
+		return format.Wrap(format.ErrDevice, "the package carries no counter: its version is one")
 	}
 	if d.Version != "" {
 		n, err := compareVersions(img.Describe().Version, d.Version)
 		if err != nil {
-			return wrap(format.ErrDevice, "%v", err)
+			return format.Wrap(format.ErrDevice, "%v", err)
 		}
 		if n < 0 {
-			return wrap(format.ErrRollback, "version %s, the device runs %s", img.Describe().Version, d.Version)
+			return format.Wrap(format.ErrRollback, "version %s, the device runs %s", img.Describe().Version, d.Version)
 		}
 	}
 	for _, p := range img.parts {
 		if d.Size > 0 && int64(p.firmware.UncompressedSize64) > d.Size {
-			return wrap(format.ErrTooLarge, "%s has %d bytes, the slot %d", p.bin, p.firmware.UncompressedSize64, d.Size)
+			return format.Wrap(format.ErrTooLarge, "%s has %d bytes, the slot %d", p.bin, p.firmware.UncompressedSize64, d.Size)
 		}
 		if err := p.packet.init.checkIdentity(d.Is); err != nil {
 			return fmt.Errorf("%s: %w", p.kind, err)
@@ -229,19 +229,19 @@ func (c *initCommand) checkIdentity(is map[string]string) error {
 	for key, own := range is {
 		n, err := strconv.ParseUint(own, 0, 64)
 		if err != nil {
-			return wrap(format.ErrDevice, "%s %q is no number", key, own)
+			return format.Wrap(format.ErrDevice, "%s %q is no number", key, own)
 		}
 		switch key {
 		case "hw-version":
 			if c.hardware != n || !c.seen[2] {
-				return wrap(format.ErrWrongDevice, "made for hardware version %d, the device is %d", c.hardware, n)
+				return format.Wrap(format.ErrWrongDevice, "made for hardware version %d, the device is %d", c.hardware, n)
 			}
 		case "sd-req":
 			if !slices.Contains(c.softdevices, n) {
-				return wrap(format.ErrDependency, "needs a SoftDevice of %x, the device has 0x%x", c.softdevices, n)
+				return format.Wrap(format.ErrDependency, "needs a SoftDevice of %x, the device has 0x%x", c.softdevices, n)
 			}
 		default:
-			return wrap(format.ErrDevice, "a DFU package does not say for which %s", key)
+			return format.Wrap(format.ErrDevice, "a DFU package does not say for which %s", key)
 		}
 	}
 	return nil

@@ -26,14 +26,14 @@ func (b *Bundle) Check(d format.Device) error {
 
 func (b *Bundle) check(d format.Device) error {
 	if d.Counter != nil {
-		return wrap(format.ErrDevice, "rauc bundles have no rollback counter")
+		return format.Wrap(format.ErrDevice, "rauc bundles have no rollback counter")
 	}
 	if len(d.Has) > 0 {
-		return wrap(format.ErrDevice, "rauc bundles depend on no other image")
+		return format.Wrap(format.ErrDevice, "rauc bundles depend on no other image")
 	}
 	for key := range d.Is {
 		if key != isCompatible && key != isFormats {
-			return wrap(format.ErrDevice, "a rauc device has no %q, but %s and %s", key, isCompatible, isFormats)
+			return format.Wrap(format.ErrDevice, "a rauc device has no %q, but %s and %s", key, isCompatible, isFormats)
 		}
 	}
 	if err := b.checkFormat(d.Is[isFormats]); err != nil {
@@ -41,10 +41,10 @@ func (b *Bundle) check(d format.Device) error {
 	}
 	if want := d.Is[isCompatible]; want != "" {
 		if b.manifest == nil {
-			return wrap(format.ErrWrongDevice, "the manifest cannot be read, the device is %q", want)
+			return format.Wrap(format.ErrWrongDevice, "the manifest cannot be read, the device is %q", want)
 		}
 		if b.manifest.Compatible != want {
-			return wrap(format.ErrWrongDevice, "compatible is %q, the device is %q", b.manifest.Compatible, want)
+			return format.Wrap(format.ErrWrongDevice, "compatible is %q, the device is %q", b.manifest.Compatible, want)
 		}
 	}
 	if d.Version != "" {
@@ -63,7 +63,7 @@ func (b *Bundle) checkFormat(formats string) error {
 	for _, word := range strings.Fields(formats) {
 		kind := Kind(strings.TrimLeft(word, "+-"))
 		if !slices.Contains([]Kind{Plain, Verity, Crypt}, kind) {
-			return wrap(format.ErrDevice, "bundle format %q is not known", word)
+			return format.Wrap(format.ErrDevice, "bundle format %q is not known", word)
 		}
 		switch {
 		case word[0] == '-':
@@ -78,24 +78,24 @@ func (b *Bundle) checkFormat(formats string) error {
 		}
 	}
 	if !slices.Contains(allowed, b.Kind()) {
-		return wrap(format.ErrNotForDevice, "bundle format %q is not allowed", b.Kind())
+		return format.Wrap(format.ErrNotForDevice, "bundle format %q is not allowed", b.Kind())
 	}
 	return nil
 }
 
 func (b *Bundle) checkVersion(least string) error {
 	if _, err := parseVersion(least); err != nil {
-		return wrap(format.ErrDevice, "min-bundle-version %q: %v", least, err)
+		return format.Wrap(format.ErrDevice, "min-bundle-version %q: %v", least, err)
 	}
 	if b.manifest == nil || b.manifest.Version == "" {
-		return wrap(format.ErrRollback, "the bundle tells no version, at least %s is needed", least)
+		return format.Wrap(format.ErrRollback, "the bundle tells no version, at least %s is needed", least)
 	}
 	order, err := compareVersions(b.manifest.Version, least)
 	if err != nil {
-		return wrap(format.ErrRollback, "at least %s is needed: %v", least, err)
+		return format.Wrap(format.ErrRollback, "at least %s is needed: %v", least, err)
 	}
 	if order < 0 {
-		return wrap(format.ErrRollback, "version %s, at least %s is needed", b.manifest.Version, least)
+		return format.Wrap(format.ErrRollback, "version %s, at least %s is needed", b.manifest.Version, least)
 	}
 	return nil
 }
@@ -105,11 +105,11 @@ func (b *Bundle) checkSizes(slot int64) error {
 		return nil
 	}
 	if b.manifest == nil {
-		return wrap(format.ErrTooLarge, "the manifest cannot be read, the slot has %d bytes", slot)
+		return format.Wrap(format.ErrTooLarge, "the manifest cannot be read, the slot has %d bytes", slot)
 	}
 	for _, i := range b.manifest.Images {
 		if i.Size > slot {
-			return wrap(format.ErrTooLarge, "image %s has %d bytes, the slot %d", i.Slot, i.Size, slot)
+			return format.Wrap(format.ErrTooLarge, "image %s has %d bytes, the slot %d", i.Slot, i.Size, slot)
 		}
 	}
 	return nil

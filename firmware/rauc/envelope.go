@@ -17,7 +17,7 @@ func (b *Bundle) verifyEnveloped(trust format.Trust, report *format.Report) erro
 		return err
 	}
 	if opened.message.Detached {
-		return wrap(format.ErrNotBound, "the encrypted signature carries no manifest")
+		return format.Wrap(format.ErrNotBound, "the encrypted signature carries no manifest")
 	}
 	report.Image = opened.Describe()
 	if err := opened.verify(trust, report); err != nil {
@@ -38,14 +38,14 @@ func (b *Bundle) open(anchors []format.Anchor) (*Bundle, error) {
 		}
 		key, err := x509.ParsePKCS8PrivateKey(der)
 		if err != nil {
-			return nil, wrap(format.ErrEncrypted, "recipient's key %s: %v", a.From, err)
+			return nil, format.Wrap(format.ErrEncrypted, "recipient's key %s: %v", a.From, err)
 		}
 		if k, ok := key.(*rsa.PrivateKey); ok {
 			keys = append(keys, k)
 		}
 	}
 	if len(keys) == 0 {
-		return nil, wrap(format.ErrEncrypted, "the signature is encrypted for recipients, and no recipient's key was given")
+		return nil, format.Wrap(format.ErrEncrypted, "the signature is encrypted for recipients, and no recipient's key was given")
 	}
 	plain, err := cms.OpenEnvelope(b.signature, keys)
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"assay/firmware/format"
 )
 
 // A Manifest is manifest.raucm: a GLib key file. What RAUC's own reader would take the last
@@ -60,10 +62,10 @@ func ParseManifest(text []byte) (*Manifest, error) {
 // parseKeyFile reads groups of keys, as GLib does, but nothing twice.
 func parseKeyFile(text []byte) ([]group, error) {
 	if len(text) > maxManifest {
-		return nil, malformed("%d bytes, at most %d", len(text), maxManifest)
+		return nil, format.Malformed("%d bytes, at most %d", len(text), maxManifest)
 	}
 	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
-		return nil, malformed("not UTF-8 text")
+		return nil, format.Malformed("not UTF-8 text")
 	}
 	var all []group
 	for i, line := range strings.Split(string(text), "\n") {
@@ -74,10 +76,10 @@ func parseKeyFile(text []byte) ([]group, error) {
 		case trimmed[0] == '[':
 			name, rest, ok := strings.Cut(trimmed[1:], "]")
 			if !ok || name == "" || strings.ContainsAny(name, "[") || strings.TrimSpace(rest) != "" {
-				return nil, malformed("line %d: a group name", i+1)
+				return nil, format.Malformed("line %d: a group name", i+1)
 			}
 			if slices.ContainsFunc(all, func(g group) bool { return g.name == name }) {
-				return nil, malformed("line %d: group %q twice", i+1, name)
+				return nil, format.Malformed("line %d: group %q twice", i+1, name)
 			}
 			all = append(all, group{name: name})
 		default:
@@ -93,14 +95,14 @@ func addPair(all []group, line string) error {
 	key, value, ok := strings.Cut(line, "=")
 	key = strings.TrimRight(key, " \t")
 	if !ok || key == "" || strings.ContainsAny(key, "[]") {
-		return malformed("neither group nor key")
+		return format.Malformed("neither group nor key")
 	}
 	if len(all) == 0 {
-		return malformed("key %q before the first group", key)
+		return format.Malformed("key %q before the first group", key)
 	}
 	g := &all[len(all)-1]
 	if slices.ContainsFunc(g.keys, func(p pair) bool { return p.key == key }) {
-		return malformed("key %q twice", key)
+		return format.Malformed("key %q twice", key)
 	}
 	text, err := unescape(strings.TrimLeft(value, " \t")) // GLib keeps what follows
 	if err != nil {
@@ -119,11 +121,11 @@ func unescape(s string) (string, error) {
 			continue
 		}
 		if i++; i == len(s) {
-			return "", malformed("a backslash at the end of the line")
+			return "", format.Malformed("a backslash at the end of the line")
 		}
 		at := strings.IndexByte("sntr\\;", s[i])
 		if at < 0 {
-			return "", malformed(`an unknown escape \%c`, s[i])
+			return "", format.Malformed(`an unknown escape \%c`, s[i])
 		}
 		out.WriteString([]string{" ", "\n", "\t", "\r", "\\", "\\;"}[at])
 	}
@@ -164,7 +166,7 @@ func (m *Manifest) read() error {
 	}
 	m.Compatible, m.Version = m.get("update", "compatible"), m.get("update", "version")
 	if m.Compatible == "" {
-		return malformed("no compatible in [update]")
+		return format.Malformed("no compatible in [update]")
 	}
 	return m.readBundle()
 }
@@ -194,7 +196,7 @@ func (m *Manifest) readBundle() error {
 	case string(Verity), string(Crypt):
 		m.Kind = Kind(kind)
 	default:
-		return malformed("bundle format %q is not known", kind)
+		return format.Malformed("bundle format %q is not known", kind)
 	}
 	var err error
 	for _, f := range []struct {
@@ -216,7 +218,7 @@ func (m *Manifest) readBundle() error {
 	}
 	if text := m.get("bundle", "verity-size"); text != "" || m.Kind != Plain {
 		if m.VeritySize, err = readSize(text); err != nil || m.VeritySize == 0 || m.VeritySize%blockSize != 0 {
-			return malformed("verity-size %q, want a multiple of %d", text, blockSize)
+			return format.Malformed("verity-size %q, want a multiple of %d", text, blockSize)
 		}
 	}
 	return nil
@@ -225,7 +227,7 @@ func (m *Manifest) readBundle() error {
 func readHash(text string) ([]byte, error) {
 	b, err := hex.DecodeString(text)
 	if err != nil || len(b) != hashSize {
-		return nil, malformed("%q, want %d bytes in hex", text, hashSize)
+		return nil, format.Malformed("%q, want %d bytes in hex", text, hashSize)
 	}
 	return b, nil
 }
@@ -239,7 +241,7 @@ func readSize(text string) (int64, error) {
 func (m *Manifest) readImage(g group) error {
 	_, slot, _ := strings.Cut(g.name, ".")
 	if slot == "" {
-		return malformed("no slot")
+		return format.Malformed("no slot")
 	}
 	i := ImageEntry{Slot: slot, Filename: g.get("filename"), SHA256: g.get("sha256"), Size: -1}
 	if hooks := g.get("hooks"); hooks != "" {
@@ -248,19 +250,19 @@ func (m *Manifest) readImage(g group) error {
 	if text := g.get("size"); text != "" {
 		n, err := readSize(text)
 		if err != nil {
-			return malformed("size %q", text)
+			return format.Malformed("size %q", text)
 		}
 		i.Size = n
 	}
 	if i.Filename != "" {
 		if strings.ContainsAny(i.Filename, "/\x00") || i.Filename == ".." || i.Filename == "." {
-			return malformed("filename %q leaves the bundle", i.Filename)
+			return format.Malformed("filename %q leaves the bundle", i.Filename)
 		}
 		if _, err := readHash(i.SHA256); err != nil {
 			return fmt.Errorf("sha256: %w", err)
 		}
 		if i.Size < 0 && !slices.Contains(i.Hooks, "install") {
-			return malformed("no size for %q", i.Filename)
+			return format.Malformed("no size for %q", i.Filename)
 		}
 	}
 	m.Images = append(m.Images, i)

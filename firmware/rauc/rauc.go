@@ -97,7 +97,7 @@ func OpenUnverified(in format.Source) (*Bundle, error) {
 
 func parse(in format.Source) (*Bundle, error) {
 	if in.Size() == 0 {
-		return nil, malformed("the file is empty")
+		return nil, format.Malformed("the file is empty")
 	}
 	tail, err := in.Bytes(in.Size()-tailSize, tailSize)
 	if err != nil {
@@ -105,14 +105,14 @@ func parse(in format.Source) (*Bundle, error) {
 	}
 	size := binary.BigEndian.Uint64(tail)
 	if size > uint64(in.Size()-tailSize) {
-		return nil, malformed("signature size %d, the file has %d bytes before the size field", size, in.Size()-tailSize)
+		return nil, format.Malformed("signature size %d, the file has %d bytes before the size field", size, in.Size()-tailSize)
 	}
 	if size > maxSignature {
-		return nil, malformed("signature size %d, at most %d are allowed", size, maxSignature)
+		return nil, format.Malformed("signature size %d, at most %d are allowed", size, maxSignature)
 	}
 	b := &Bundle{source: in, payload: in.Size() - tailSize - int64(size)}
 	if b.payload == 0 || b.payload%blockSize != 0 {
-		return nil, malformed("payload of %d bytes, want a multiple of %d", b.payload, blockSize)
+		return nil, format.Malformed("payload of %d bytes, want a multiple of %d", b.payload, blockSize)
 	}
 	if size == 0 {
 		b.readInner()
@@ -142,7 +142,7 @@ func (b *Bundle) readOuter() error {
 		return err
 	}
 	if m.Kind != Verity && m.Kind != Crypt {
-		return malformed("a manifest of format %q in the signature, which has verity and crypt only", m.Kind)
+		return format.Malformed("a manifest of format %q in the signature, which has verity and crypt only", m.Kind)
 	}
 	b.manifest = m
 	return m.checkTree(b.payload)
@@ -161,7 +161,7 @@ func (b *Bundle) readInner() {
 	case err != nil:
 		b.problem = err
 	case m.Kind != Plain || m.VerityHash != nil || m.VeritySalt != nil || m.VeritySize != 0 || m.CryptKey != "":
-		b.problem = malformed("a manifest of format %q inside the payload, which has plain only", m.Kind)
+		b.problem = format.Malformed("a manifest of format %q inside the payload, which has plain only", m.Kind)
 	default:
 		b.manifest = m
 	}
@@ -187,14 +187,6 @@ func (b *Bundle) dataSize() int64 {
 		return b.payload
 	}
 	return b.payload - b.manifest.VeritySize
-}
-
-func wrap(sentinel error, text string, args ...any) error {
-	return fmt.Errorf("%s: %w", fmt.Sprintf(text, args...), sentinel)
-}
-
-func malformed(text string, args ...any) error {
-	return wrap(format.ErrMalformed, text, args...)
 }
 
 var errNoManifest = errors.New("there is no manifest.raucm in the payload")

@@ -94,7 +94,7 @@ func (b *Bundle) tamper(variant string, means format.Means) (format.Variant, err
 		return format.Variant{}, format.ErrUnknownVariant
 	}
 	if b.message == nil {
-		return format.Variant{}, wrap(format.ErrNotApplicable, "it is not signed, or its signature is encrypted")
+		return format.Variant{}, format.Wrap(format.ErrNotApplicable, "it is not signed, or its signature is encrypted")
 	}
 	raw, err := b.source.Whole(maxTampered)
 	if err != nil {
@@ -127,7 +127,7 @@ func (t *tampering) finish(payload, sig []byte, err error) error {
 }
 
 func notApplicable(text string, args ...any) error {
-	return wrap(format.ErrNotApplicable, text, args...)
+	return format.Wrap(format.ErrNotApplicable, text, args...)
 }
 
 // flipped changes a byte amid the data: of a squashfs that is compressed data, not its tables.

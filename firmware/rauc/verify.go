@@ -32,7 +32,7 @@ func (b *Bundle) verify(trust format.Trust, report *format.Report) error {
 		return b.verifyEnveloped(trust, report)
 	}
 	if b.message == nil {
-		return wrap(format.ErrUnsigned, "signature size 0")
+		return format.Wrap(format.ErrUnsigned, "signature size 0")
 	}
 	var result cms.Result
 	var err error

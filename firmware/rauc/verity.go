@@ -35,10 +35,10 @@ func levels(dataBlocks int64) ([]level, int64) {
 func (m *Manifest) checkTree(payload int64) error {
 	data := payload - m.VeritySize
 	if data <= 0 {
-		return malformed("verity-size %d of %d bytes of payload", m.VeritySize, payload)
+		return format.Malformed("verity-size %d of %d bytes of payload", m.VeritySize, payload)
 	}
 	if _, want := levels(data / blockSize); want != m.VeritySize {
-		return malformed("verity-size %d, a tree over %d bytes has %d", m.VeritySize, data, want)
+		return format.Malformed("verity-size %d, a tree over %d bytes has %d", m.VeritySize, data, want)
 	}
 	return nil
 }
@@ -71,7 +71,7 @@ func verifyTree(payload io.ReaderAt, dataBlocks int64, salt, root []byte) error 
 		return fmt.Errorf("read hash tree: %w", err)
 	}
 	if h.sum(sum, block); !bytes.Equal(sum, root) {
-		return wrap(format.ErrBadHash, "the hash tree's root is %x, the manifest says %x", sum, root)
+		return format.Wrap(format.ErrBadHash, "the hash tree's root is %x, the manifest says %x", sum, root)
 	}
 	for i := len(tree) - 1; i >= 0; i-- {
 		below := level{0, dataBlocks}
@@ -108,10 +108,10 @@ func verifyLevel(payload io.ReaderAt, below, above level, h *hasher, what string
 		}
 		for j := range n {
 			if !bytes.Equal(made[j*hashSize:(j+1)*hashSize], said[j*hashSize:(j+1)*hashSize]) {
-				return wrap(format.ErrBadHash, "%s block at offset %d is not what the hash tree says", what, at+j*blockSize)
+				return format.Wrap(format.ErrBadHash, "%s block at offset %d is not what the hash tree says", what, at+j*blockSize)
 			}
 		}
-		return wrap(format.ErrBadHash, "the hash tree is not zero behind its last hash, in the block at offset %d", above.offset+i*blockSize)
+		return format.Wrap(format.ErrBadHash, "the hash tree is not zero behind its last hash, in the block at offset %d", above.offset+i*blockSize)
 	}
 	return nil
 }

@@ -123,11 +123,11 @@ type voucher struct {
 // check finds one trusted key or secret that made one of the block's signatures.
 func (blk *block) check(trust format.Trust, payload []byte) (voucher, error) {
 	if blk.tag == tagMac {
-		return voucher{}, wrap(format.ErrAlgorithm, "a COSE_Mac names recipients, which are not followed")
+		return voucher{}, format.Wrap(format.ErrAlgorithm, "a COSE_Mac names recipients, which are not followed")
 	}
 	if blk.attached {
 		// What it signs need not be the digest that the device acts on.
-		return voucher{}, wrap(format.ErrNotBound, "the %s carries a payload of its own instead of the digest", blk.name())
+		return voucher{}, format.Wrap(format.ErrNotBound, "the %s carries a payload of its own instead of the digest", blk.name())
 	}
 	if err := blk.body.checkCritical(); err != nil {
 		return voucher{}, err
@@ -154,11 +154,11 @@ func (blk *block) checkSigner(s signer, trust format.Trust, payload []byte) (vou
 	how, ok := schemeOf(alg)
 	switch {
 	case !ok:
-		return voucher{}, wrap(format.ErrAlgorithm, "%s algorithm %d is not one of a manifest's", blk.name(), alg)
+		return voucher{}, format.Wrap(format.ErrAlgorithm, "%s algorithm %d is not one of a manifest's", blk.name(), alg)
 	case how.weak != "":
-		return voucher{}, wrap(format.ErrWeak, "algorithm %d is %s", alg, how.weak)
+		return voucher{}, format.Wrap(format.ErrWeak, "algorithm %d is %s", alg, how.weak)
 	case (how.mac != nil) != (blk.tag == tagMac0):
-		return voucher{}, wrap(format.ErrAlgorithm, "algorithm %d does not go with a %s", alg, blk.name())
+		return voucher{}, format.Wrap(format.ErrAlgorithm, "algorithm %d does not go with a %s", alg, blk.name())
 	}
 	message := blk.toBeSigned(s, payload)
 	if how.mac != nil {
@@ -180,31 +180,31 @@ func (s scheme) checkKeys(keys format.Keys, message, sig []byte) (voucher, error
 	}
 	switch {
 	case keys.Len() == 0:
-		return voucher{}, wrap(format.ErrAlgorithm, "it is a signature (%s), and no public key is trusted", s.name)
+		return voucher{}, format.Wrap(format.ErrAlgorithm, "it is a signature (%s), and no public key is trusted", s.name)
 	case tried == 0:
-		return voucher{}, wrap(format.ErrAlgorithm, "it is a signature by %s, which none of the %d trusted keys makes", s.name, keys.Len())
+		return voucher{}, format.Wrap(format.ErrAlgorithm, "it is a signature by %s, which none of the %d trusted keys makes", s.name, keys.Len())
 	}
-	return voucher{}, wrap(format.ErrBadSignature, "the %s signature is of none of the %d trusted keys of that kind", s.name, tried)
+	return voucher{}, format.Wrap(format.ErrBadSignature, "the %s signature is of none of the %d trusted keys of that kind", s.name, tried)
 }
 
 const leastSecret = 16 // bytes
 
 func (s scheme) checkSecrets(trust format.Trust, message, tag []byte) (voucher, error) {
 	if len(trust.Secrets) == 0 {
-		return voucher{}, wrap(format.ErrAlgorithm, "it is a MAC (%s), and no secret is trusted", s.name)
+		return voucher{}, format.Wrap(format.ErrAlgorithm, "it is a MAC (%s), and no secret is trusted", s.name)
 	}
 	for _, secret := range trust.Secrets {
 		if isPublic(secret.Bytes, trust.Keys) {
-			return voucher{}, wrap(format.ErrWeak, "the secret %s is a public key, which everybody has", secret.From)
+			return voucher{}, format.Wrap(format.ErrWeak, "the secret %s is a public key, which everybody has", secret.From)
 		}
 		if len(secret.Bytes) < leastSecret {
-			return voucher{}, wrap(format.ErrWeak, "the secret %s has %d bytes, want %d", secret.From, len(secret.Bytes), leastSecret)
+			return voucher{}, format.Wrap(format.ErrWeak, "the secret %s has %d bytes, want %d", secret.From, len(secret.Bytes), leastSecret)
 		}
 		if hmac.Equal(s.tag(secret.Bytes, message), tag) {
 			return voucher{algorithm: s.name, secret: &secret}, nil
 		}
 	}
-	return voucher{}, wrap(format.ErrBadSignature, "the %s value is of none of the %d trusted secrets", s.name, len(trust.Secrets))
+	return voucher{}, format.Wrap(format.ErrBadSignature, "the %s value is of none of the %d trusted secrets", s.name, len(trust.Secrets))
 }
 
 // isPublic holds for a secret that is none: a MAC keyed with it is the classic confusion.

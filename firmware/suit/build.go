@@ -237,7 +237,7 @@ func algorithmFor(public crypto.PublicKey, specific bool) (int64, error) {
 	}
 	switch {
 	case len(found) == 0:
-		return 0, wrap(format.ErrAlgorithm, "nothing signs with a %T of that kind", public)
+		return 0, format.Wrap(format.ErrAlgorithm, "nothing signs with a %T of that kind", public)
 	case specific && len(found) == 2:
 		return found[1], nil
 	}
@@ -322,7 +322,7 @@ func rewrite(b []byte, key uint64, edit func(value []byte) ([]byte, error)) ([]b
 		out = append(append(out, p.key...), p.value...)
 	}
 	if !found {
-		return nil, wrap(format.ErrNotApplicable, "no element %d in the map", key)
+		return nil, format.Wrap(format.ErrNotApplicable, "no element %d in the map", key)
 	}
 	return out, nil
 }

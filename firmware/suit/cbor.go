@@ -56,7 +56,7 @@ func must[T any](v T, err error) T {
 // decode reads exactly one item.
 func decode(b []byte, v any) error {
 	if err := strict.Unmarshal(b, v); err != nil {
-		return malformed("%v", err)
+		return format.Malformed("%v", err)
 	}
 	return nil
 }
@@ -67,7 +67,7 @@ func encode(v any) []byte { return must(encoding.Marshal(v)) }
 // refused (RFC 8949 section 4.2.1): a digest over a wrapped item covers its head.
 func head(b []byte) (major byte, arg uint64, n int, err error) {
 	if len(b) == 0 {
-		return 0, 0, 0, malformed("nothing where an item should begin")
+		return 0, 0, 0, format.Malformed("nothing where an item should begin")
 	}
 	major, low := b[0]>>5, b[0]&0x1f
 	size := 0
@@ -77,19 +77,19 @@ func head(b []byte) (major byte, arg uint64, n int, err error) {
 	case low < 28:
 		size = 1 << (low - 24)
 	case low == 31:
-		return 0, 0, 0, malformed("indefinite length")
+		return 0, 0, 0, format.Malformed("indefinite length")
 	default:
-		return 0, 0, 0, malformed("reserved head 0x%02x", b[0])
+		return 0, 0, 0, format.Malformed("reserved head 0x%02x", b[0])
 	}
 	if len(b) < 1+size {
-		return 0, 0, 0, malformed("cut within a head")
+		return 0, 0, 0, format.Malformed("cut within a head")
 	}
 	var wide [8]byte
 	copy(wide[8-size:], b[1:1+size])
 	arg = binary.BigEndian.Uint64(wide[:])
 	least := []uint64{24, 1 << 8, 1 << 16, 1 << 32}[low-24]
 	if major != majorSimple && arg < least {
-		return 0, 0, 0, malformed("%d is written longer than needed", arg)
+		return 0, 0, 0, format.Malformed("%d is written longer than needed", arg)
 	}
 	return major, arg, 1 + size, nil
 }
@@ -110,14 +110,14 @@ func deterministic(b []byte) error {
 		return err
 	}
 	if n != len(b) {
-		return malformed("%d bytes behind the item", len(b)-n)
+		return format.Malformed("%d bytes behind the item", len(b)-n)
 	}
 	return nil
 }
 
 func item(b []byte, depth int) (int, error) {
 	if depth > maxNesting {
-		return 0, malformed("nested deeper than %d", maxNesting)
+		return 0, format.Malformed("nested deeper than %d", maxNesting)
 	}
 	major, arg, n, err := head(b)
 	if err != nil {
@@ -126,7 +126,7 @@ func item(b []byte, depth int) (int, error) {
 	switch major {
 	case majorBytes, majorText:
 		if arg > uint64(len(b)-n) {
-			return 0, malformed("a string of %d bytes, %d are left", arg, len(b)-n)
+			return 0, format.Malformed("a string of %d bytes, %d are left", arg, len(b)-n)
 		}
 		return n + int(arg), nil
 	case majorArray:
@@ -179,12 +179,12 @@ func (o *keyOrder) next(key []byte) error {
 	if o.count++; o.count > 1 {
 		c := bytes.Compare(o.last, key)
 		if c == 0 {
-			return malformed("map key %x twice", key)
+			return format.Malformed("map key %x twice", key)
 		}
 		o.bytewise = o.bytewise || c > 0
 		o.byLength = o.byLength || len(o.last) > len(key) || len(o.last) == len(key) && c > 0
 		if o.bytewise && o.byLength {
-			return malformed("map key %x stands behind %x", key, o.last)
+			return format.Malformed("map key %x stands behind %x", key, o.last)
 		}
 	}
 	o.last = key
@@ -204,7 +204,7 @@ func wrapped(raw []byte) ([]byte, error) {
 
 func as[T any](raw []byte, want string, v *T, majors ...byte) error {
 	if len(raw) == 0 || !slices.Contains(majors, raw[0]>>5) {
-		return malformed("no %s where one should be", want)
+		return format.Malformed("no %s where one should be", want)
 	}
 	return decode(raw, v)
 }
@@ -236,14 +236,14 @@ func pairsOf(b []byte) ([]pair, error) {
 		return nil, err
 	}
 	if err := strict.Wellformed(b); err != nil {
-		return nil, malformed("%v", err)
+		return nil, format.Malformed("%v", err)
 	}
 	major, count, n, err := head(b)
 	if err != nil {
 		return nil, err
 	}
 	if major != majorMap {
-		return nil, malformed("no map where one should be")
+		return nil, format.Malformed("no map where one should be")
 	}
 	var pairs []pair
 	for range count {

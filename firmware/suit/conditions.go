@@ -57,7 +57,7 @@ func (m *machine) slotCondition(i int, s state) ([]state, []failure, error) {
 	at := s.slots[i]
 	switch {
 	case !ok:
-		return nil, []failure{failureOf(s, malformed("a slot is asked for and none is named"))}, nil
+		return nil, []failure{failureOf(s, format.Malformed("a slot is asked for and none is named"))}, nil
 	case at.known && at.value == v:
 		return []state{s}, nil, nil
 	case at.known, slices.Contains(at.not, v):
@@ -96,7 +96,7 @@ func (m *machine) compare(number int64, i int, s *state) (known bool, err error)
 		if m.img.depth > 0 {
 			return false, nil // the manifest that it depends on may have set it
 		}
-		return false, wrap(format.ErrNotBound, "component %d is to be compared with a digest and none is given", i)
+		return false, format.Wrap(format.ErrNotBound, "component %d is to be compared with a digest and none is given", i)
 	}
 	if _, err := d.kind(); err != nil {
 		return false, err
@@ -122,7 +122,7 @@ func (m *machine) same(c content, d Digest, size uint64, i int, s *state) (known
 		}
 		ok, err := d.fits(bytes.NewReader(c.bytes))
 		if err == nil && (!ok || size > 0 && size != uint64(len(c.bytes))) {
-			err = wrap(format.ErrBadHash, "what the manifest writes to component %d is not what it compares it with", i)
+			err = format.Wrap(format.ErrBadHash, "what the manifest writes to component %d is not what it compares it with", i)
 		}
 		return true, err
 	case contentMember:
@@ -140,5 +140,5 @@ func (m *machine) same(c content, d Digest, size uint64, i int, s *state) (known
 }
 
 func tooMuch() error {
-	return malformed("the manifest compares more than %d bytes of its own", maxHashed)
+	return format.Malformed("the manifest compares more than %d bytes of its own", maxHashed)
 }

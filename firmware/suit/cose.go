@@ -42,22 +42,22 @@ func parseBlock(b []byte) (block, error) {
 		return block{}, err
 	}
 	if major != majorTag {
-		return block{}, malformed("no COSE tag")
+		return block{}, format.Malformed("no COSE tag")
 	}
 	if err := strict.Wellformed(b); err != nil {
-		return block{}, malformed("%v", err)
+		return block{}, format.Malformed("%v", err)
 	}
 	blk := block{tag: tag}
 	size := map[uint64]int{tagMac0: 4, tagSign1: 4, tagMac: 5, tagSign: 4}[tag]
 	if size == 0 {
-		return block{}, malformed("tag %d is no signature and no MAC", tag)
+		return block{}, format.Malformed("tag %d is no signature and no MAC", tag)
 	}
 	parts, err := asList(b[n:])
 	if err != nil {
 		return block{}, err
 	}
 	if len(parts) != size {
-		return block{}, malformed("%d parts, want %d", len(parts), size)
+		return block{}, format.Malformed("%d parts, want %d", len(parts), size)
 	}
 	if blk.body, err = parseHeaders(parts[0], parts[1]); err != nil {
 		return block{}, err
@@ -84,7 +84,7 @@ func (blk *block) parseSigners(raw []byte) error {
 		return err
 	}
 	if len(list) == 0 {
-		return malformed("nobody signs")
+		return format.Malformed("nobody signs")
 	}
 	for _, raw := range list {
 		parts, err := asList(raw)
@@ -92,7 +92,7 @@ func (blk *block) parseSigners(raw []byte) error {
 			return err
 		}
 		if len(parts) != 3 {
-			return malformed("a signer of %d parts, want 3", len(parts))
+			return format.Malformed("a signer of %d parts, want 3", len(parts))
 		}
 		h, err := parseHeaders(parts[0], parts[1])
 		if err != nil {
@@ -129,7 +129,7 @@ func headerMap(b []byte) (map[any]cbor.RawMessage, error) {
 		switch label.(type) {
 		case int64, string:
 		default:
-			return nil, malformed("a label that is neither number nor text")
+			return nil, format.Malformed("a label that is neither number nor text")
 		}
 	}
 	return m, nil
@@ -141,15 +141,15 @@ func (h headers) algorithm() (int64, error) {
 	_, open := h.open[labelAlgorithm]
 	switch {
 	case !ok && open:
-		return 0, wrap(format.ErrAlgorithm, "the algorithm stands in the unprotected headers only")
+		return 0, format.Wrap(format.ErrAlgorithm, "the algorithm stands in the unprotected headers only")
 	case !ok:
-		return 0, wrap(format.ErrAlgorithm, "no algorithm in the protected headers")
+		return 0, format.Wrap(format.ErrAlgorithm, "no algorithm in the protected headers")
 	case open:
-		return 0, wrap(format.ErrAlgorithm, "the algorithm stands in both headers")
+		return 0, format.Wrap(format.ErrAlgorithm, "the algorithm stands in both headers")
 	}
 	alg, err := asInt(raw)
 	if err != nil {
-		return 0, wrap(format.ErrAlgorithm, "the algorithm is no number")
+		return 0, format.Wrap(format.ErrAlgorithm, "the algorithm is no number")
 	}
 	return alg, nil
 }
@@ -157,7 +157,7 @@ func (h headers) algorithm() (int64, error) {
 // checkCritical refuses what the signer says must be understood and is not (RFC 9052 section 3.1).
 func (h headers) checkCritical() error {
 	if _, ok := h.open[labelCritical]; ok {
-		return malformed("crit stands in the unprotected headers")
+		return format.Malformed("crit stands in the unprotected headers")
 	}
 	raw, ok := h.protected[labelCritical]
 	if !ok {
@@ -168,15 +168,15 @@ func (h headers) checkCritical() error {
 		return inside("crit", err)
 	}
 	if len(list) == 0 {
-		return malformed("crit is empty")
+		return format.Malformed("crit is empty")
 	}
 	for _, raw := range list {
 		label, err := asInt(raw)
 		if err != nil || label != labelAlgorithm && label != labelKeyID {
-			return wrap(format.ErrAlgorithm, "crit asks for a header %x that is not understood", []byte(raw))
+			return format.Wrap(format.ErrAlgorithm, "crit asks for a header %x that is not understood", []byte(raw))
 		}
 		if _, ok := h.protected[label]; !ok {
-			return malformed("crit names header %d, which is not there", label)
+			return format.Malformed("crit names header %d, which is not there", label)
 		}
 	}
 	return nil

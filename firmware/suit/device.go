@@ -77,11 +77,11 @@ func identityOf(d format.Device) (*identity, error) {
 			if key == isComponents || key == isVersions {
 				continue
 			}
-			return nil, wrap(format.ErrDevice, "a suit device is not told by %q", key)
+			return nil, format.Wrap(format.ErrDevice, "a suit device is not told by %q", key)
 		}
 		id, err := hex.DecodeString(strings.ReplaceAll(text, "-", ""))
 		if err != nil || len(id) == 0 {
-			return nil, wrap(format.ErrDevice, "%s %q is not hexadecimal", key, text)
+			return nil, format.Wrap(format.ErrDevice, "%s %q is not hexadecimal", key, text)
 		}
 		who.ids[n] = id
 	}
@@ -90,25 +90,25 @@ func identityOf(d format.Device) (*identity, error) {
 
 func (img *Image) checkSequence(d format.Device) error {
 	if d.Counter != nil && img.manifest.sequence < *d.Counter {
-		return wrap(format.ErrRollback, "sequence number %d, at least %d is needed", img.manifest.sequence, *d.Counter)
+		return format.Wrap(format.ErrRollback, "sequence number %d, at least %d is needed", img.manifest.sequence, *d.Counter)
 	}
 	if d.Version != "" {
 		n, err := strconv.ParseUint(d.Version, 10, 64)
 		if err != nil {
-			return wrap(format.ErrDevice, "version %q is no sequence number", d.Version)
+			return format.Wrap(format.ErrDevice, "version %q is no sequence number", d.Version)
 		}
 		if img.manifest.sequence < n {
-			return wrap(format.ErrRollback, "sequence number %d, %d is installed", img.manifest.sequence, n)
+			return format.Wrap(format.ErrRollback, "sequence number %d, %d is installed", img.manifest.sequence, n)
 		}
 	}
 	for id, text := range d.Has {
 		n, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
-			return wrap(format.ErrDevice, "version %q of %s is no sequence number", text, id)
+			return format.Wrap(format.ErrDevice, "version %q of %s is no sequence number", text, id)
 		}
 		for _, sub := range img.dependencies() {
 			if sub.manifest.id == id && sub.manifest.sequence < n {
-				return wrap(format.ErrRollback, "dependency %s has sequence number %d, %d is installed", id, sub.manifest.sequence, n)
+				return format.Wrap(format.ErrRollback, "dependency %s has sequence number %d, %d is installed", id, sub.manifest.sequence, n)
 			}
 		}
 	}
@@ -118,7 +118,7 @@ func (img *Image) checkSequence(d format.Device) error {
 func (img *Image) checkVersions(d format.Device) error {
 	text, ok := d.Is[isVersions]
 	if ok && !slices.Contains(strings.Split(text, ","), "1") {
-		return wrap(format.ErrWrongDevice, "manifest version 1, the device knows %s", text)
+		return format.Wrap(format.ErrWrongDevice, "manifest version 1, the device knows %s", text)
 	}
 	return nil
 }
@@ -131,11 +131,11 @@ func (img *Image) checkComponents(d format.Device) error {
 	}
 	has := strings.Split(text, ",")
 	if len(img.manifest.components) > len(has) {
-		return wrap(format.ErrWrongDevice, "%d components, the device has %d", len(img.manifest.components), len(has))
+		return format.Wrap(format.ErrWrongDevice, "%d components, the device has %d", len(img.manifest.components), len(has))
 	}
 	for _, c := range img.manifest.components {
 		if !slices.Contains(has, c) {
-			return wrap(format.ErrWrongDevice, "component %s is none of the device's", c)
+			return format.Wrap(format.ErrWrongDevice, "component %s is none of the device's", c)
 		}
 	}
 	return nil
@@ -157,7 +157,7 @@ func (img *Image) checkSize(d format.Device) error {
 		largest = max(largest, n)
 	})
 	if largest > uint64(d.Size) {
-		return wrap(format.ErrTooLarge, "an image of %d bytes, the slot has %d", largest, d.Size)
+		return format.Wrap(format.ErrTooLarge, "an image of %d bytes, the slot has %d", largest, d.Size)
 	}
 	return nil
 }
@@ -176,7 +176,7 @@ func (img *Image) checkIdentity(who *identity) error {
 			return f.err
 		}
 	}
-	return wrap(format.ErrWrongDevice, "no way through the sequences")
+	return format.Wrap(format.ErrWrongDevice, "no way through the sequences")
 }
 
 // matches compares one identifier; known is false where the device has not been told.
@@ -192,10 +192,10 @@ func (who *identity) matches(cond int64, p parameters, depth int) (known bool, e
 		return false, nil // the manifest that it depends on may have set it
 	}
 	if !ok {
-		return true, wrap(format.ErrWrongDevice, "%s is asked for and none is given", names[cond])
+		return true, format.Wrap(format.ErrWrongDevice, "%s is asked for and none is given", names[cond])
 	}
 	if got := p.bytes(numbers[cond]); !bytes.Equal(got, id) {
-		return true, wrap(format.ErrWrongDevice, "made for %s %x, the device is %x", names[cond], raw[len(raw)-min(len(raw), 16):], id)
+		return true, format.Wrap(format.ErrWrongDevice, "made for %s %x, the device is %x", names[cond], raw[len(raw)-min(len(raw), 16):], id)
 	}
 	return true, nil
 }
@@ -209,7 +209,7 @@ func (who *identity) checked(done []state, died []failure, depth int) error {
 				return f.err
 			}
 		}
-		return wrap(format.ErrWrongDevice, "no way through the shared sequence")
+		return format.Wrap(format.ErrWrongDevice, "no way through the shared sequence")
 	}
 	if depth > 0 {
 		return nil
@@ -217,7 +217,7 @@ func (who *identity) checked(done []state, died []failure, depth int) error {
 	for _, s := range done {
 		for cond, n := range map[int64]int64{condVendor: paramVendor, condClass: paramClass} {
 			if who.ids[n] != nil && !s.seen[cond] {
-				return wrap(format.ErrWrongDevice, "the shared sequence does not ask for vendor and class")
+				return format.Wrap(format.ErrWrongDevice, "the shared sequence does not ask for vendor and class")
 			}
 		}
 	}

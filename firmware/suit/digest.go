@@ -65,21 +65,21 @@ func (d Digest) kind() (digestKind, error) {
 			continue
 		}
 		if len(d.Value) < k.size {
-			return k, wrap(format.ErrWeak, "a %s digest cut to %d bits", k.name, 8*len(d.Value))
+			return k, format.Wrap(format.ErrWeak, "a %s digest cut to %d bits", k.name, 8*len(d.Value))
 		}
 		if len(d.Value) > k.size {
-			return k, malformed("a %s digest of %d bytes", k.name, len(d.Value))
+			return k, format.Malformed("a %s digest of %d bytes", k.name, len(d.Value))
 		}
 		return k, nil
 	}
 	switch d.Algorithm {
 	case -14:
-		return digestKind{name: "sha1"}, wrap(format.ErrWeak, "digest algorithm -14 is SHA-1")
+		return digestKind{name: "sha1"}, format.Wrap(format.ErrWeak, "digest algorithm -14 is SHA-1")
 	case -15:
-		return digestKind{name: "sha256-64"}, wrap(format.ErrWeak, "digest algorithm -15 is SHA-256 cut to 64 bits")
+		return digestKind{name: "sha256-64"}, format.Wrap(format.ErrWeak, "digest algorithm -15 is SHA-256 cut to 64 bits")
 	}
 	return digestKind{name: fmt.Sprintf("digest algorithm %d", d.Algorithm)},
-		wrap(format.ErrAlgorithm, "digest algorithm %d is none of a manifest's", d.Algorithm)
+		format.Wrap(format.ErrAlgorithm, "digest algorithm %d is none of a manifest's", d.Algorithm)
 }
 
 func (d Digest) String() string {
@@ -133,7 +133,7 @@ func parseDigest(b []byte) (Digest, error) {
 		return Digest{}, err
 	}
 	if len(parts) != 2 {
-		return Digest{}, malformed("a digest of %d parts, want algorithm and value", len(parts))
+		return Digest{}, format.Malformed("a digest of %d parts, want algorithm and value", len(parts))
 	}
 	var d Digest
 	if d.Algorithm, err = asInt(parts[0]); err != nil {

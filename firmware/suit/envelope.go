@@ -92,7 +92,7 @@ func (img *Image) parse() error {
 	}
 	if img.tagged = major == majorTag; img.tagged {
 		if arg != tagEnvelope {
-			return malformed("tag %d, an envelope has %d", arg, tagEnvelope)
+			return format.Malformed("tag %d, an envelope has %d", arg, tagEnvelope)
 		}
 		var n int64
 		if major, arg, n, err = readHead(img.src, at); err != nil {
@@ -101,10 +101,10 @@ func (img *Image) parse() error {
 		at += n
 	}
 	if major != majorMap {
-		return malformed("no map where the envelope should be")
+		return format.Malformed("no map where the envelope should be")
 	}
 	if arg > maxMembers {
-		return malformed("envelope of %d members, at most %d are read", arg, maxMembers)
+		return format.Malformed("envelope of %d members, at most %d are read", arg, maxMembers)
 	}
 	img.headSize = at
 	if err := img.parseMembers(at, int(arg)); err != nil {
@@ -116,14 +116,14 @@ func (img *Image) parse() error {
 func (img *Image) parseBare(at int64) error {
 	img.tagged, img.bare, img.headSize = true, true, at
 	if img.src.Size() > maxMember {
-		return malformed("manifest of %d bytes, at most %d are read", img.src.Size(), maxMember)
+		return format.Malformed("manifest of %d bytes, at most %d are read", img.src.Size(), maxMember)
 	}
 	b, err := img.src.Bytes(at, img.src.Size()-at)
 	if err != nil {
 		return err
 	}
 	if n, err := item(b, 0); err == nil && n < len(b) {
-		return wrap(format.ErrTrailing, "%d bytes behind the manifest", len(b)-n)
+		return format.Wrap(format.ErrTrailing, "%d bytes behind the manifest", len(b)-n)
 	}
 	img.manifestRaw = encode(b)
 	return inside("manifest", img.manifest.parse(b))
@@ -140,9 +140,9 @@ func (img *Image) parseMembers(at int64, count int) error {
 		}
 		switch {
 		case !m.isName && m.key < keyWrapper:
-			err = malformed("member %d, which stood for a delegation in old drafts", m.key)
+			err = format.Malformed("member %d, which stood for a delegation in old drafts", m.key)
 		case !m.isName && m.key == keyWrapper && len(img.members) > 0:
-			err = malformed("the authentication wrapper does not come first, or comes twice")
+			err = format.Malformed("the authentication wrapper does not come first, or comes twice")
 		default:
 			err = order.next(key)
 		}
@@ -154,18 +154,18 @@ func (img *Image) parseMembers(at int64, count int) error {
 			return inside(m.label(), err)
 		}
 		if major != majorBytes {
-			return malformed("%s is no byte string", m.label())
+			return format.Malformed("%s is no byte string", m.label())
 		}
 		m.body = m.value + n
 		if size > uint64(img.src.Size()-m.body) {
-			return malformed("%s has %d bytes, the file only %d more", m.label(), size, img.src.Size()-m.body)
+			return format.Malformed("%s has %d bytes, the file only %d more", m.label(), size, img.src.Size()-m.body)
 		}
 		m.size = int64(size)
 		img.members = append(img.members, m)
 		at = m.end()
 	}
 	if at != img.src.Size() {
-		return wrap(format.ErrTrailing, "%d bytes behind the envelope", img.src.Size()-at)
+		return format.Wrap(format.ErrTrailing, "%d bytes behind the envelope", img.src.Size()-at)
 	}
 	return nil
 }
@@ -186,10 +186,10 @@ func (img *Image) parseKey(m *member) ([]byte, error) {
 		}
 		m.isName, m.name, m.value = true, string(text), m.value+int64(arg)
 		if !utf8.ValidString(m.name) {
-			return nil, malformed("a member name at offset %d that is no UTF-8", m.at)
+			return nil, format.Malformed("a member name at offset %d that is no UTF-8", m.at)
 		}
 	default:
-		return nil, malformed("a member key at offset %d that is neither a number nor a short name", m.at)
+		return nil, format.Malformed("a member key at offset %d that is neither a number nor a short name", m.at)
 	}
 	return img.src.Bytes(m.at, m.value-m.at)
 }
@@ -201,7 +201,7 @@ func (img *Image) readMembers() error {
 			continue
 		}
 		if m.size > maxMember {
-			return malformed("%s of %d bytes, at most %d are read", m.label(), m.size, maxMember)
+			return format.Malformed("%s of %d bytes, at most %d are read", m.label(), m.size, maxMember)
 		}
 		raw, err := img.src.Bytes(m.value, m.end()-m.value)
 		if err != nil {
@@ -221,7 +221,7 @@ func (img *Image) readMembers() error {
 		}
 	}
 	if img.manifestRaw == nil {
-		return malformed("no manifest in the envelope")
+		return format.Malformed("no manifest in the envelope")
 	}
 	return img.parseSeverable()
 }
@@ -234,11 +234,11 @@ func (img *Image) parseSeverable() error {
 			return inside(memberName(key), err)
 		}
 		if _, inline := img.manifest.inline[key]; inline {
-			return malformed("%s stands in the manifest and beside it", memberName(key))
+			return format.Malformed("%s stands in the manifest and beside it", memberName(key))
 		}
 		if !isSequence(key) {
 			if err := strict.Wellformed(body); err != nil {
-				return malformed("%s: %v", memberName(key), err)
+				return format.Malformed("%s: %v", memberName(key), err)
 			}
 			continue
 		}
@@ -261,7 +261,7 @@ func (img *Image) parseWrapper(m member, b []byte) error {
 		return err
 	}
 	if len(elements) == 0 {
-		return malformed("no digest")
+		return format.Malformed("no digest")
 	}
 	if img.digestRaw, err = asBytes(elements[0]); err != nil {
 		return inside("digest", err)

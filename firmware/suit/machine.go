@@ -132,7 +132,7 @@ func (m *machine) run(seq []command, from []state) (done []state, failed []failu
 		done = next
 		failed = slices.DeleteFunc(failed, func(f failure) bool { return f.err == nil && f.state.frames == 0 })
 		if len(done)+len(failed) > maxStates {
-			return nil, nil, malformed("more than %d ways through the sequences", maxStates)
+			return nil, nil, format.Malformed("more than %d ways through the sequences", maxStates)
 		}
 	}
 	return done, failed, nil
@@ -141,7 +141,7 @@ func (m *machine) run(seq []command, from []state) (done []state, failed []failu
 // step gives one command to one component.
 func (m *machine) step(c command, i int, s state) ([]state, []failure, error) {
 	if m.steps++; m.steps > maxSteps {
-		return nil, nil, malformed("more than %d commands", maxSteps)
+		return nil, nil, format.Malformed("more than %d commands", maxSteps)
 	}
 	s = s.clone()
 	if c.number == dirIndex {
@@ -149,7 +149,7 @@ func (m *machine) step(c command, i int, s state) ([]state, []failure, error) {
 		return []state{s}, nil, nil
 	}
 	if i >= len(s.params) {
-		return nil, nil, malformed("command %d without a component", c.number)
+		return nil, nil, format.Malformed("command %d without a component", c.number)
 	}
 	switch c.number {
 	case dirOverride, dirOverrideMany, dirCopyParameters:
@@ -208,7 +208,7 @@ func (m *machine) move(number int64, i int, s state) ([]state, []failure, error)
 			c = content{kind: contentMember, member: n}
 			s.fetched[n] = true
 		case local(uri):
-			return nil, []failure{{s, failAbort, wrap(format.ErrNotBound, "integrated payload %q is not in the envelope", uri)}}, nil
+			return nil, []failure{{s, failAbort, format.Wrap(format.ErrNotBound, "integrated payload %q is not in the envelope", uri)}}, nil
 		default:
 			c = content{kind: contentRemote, uri: uri}
 			if !slices.Contains(m.remote, uri) {
@@ -225,7 +225,7 @@ func (m *machine) move(number int64, i int, s state) ([]state, []failure, error)
 			return nil, nil, err
 		}
 		if !ok {
-			return nil, []failure{{s, failAbort, malformed("component %d is to be copied from nowhere", i)}}, nil
+			return nil, []failure{{s, failAbort, format.Malformed("component %d is to be copied from nowhere", i)}}, nil
 		}
 		c = s.content[from]
 		if number == dirSwap {

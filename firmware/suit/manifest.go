@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"assay/firmware/format"
+
 	"github.com/fxamacker/cbor/v2"
 )
 
@@ -57,7 +59,7 @@ func (m *manifest) parse(b []byte) error {
 	m.inline, m.severed = map[uint64]bool{}, map[uint64]Digest{}
 	for _, key := range []uint64{keyVersion, keySequence, keyCommon} {
 		if fields[key] == nil {
-			return malformed("no element %d, which every manifest has", key)
+			return format.Malformed("no element %d, which every manifest has", key)
 		}
 	}
 	version, err := asUint(fields[keyVersion])
@@ -65,7 +67,7 @@ func (m *manifest) parse(b []byte) error {
 		return inside("version", err)
 	}
 	if version != 1 {
-		return malformed("manifest version %d, only 1 is known", version)
+		return format.Malformed("manifest version %d, only 1 is known", version)
 	}
 	if m.sequence, err = asUint(fields[keySequence]); err != nil {
 		return inside("sequence number", err)
@@ -153,7 +155,7 @@ func (m *manifest) parseCommon(raw cbor.RawMessage) error {
 	}
 	for key := range fields {
 		if key != keyCommonDependencies && key != keyCommonComponents && key != keyCommonShared {
-			return malformed("unknown element %d", key)
+			return format.Malformed("unknown element %d", key)
 		}
 	}
 	if raw := fields[keyCommonComponents]; raw != nil {
@@ -162,7 +164,7 @@ func (m *manifest) parseCommon(raw cbor.RawMessage) error {
 			return inside("components", err)
 		}
 		if len(list) == 0 || len(list) > maxComponents {
-			return malformed("%d components, want 1 to %d", len(list), maxComponents)
+			return format.Malformed("%d components, want 1 to %d", len(list), maxComponents)
 		}
 		for _, c := range list {
 			id, err := parseComponent(c)
@@ -170,7 +172,7 @@ func (m *manifest) parseCommon(raw cbor.RawMessage) error {
 				return inside("components", err)
 			}
 			if slices.Contains(m.components, id) {
-				return malformed("component %s twice", id)
+				return format.Malformed("component %s twice", id)
 			}
 			m.components = append(m.components, id)
 		}
@@ -201,7 +203,7 @@ func (m *manifest) parseDependencies(raw cbor.RawMessage) error {
 	}
 	for index, meta := range list {
 		if index >= maxComponents {
-			return malformed("component index %d", index)
+			return format.Malformed("component index %d", index)
 		}
 		fields, err := fieldsOf(meta)
 		if err != nil {

@@ -29,7 +29,7 @@ func (img *Image) digestOfMember(n int, k digestKind) (Digest, error) {
 func (img *Image) comparePayload(n int, d Digest, size uint64) error {
 	m := img.members[n]
 	if size > 0 && size != uint64(m.size) {
-		return wrap(format.ErrBadHash, "%s has %d bytes, the manifest says %d", m.label(), m.size, size)
+		return format.Wrap(format.ErrBadHash, "%s has %d bytes, the manifest says %d", m.label(), m.size, size)
 	}
 	k, err := d.kind()
 	if err != nil {
@@ -40,7 +40,7 @@ func (img *Image) comparePayload(n int, d Digest, size uint64) error {
 		return err
 	}
 	if !got.equal(d) {
-		return wrap(format.ErrBadHash, "%s hashes to %x, the manifest says %x", m.label(), got.Value, d.Value)
+		return format.Wrap(format.ErrBadHash, "%s hashes to %x, the manifest says %x", m.label(), got.Value, d.Value)
 	}
 	return nil
 }
@@ -55,7 +55,7 @@ func (img *Image) compareDependency(n int, d Digest, size uint64) error {
 	img.needed[n] = true
 	if sub.digest.equal(d) {
 		if m := img.members[n]; size > 0 && size != uint64(m.size) {
-			return wrap(format.ErrBadHash, "%s has %d bytes, the manifest says %d", m.label(), m.size, size)
+			return format.Wrap(format.ErrBadHash, "%s has %d bytes, the manifest says %d", m.label(), m.size, size)
 		}
 		return nil // that the digest is the one of its manifest is for verify
 	}
@@ -70,7 +70,7 @@ func (img *Image) dependency(n int) (*Image, error) {
 	m := img.members[n]
 	var sub opened
 	if img.depth+1 > maxDepth {
-		sub.err = malformed("%s is nested deeper than %d", m.label(), maxDepth)
+		sub.err = format.Malformed("%s is nested deeper than %d", m.label(), maxDepth)
 	} else {
 		sub.img, sub.err = open(format.NewSource(img.src.Section(m.body, m.size), m.size), nil, img.depth+1)
 	}
@@ -165,14 +165,14 @@ func (img *Image) checkPayloads(installed bool) (outcome, error) {
 				continue
 			}
 			if s.sealed[n] {
-				return out, wrap(format.ErrEncrypted, "the digest of %s is one of its plaintext", img.members[n].label())
+				return out, format.Wrap(format.ErrEncrypted, "the digest of %s is one of its plaintext", img.members[n].label())
 			}
-			return out, wrap(format.ErrNotBound, "%s is fetched and never compared with a digest", img.members[n].label())
+			return out, format.Wrap(format.ErrNotBound, "%s is fetched and never compared with a digest", img.members[n].label())
 		}
 	}
 	for n, m := range img.members {
 		if m.isName && !used[n] && !img.named(n) {
-			return out, wrap(format.ErrNotBound, "nothing in the manifest speaks of %s", m.label())
+			return out, format.Wrap(format.ErrNotBound, "nothing in the manifest speaks of %s", m.label())
 		}
 	}
 	return out, nil
@@ -199,12 +199,12 @@ func (img *Image) checkArtifact(wants []want) (want, error) {
 	for _, w := range wants {
 		k, err := w.digest.kind()
 		if err == nil && w.size > 0 && w.size != uint64(img.artifact.Size()) {
-			err = wrap(format.ErrBadHash, "the payload of %q has %d bytes, the manifest says %d", w.uri, img.artifact.Size(), w.size)
+			err = format.Wrap(format.ErrBadHash, "the payload of %q has %d bytes, the manifest says %d", w.uri, img.artifact.Size(), w.size)
 		}
 		if err == nil {
 			var got []byte
 			if got, err = sum(k, img.artifact.Section(0, img.artifact.Size())); err == nil && !bytes.Equal(got, w.digest.Value) {
-				err = wrap(format.ErrBadHash, "the payload of %q hashes to %x, the manifest says %x", w.uri, got, w.digest.Value)
+				err = format.Wrap(format.ErrBadHash, "the payload of %q hashes to %x, the manifest says %x", w.uri, got, w.digest.Value)
 			}
 		}
 		if err == nil {
@@ -213,7 +213,7 @@ func (img *Image) checkArtifact(wants []want) (want, error) {
 		first = cmp.Or(first, err)
 	}
 	if first == nil {
-		first = wrap(format.ErrNotBound, "a payload was given, and the manifest fetches none from elsewhere")
+		first = format.Wrap(format.ErrNotBound, "a payload was given, and the manifest fetches none from elsewhere")
 	}
 	return want{}, first
 }

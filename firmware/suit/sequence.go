@@ -3,6 +3,8 @@ package suit
 import (
 	"fmt"
 
+	"assay/firmware/format"
+
 	"github.com/fxamacker/cbor/v2"
 )
 
@@ -16,7 +18,7 @@ func (m *manifest) parseSequence(b []byte) ([]command, error) { return m.sequenc
 
 func (m *manifest) sequenceAt(b []byte, depth int) ([]command, error) {
 	if depth > maxSequenceDepth {
-		return nil, malformed("sequences nested deeper than %d", maxSequenceDepth)
+		return nil, format.Malformed("sequences nested deeper than %d", maxSequenceDepth)
 	}
 	if err := deterministic(b); err != nil {
 		return nil, err
@@ -26,7 +28,7 @@ func (m *manifest) sequenceAt(b []byte, depth int) ([]command, error) {
 		return nil, err
 	}
 	if len(list)%2 != 0 {
-		return nil, malformed("a sequence of %d items, want pairs", len(list))
+		return nil, format.Malformed("a sequence of %d items, want pairs", len(list))
 	}
 	seq := make([]command, 0, len(list)/2)
 	for i := 0; i < len(list); i += 2 {
@@ -65,7 +67,7 @@ func (m *manifest) parseArgument(c *command, depth int) (err error) {
 			return err
 		}
 		if len(branches) == 0 {
-			return malformed("nothing to try")
+			return format.Malformed("nothing to try")
 		}
 		for i, b := range branches {
 			if i == len(branches)-1 && len(b) == 1 && b[0] == cborNull {
@@ -113,11 +115,11 @@ func (m *manifest) indexList(raw cbor.RawMessage) ([]int, error) {
 			list = append(list, n)
 		}
 		if len(list) == 0 {
-			return nil, malformed("an empty list of components")
+			return nil, format.Malformed("an empty list of components")
 		}
 	default:
 		if len(raw) != 1 || raw[0] != cborTrue {
-			return nil, malformed("a component index that is neither number, list nor true")
+			return nil, format.Malformed("a component index that is neither number, list nor true")
 		}
 		for i := range m.components {
 			list = append(list, uint64(i))
@@ -126,7 +128,7 @@ func (m *manifest) indexList(raw cbor.RawMessage) ([]int, error) {
 	out := make([]int, len(list))
 	for i, n := range list {
 		if n >= uint64(m.indexes) {
-			return nil, malformed("component index %d of %d", n, m.indexes)
+			return nil, format.Malformed("component index %d of %d", n, m.indexes)
 		}
 		out[i] = int(n)
 	}
@@ -141,7 +143,7 @@ func (m *manifest) parametersByIndex(raw cbor.RawMessage) (map[int]parameters, e
 	out := map[int]parameters{}
 	for index, raw := range by {
 		if index >= uint64(m.indexes) {
-			return nil, malformed("component index %d of %d", index, m.indexes)
+			return nil, format.Malformed("component index %d of %d", index, m.indexes)
 		}
 		if out[int(index)], err = m.parseParameters(raw); err != nil {
 			return nil, err
@@ -159,7 +161,7 @@ func (m *manifest) sources(raw cbor.RawMessage) (map[int][]int64, error) {
 	out := map[int][]int64{}
 	for index, raw := range by {
 		if index >= uint64(m.indexes) {
-			return nil, malformed("component index %d of %d", index, m.indexes)
+			return nil, format.Malformed("component index %d of %d", index, m.indexes)
 		}
 		parts, err := asList(raw)
 		if err != nil {
@@ -182,7 +184,7 @@ func (m *manifest) parseParameters(raw cbor.RawMessage) (parameters, error) {
 		return nil, err
 	}
 	if len(p) == 0 {
-		return nil, malformed("no parameters")
+		return nil, format.Malformed("no parameters")
 	}
 	for number, v := range p {
 		if err := m.checkParameter(number, v); err != nil {
@@ -204,7 +206,7 @@ func (m *manifest) checkParameter(number int64, v cbor.RawMessage) error {
 			return err
 		}
 		if len(id) != 16 {
-			return malformed("a UUID of %d bytes", len(id))
+			return format.Malformed("a UUID of %d bytes", len(id))
 		}
 	case paramDigest:
 		_, _, err := p.digest()
@@ -215,7 +217,7 @@ func (m *manifest) checkParameter(number int64, v cbor.RawMessage) error {
 	case paramSource:
 		n, _, err := p.number(number)
 		if err == nil && n >= uint64(m.indexes) {
-			err = malformed("component index %d of %d", n, m.indexes)
+			err = format.Malformed("component index %d of %d", n, m.indexes)
 		}
 		return err
 	case paramURI:
@@ -226,7 +228,7 @@ func (m *manifest) checkParameter(number int64, v cbor.RawMessage) error {
 		return err
 	case paramSoft:
 		if len(v) != 1 || v[0] != cborTrue && v[0] != cborFalse {
-			return malformed("neither true nor false")
+			return format.Malformed("neither true nor false")
 		}
 	}
 	return nil

@@ -143,19 +143,13 @@ func detect(in format.Input) bool {
 	return name == keyWrapper && inner == majorArray || name == keyManifest && inner == majorMap
 }
 
-func wrap(sentinel error, why string, args ...any) error {
-	return fmt.Errorf("%s: %w", fmt.Sprintf(why, args...), sentinel)
-}
-
-func malformed(why string, args ...any) error { return wrap(format.ErrMalformed, why, args...) }
-
 // inside adds where; what is malformed stays so.
 func inside(where string, err error) error {
 	if err == nil {
 		return nil
 	}
 	if !errors.Is(err, format.ErrMalformed) && !errors.Is(err, format.ErrNotVerified) {
-		err = malformed("%v", err)
+		err = format.Malformed("%v", err)
 	}
 	return fmt.Errorf("%s: %w", where, err)
 }

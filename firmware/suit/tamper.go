@@ -116,7 +116,7 @@ func (img *Image) tamper(variant string, means format.Means) (format.Variant, er
 			continue
 		}
 		if len(img.blocks) == 0 {
-			return format.Variant{}, wrap(format.ErrNotApplicable, "it is not signed")
+			return format.Variant{}, format.Wrap(format.ErrNotApplicable, "it is not signed")
 		}
 		d, err := img.draft()
 		if err != nil {
@@ -153,7 +153,7 @@ func (w *work) finish() (format.Variant, error) {
 		at++
 	}
 	if bytes.Equal(genuine, w.out) {
-		return format.Variant{}, wrap(format.ErrNotApplicable, "nothing would change")
+		return format.Variant{}, format.Wrap(format.ErrNotApplicable, "nothing would change")
 	}
 	w.m.Changed[0] += fmt.Sprintf(" (first difference at offset %d)", at)
 	return format.Variant{Bytes: w.out, Manifest: *w.m}, nil
@@ -175,10 +175,10 @@ func (w *work) redigest() error {
 // resign signs what the draft has become with the maker's key.
 func (w *work) resign() error {
 	if w.means.Signer == nil {
-		return wrap(format.ErrNotApplicable, "needs the maker's signing key")
+		return format.Wrap(format.ErrNotApplicable, "needs the maker's signing key")
 	}
 	if w.img.blocks[0].tag == tagMac0 {
-		return wrap(format.ErrNotApplicable, "it is authenticated by a MAC, whose secret a signing key does not replace")
+		return format.Wrap(format.ErrNotApplicable, "it is authenticated by a MAC, whose secret a signing key does not replace")
 	}
 	if err := w.redigest(); err != nil {
 		return err

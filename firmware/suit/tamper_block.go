@@ -30,7 +30,7 @@ func (w *work) editBlock(edit func(parts []rawItem) error) error {
 		return err
 	}
 	if tag != tagSign1 && tag != tagMac0 {
-		return wrap(format.ErrNotApplicable, "the first block is a %s", w.img.blocks[0].name())
+		return format.Wrap(format.ErrNotApplicable, "the first block is a %s", w.img.blocks[0].name())
 	}
 	parts, err := asList(b[n:])
 	if err != nil {
@@ -47,7 +47,7 @@ func (w *work) editSignature(edit func([]byte) []byte) error {
 	return w.editBlock(func(parts []rawItem) error {
 		sig, err := asBytes(parts[3])
 		if err == nil && len(sig) == 0 {
-			err = wrap(format.ErrNotApplicable, "the signature is empty")
+			err = format.Wrap(format.ErrNotApplicable, "the signature is empty")
 		}
 		if err != nil {
 			return err
@@ -135,17 +135,17 @@ func freshKey(alg int64) (crypto.Signer, error) {
 	case ok && s.hash != 0 && s.curve == 0:
 		return rsa.GenerateKey(rand.Reader, 2048)
 	}
-	return nil, wrap(format.ErrNotApplicable, "no key is made for algorithm %d", alg)
+	return nil, format.Wrap(format.ErrNotApplicable, "no key is made for algorithm %d", alg)
 }
 
 // confused keys a MAC with the maker's public key: a device that chooses the check by the
 // image's word takes it.
 func (w *work) confused() error {
 	if w.means.Signer == nil {
-		return wrap(format.ErrNotApplicable, "needs the maker's key, for its public half")
+		return format.Wrap(format.ErrNotApplicable, "needs the maker's key, for its public half")
 	}
 	if w.img.blocks[0].tag == tagMac0 {
-		return wrap(format.ErrNotApplicable, "it is a MAC already")
+		return format.Wrap(format.ErrNotApplicable, "it is a MAC already")
 	}
 	spki, err := x509.MarshalPKIXPublicKey(w.means.Signer.Public())
 	if err != nil {
@@ -191,7 +191,7 @@ func (w *work) algorithmUnprotected() error {
 
 func (w *work) unknownCritical() error {
 	if w.means.Signer == nil {
-		return wrap(format.ErrNotApplicable, "needs the maker's signing key")
+		return format.Wrap(format.ErrNotApplicable, "needs the maker's signing key")
 	}
 	alg, err := algorithmFor(w.means.Signer.Public(), w.specific())
 	if err != nil {

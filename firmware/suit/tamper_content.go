@@ -44,7 +44,7 @@ func (w *work) target() (target, error) {
 
 func (w *work) beside() (target, error) {
 	if w.img.artifact == nil || w.img.artifact.Size() == 0 {
-		return target{}, wrap(format.ErrNotApplicable, "the envelope carries no payload, and none lies beside it")
+		return target{}, format.Wrap(format.ErrNotApplicable, "the envelope carries no payload, and none lies beside it")
 	}
 	b, err := w.img.artifact.Whole(1 << 30)
 	return target{
@@ -104,7 +104,7 @@ func (w *work) repairImage(t target, now []byte) error {
 		found = w.substitute(old, h.Sum(nil)) || found
 	}
 	if !found {
-		return wrap(format.ErrNotApplicable, "the manifest holds no digest of the payload to repair")
+		return format.Wrap(format.ErrNotApplicable, "the manifest holds no digest of the payload to repair")
 	}
 	w.repaired("suit-parameter-image-digest")
 	return nil
@@ -170,7 +170,7 @@ func (w *work) severed() (int, uint64, error) {
 			return i, key, nil
 		}
 	}
-	return 0, 0, wrap(format.ErrNotApplicable, "no command sequence stands beside the manifest")
+	return 0, 0, format.Wrap(format.ErrNotApplicable, "no command sequence stands beside the manifest")
 }
 
 func (w *work) severedReplaced() error {
@@ -189,7 +189,7 @@ func (w *work) severedMissing() error {
 	if err != nil {
 		t, err := w.target()
 		if err != nil || t.name == "" {
-			return wrap(format.ErrNotApplicable, "nothing beside the manifest is needed to install it")
+			return format.Wrap(format.ErrNotApplicable, "nothing beside the manifest is needed to install it")
 		}
 		what = "integrated payload " + t.name
 		i = slices.IndexFunc(w.d.members, func(p part) bool { return bytes.Equal(p.key, encode(t.name)) })
@@ -219,7 +219,7 @@ func (w *work) mixAndMatch() error {
 		source = w.means.Sister
 	}
 	if source == nil {
-		return wrap(format.ErrNotApplicable, "needs another genuine image")
+		return format.Wrap(format.ErrNotApplicable, "needs another genuine image")
 	}
 	t, err := w.target()
 	if err != nil {
@@ -231,7 +231,7 @@ func (w *work) mixAndMatch() error {
 	}
 	from, ok := other.payload(t.name)
 	if !ok {
-		return wrap(format.ErrNotApplicable, "the other image carries no payload %q", t.name)
+		return format.Wrap(format.ErrNotApplicable, "the other image carries no payload %q", t.name)
 	}
 	m := other.members[from]
 	b, err := other.src.Bytes(m.body, m.size)
@@ -250,7 +250,7 @@ func (w *work) swapped() error {
 		return err
 	}
 	if t.name == "" {
-		return wrap(format.ErrNotApplicable, "the payload is not in the envelope, where it could be swapped with it")
+		return format.Wrap(format.ErrNotApplicable, "the payload is not in the envelope, where it could be swapped with it")
 	}
 	w.flip(t)
 	w.files = map[string][]byte{format.FileFirst: genuine, format.FileSecond: w.d.bytes()}
@@ -268,13 +268,13 @@ func (w *work) older() error {
 			return err
 		}
 		if old.manifest.sequence >= w.img.manifest.sequence {
-			return wrap(format.ErrNotApplicable, "the older image has sequence number %d", old.manifest.sequence)
+			return format.Wrap(format.ErrNotApplicable, "the older image has sequence number %d", old.manifest.sequence)
 		}
 		w.out = b
 		_ = w.say("the maker's own image of sequence number %d", old.manifest.sequence)
 	} else {
 		if w.img.manifest.sequence == 0 {
-			return wrap(format.ErrNotApplicable, "no sequence number is lower than 0")
+			return format.Wrap(format.ErrNotApplicable, "no sequence number is lower than 0")
 		}
 		if err := w.setSequence(w.img.manifest.sequence - 1); err != nil {
 			return err
@@ -321,7 +321,7 @@ func (w *work) otherIdentifier(param int64, name string) error {
 		other[i] ^= 0x55
 	}
 	if len(id) == 0 || !w.substitute(id, other) {
-		return wrap(format.ErrNotApplicable, "the manifest names no %s", name)
+		return format.Wrap(format.ErrNotApplicable, "the manifest names no %s", name)
 	}
 	_ = w.say("%s is another", name)
 	return w.resign()
@@ -338,7 +338,7 @@ func (w *work) thisDevice() (*format.Device, error) {
 		}
 	})
 	if err := w.img.Check(*d); err != nil || len(d.Is) < 2 {
-		return nil, wrap(format.ErrNotApplicable, "the manifest does not ask for one vendor and one class")
+		return nil, format.Wrap(format.ErrNotApplicable, "the manifest does not ask for one vendor and one class")
 	}
 	return d, nil
 }

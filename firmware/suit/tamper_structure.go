@@ -16,7 +16,7 @@ func (w *work) truncatedHeader() error {
 			return w.say("cut at offset %d, within the manifest", len(w.out))
 		}
 	}
-	return wrap(format.ErrNotApplicable, "no manifest")
+	return format.Wrap(format.ErrNotApplicable, "no manifest")
 }
 
 func (w *work) trailing() error {
@@ -33,7 +33,7 @@ func (w *work) lengthLie() error {
 			return w.say("the manifest claims %d bytes", uint64(1<<40))
 		}
 	}
-	return wrap(format.ErrNotApplicable, "no manifest")
+	return format.Wrap(format.ErrNotApplicable, "no manifest")
 }
 
 // duplicate puts another manifest before the genuine one: who takes the first to act on

@@ -43,16 +43,16 @@ func (img *Image) Verify(trust format.Trust) (format.Report, error) {
 
 func (img *Image) verify(trust format.Trust, report *format.Report) error {
 	if trust.Keys.Len() == 0 && len(trust.Secrets) == 0 {
-		return wrap(format.ErrNoTrustedKey, "no key and no secret was given")
+		return format.Wrap(format.ErrNoTrustedKey, "no key and no secret was given")
 	}
 	if img.bare {
-		return wrap(format.ErrUnsigned, "a bare manifest")
+		return format.Wrap(format.ErrUnsigned, "a bare manifest")
 	}
 	if !img.wrapper {
-		return wrap(format.ErrUnsigned, "no authentication wrapper")
+		return format.Wrap(format.ErrUnsigned, "no authentication wrapper")
 	}
 	if len(img.blocks) == 0 {
-		return wrap(format.ErrUnsigned, "the authentication wrapper holds a digest and no block")
+		return format.Wrap(format.ErrUnsigned, "the authentication wrapper holds a digest and no block")
 	}
 	k, err := img.digest.kind()
 	report.Findings = append(report.Findings, format.WeakDigest(k.name)...)
@@ -61,7 +61,7 @@ func (img *Image) verify(trust format.Trust, report *format.Report) error {
 	}
 	report.Digest = img.digest.String()
 	if ok, err := img.digest.fits(bytes.NewReader(img.manifestRaw)); err != nil || !ok {
-		return cmp.Or(err, wrap(format.ErrBadHash, "the signed digest is not the manifest's"))
+		return cmp.Or(err, format.Wrap(format.ErrBadHash, "the signed digest is not the manifest's"))
 	}
 	v, err := img.vouched(trust)
 	if err != nil {
@@ -97,14 +97,14 @@ func (img *Image) checkSevered(installed bool, report *format.Report) error {
 	for _, key := range slices.Sorted(maps.Keys(img.severable)) {
 		d, ok := img.manifest.severed[key]
 		if !ok {
-			return wrap(format.ErrNotBound, "the manifest has no digest of the %s", memberName(key))
+			return format.Wrap(format.ErrNotBound, "the manifest has no digest of the %s", memberName(key))
 		}
 		fits, err := d.fits(bytes.NewReader(img.severable[key]))
 		if err != nil {
 			return inside(memberName(key), err)
 		}
 		if !fits {
-			return wrap(format.ErrBadHash, "the %s is not the one whose digest the manifest holds", memberName(key))
+			return format.Wrap(format.ErrBadHash, "the %s is not the one whose digest the manifest holds", memberName(key))
 		}
 		k, _ := d.kind()
 		report.Chain = append(report.Chain, format.Link{Kind: "hash", Name: memberName(key), Algorithm: k.name, From: "manifest"})
@@ -114,7 +114,7 @@ func (img *Image) checkSevered(installed bool, report *format.Report) error {
 	}
 	for _, key := range img.missing() {
 		if isSequence(key) {
-			return wrap(format.ErrNotBound, "the %s was severed: nothing can be installed with what is left", memberName(key))
+			return format.Wrap(format.ErrNotBound, "the %s was severed: nothing can be installed with what is left", memberName(key))
 		}
 	}
 	return nil

@@ -103,7 +103,7 @@ func (id Identity) sign(text []byte, digest string) ([]byte, error) {
 		return cms.Sign(bytes.NewReader(text), o)
 	}
 	if _, ok := id.Key.Public().(*rsa.PublicKey); !ok {
-		return nil, wrap(format.ErrAlgorithm, "a raw signature is RSA, the key %T", id.Key.Public())
+		return nil, format.Wrap(format.ErrAlgorithm, "a raw signature is RSA, the key %T", id.Key.Public())
 	}
 	hash := crypto.SHA256
 	if digest == "sha1" {

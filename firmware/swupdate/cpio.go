@@ -53,21 +53,21 @@ func readArchive(in format.Source) ([]member, int64, error) {
 		}
 		if m.name == trailer {
 			if m.size != 0 {
-				return nil, 0, malformed("the trailer at offset %d has %d bytes", at, m.size)
+				return nil, 0, format.Malformed("the trailer at offset %d has %d bytes", at, m.size)
 			}
 			return list, m.at, checkTail(in, m.at)
 		}
 		switch {
 		case !validName(m.name):
-			return nil, 0, malformed("member name %.100q", m.name)
+			return nil, 0, format.Malformed("member name %.100q", m.name)
 		case seen[m.name]:
-			return nil, 0, malformed("%.100q twice", m.name)
+			return nil, 0, format.Malformed("%.100q twice", m.name)
 		case mode&0o170000 != 0o100000 && mode&0o170000 != 0:
-			return nil, 0, malformed("%.100q is no plain file (mode %o)", m.name, mode)
+			return nil, 0, format.Malformed("%.100q is no plain file (mode %o)", m.name, mode)
 		case m.size > in.Size()-m.at:
-			return nil, 0, malformed("%.100q announces %d bytes, the file has %d left", m.name, m.size, in.Size()-m.at)
+			return nil, 0, format.Malformed("%.100q announces %d bytes, the file has %d left", m.name, m.size, in.Size()-m.at)
 		case len(list) == maxMembers:
-			return nil, 0, malformed("more than %d members", maxMembers)
+			return nil, 0, format.Malformed("more than %d members", maxMembers)
 		}
 		if err := zeros(in, m.at+m.size, m.end()); err != nil {
 			return nil, 0, err
@@ -83,18 +83,18 @@ func readHeader(in format.Source, at int64) (member, uint64, error) {
 		return member{}, 0, fmt.Errorf("cpio header: %w", err)
 	}
 	if !isMagic(b) {
-		return member{}, 0, malformed("no cpio header at offset %d", at)
+		return member{}, 0, format.Malformed("no cpio header at offset %d", at)
 	}
 	var field [13]uint64
 	for i := range field {
 		digits := string(b[6+8*i : 14+8*i])
 		if field[i], err = strconv.ParseUint(digits, 16, 32); err != nil || strings.ContainsAny(digits, "+_") {
-			return member{}, 0, malformed("cpio header at offset %d: %q is no number", at, digits)
+			return member{}, 0, format.Malformed("cpio header at offset %d: %q is no number", at, digits)
 		}
 	}
 	size, length := field[6], field[11]
 	if length < 2 || length > maxName+1 {
-		return member{}, 0, malformed("cpio header at offset %d: name of %d bytes", at, length)
+		return member{}, 0, format.Malformed("cpio header at offset %d: name of %d bytes", at, length)
 	}
 	name, err := in.Bytes(at+headerSize, int64(length))
 	if err != nil {
@@ -102,7 +102,7 @@ func readHeader(in format.Source, at int64) (member, uint64, error) {
 	}
 	// A reader of C strings would stop at the first zero, another at the length.
 	if bytes.IndexByte(name, 0) != len(name)-1 {
-		return member{}, 0, malformed("cpio header at offset %d: name %.100q", at, name)
+		return member{}, 0, format.Malformed("cpio header at offset %d: name %.100q", at, name)
 	}
 	m := member{name: string(name[:len(name)-1]), header: at, at: at + padded(headerSize+int64(length)), size: int64(size)}
 	if string(b[:6]) == magicCRC {
@@ -117,7 +117,7 @@ func zeros(in format.Source, from, to int64) error {
 		return fmt.Errorf("cpio padding: %w", err)
 	}
 	if len(bytes.TrimLeft(b, "\x00")) > 0 {
-		return malformed("padding at offset %d is not zero", from)
+		return format.Malformed("padding at offset %d is not zero", from)
 	}
 	return nil
 }
@@ -128,7 +128,7 @@ func checkTail(in format.Source, at int64) error {
 	for {
 		n, err := r.Read(buf)
 		if rest := bytes.TrimLeft(buf[:n], "\x00"); len(rest) > 0 {
-			return wrap(format.ErrTrailing, "byte at offset %d behind the trailer", at+int64(n-len(rest)))
+			return format.Wrap(format.ErrTrailing, "byte at offset %d behind the trailer", at+int64(n-len(rest)))
 		}
 		at += int64(n)
 		if errors.Is(err, io.EOF) {

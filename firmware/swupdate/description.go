@@ -49,14 +49,14 @@ func readDescription(text []byte) (description, error) {
 	}
 	software, ok := root["software"].(map[string]any)
 	if !ok {
-		return d, malformed("no group software")
+		return d, format.Malformed("no group software")
 	}
 	d.software = software
 	if err := d.walk(software, "software", ""); err != nil {
 		return d, err
 	}
 	if d.version(selection{}) == "" {
-		return d, malformed("no version")
+		return d, format.Malformed("no version")
 	}
 	return d, nil
 }
@@ -105,7 +105,7 @@ func (d *description) entry(v map[string]any, path, list string) error {
 	a := artifact{path: path}
 	var ok bool
 	if a.file, ok = raw.(string); !ok || !validName(a.file) {
-		return malformed("%s: filename %.100v", path, raw)
+		return format.Malformed("%s: filename %.100v", path, raw)
 	}
 	a.kind, _ = v["type"].(string)
 	switch e := v["encrypted"].(type) {
@@ -123,7 +123,7 @@ func (d *description) entry(v map[string]any, path, list string) error {
 	}
 	if a.hash = sum != [32]byte{}; a.hash {
 		if other, twice := d.hashes[a.file]; twice && other != sum {
-			return malformed("%s: another hash for %.100q than elsewhere", path, a.file)
+			return format.Malformed("%s: another hash for %.100q than elsewhere", path, a.file)
 		}
 		d.hashes[a.file] = sum
 	}
@@ -140,7 +140,7 @@ func readHash(v any) (sum [32]byte, err error) {
 	if b, err := hex.DecodeString(text); ok && err == nil && len(b) == 32 {
 		return [32]byte(b), nil
 	}
-	return sum, malformed("sha256 %.80v", v)
+	return sum, format.Malformed("sha256 %.80v", v)
 }
 
 // A selection is what a device chooses by: its board, and -e set,mode.

@@ -25,15 +25,15 @@ func (img *Image) check(d format.Device) error {
 	}
 	for _, m := range img.members[1:] {
 		if _, named := img.description.hashes[m.name]; named && d.Size > 0 && m.size > d.Size {
-			return wrap(format.ErrTooLarge, "%.100q has %d bytes, the device has room for %d", m.name, m.size, d.Size)
+			return format.Wrap(format.ErrTooLarge, "%.100q has %d bytes, the device has room for %d", m.name, m.size, d.Size)
 		}
 	}
 	if d.Counter != nil {
-		return wrap(format.ErrRollback, "the format has no rollback counter, at least %d is needed", *d.Counter)
+		return format.Wrap(format.ErrRollback, "the format has no rollback counter, at least %d is needed", *d.Counter)
 	}
 	version := img.description.version(s)
 	if d.Version != "" && (version == "" || compareVersions(version, d.Version) < 0) {
-		return wrap(format.ErrRollback, "version %.100q, %q is installed", version, d.Version)
+		return format.Wrap(format.ErrRollback, "version %.100q, %q is installed", version, d.Version)
 	}
 	if revision != "" {
 		return img.checkHardware(s, revision)
@@ -50,14 +50,14 @@ func choose(d format.Device) (s selection, revision string, err error) {
 		case "software":
 			s.set, s.mode, ok = strings.Cut(value, ",")
 		default:
-			return s, "", wrap(format.ErrDevice, "%q is not known of a swupdate device, only hwrevision and software", key)
+			return s, "", format.Wrap(format.ErrDevice, "%q is not known of a swupdate device, only hwrevision and software", key)
 		}
 		if !ok {
-			return s, "", wrap(format.ErrDevice, "%s %q", key, value)
+			return s, "", format.Wrap(format.ErrDevice, "%s %q", key, value)
 		}
 	}
 	if len(d.Has) > 0 {
-		return s, "", wrap(format.ErrDevice, "the format knows no other images of a device")
+		return s, "", format.Wrap(format.ErrDevice, "the format knows no other images of a device")
 	}
 	return s, revision, nil
 }
@@ -66,7 +66,7 @@ func choose(d format.Device) (s selection, revision string, err error) {
 func (img *Image) checkHardware(s selection, revision string) error {
 	list, ok := img.description.find(s, "hardware-compatibility").([]any)
 	if !ok {
-		return wrap(format.ErrWrongDevice, "no hardware-compatibility, the device is revision %q", revision)
+		return format.Wrap(format.ErrWrongDevice, "no hardware-compatibility, the device is revision %q", revision)
 	}
 	for _, x := range list {
 		text, _ := x.(string)
@@ -79,5 +79,5 @@ func (img *Image) checkHardware(s selection, revision string) error {
 			}
 		}
 	}
-	return wrap(format.ErrWrongDevice, "made for hardware revisions %.200v, the device is %q", list, revision)
+	return format.Wrap(format.ErrWrongDevice, "made for hardware revisions %.200v, the device is %q", list, revision)
 }

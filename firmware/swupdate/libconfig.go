@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+
+	"assay/firmware/format"
 )
 
 // parseLibconfig reads the syntax of libconfig (its manual, chapter Configuration Files)
@@ -37,7 +39,7 @@ type config struct {
 func (p *config) fail(text string, args ...any) {
 	if p.err == nil {
 		line := 1 + bytes.Count(p.text[:p.pos], []byte("\n"))
-		p.err = malformed("line %d: "+text, append([]any{line}, args...)...)
+		p.err = format.Malformed("line %d: "+text, append([]any{line}, args...)...)
 	}
 }
 

@@ -81,7 +81,7 @@ func (img *Image) parse() error {
 		return err
 	}
 	if len(img.members) == 0 || img.members[0].name != descriptionName {
-		return malformed("the first member is not %s", descriptionName)
+		return format.Malformed("the first member is not %s", descriptionName)
 	}
 	if img.text, err = img.bytes(img.members[0], maxDescription); err != nil {
 		return err
@@ -93,7 +93,7 @@ func (img *Image) parse() error {
 			continue
 		}
 		if i != 1 {
-			return malformed("%s is member %d, it must come second", signatureName, i+1)
+			return format.Malformed("%s is member %d, it must come second", signatureName, i+1)
 		}
 		img.sig = &img.members[1]
 		if img.rawSig, err = img.bytes(m, maxSignature); err != nil {
@@ -109,7 +109,7 @@ func (img *Image) parse() error {
 
 func (img *Image) bytes(m member, limit int64) ([]byte, error) {
 	if m.size > limit {
-		return nil, malformed("%s has %d bytes, at most %d are read", m.name, m.size, limit)
+		return nil, format.Malformed("%s has %d bytes, at most %d are read", m.name, m.size, limit)
 	}
 	return img.in.Bytes(m.at, m.size)
 }
@@ -121,10 +121,10 @@ func (img *Image) bind() error {
 			continue
 		}
 		if a.file == descriptionName || a.file == signatureName {
-			return malformed("%s names %s as a file", descriptionName, a.file)
+			return format.Malformed("%s names %s as a file", descriptionName, a.file)
 		}
 		if _, ok := img.member(a.file); !ok {
-			return malformed("%s names %.100q, which is not in the archive", descriptionName, a.file)
+			return format.Malformed("%s names %.100q, which is not in the archive", descriptionName, a.file)
 		}
 	}
 	return nil
@@ -140,11 +140,3 @@ func (img *Image) member(name string) (member, bool) {
 
 // Version is that of sw-description.
 func (img *Image) Version() string { return img.description.version(selection{}) }
-
-func malformed(text string, args ...any) error {
-	return fmt.Errorf("%s: %w", fmt.Sprintf(text, args...), format.ErrMalformed)
-}
-
-func wrap(sentinel error, text string, args ...any) error {
-	return fmt.Errorf("%s: %w", fmt.Sprintf(text, args...), sentinel)
-}

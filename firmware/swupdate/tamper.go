@@ -41,7 +41,7 @@ func (img *Image) tamper(variant string, means format.Means, v *format.Variant) 
 		return format.ErrUnknownVariant
 	}
 	if img.sig == nil {
-		return wrap(format.ErrNotApplicable, "it is not signed")
+		return format.Wrap(format.ErrNotApplicable, "it is not signed")
 	}
 	if variant == format.Swapped {
 		return img.swap(v)
@@ -127,7 +127,7 @@ func (w *work) largest(img *Image) (int, error) {
 		}
 	}
 	if best < 0 {
-		return 0, wrap(format.ErrNotApplicable, "no file with a hash has anything in it")
+		return 0, format.Wrap(format.ErrNotApplicable, "no file with a hash has anything in it")
 	}
 	return best, nil
 }
@@ -136,7 +136,7 @@ func (w *work) largest(img *Image) (int, error) {
 func (w *work) replace(old, new string) error {
 	at := bytes.Index(w.files[0].Data, []byte(old))
 	if at < 0 {
-		return wrap(format.ErrNotApplicable, "%s does not write %.80q as expected", descriptionName, old)
+		return format.Wrap(format.ErrNotApplicable, "%s does not write %.80q as expected", descriptionName, old)
 	}
 	w.files[0].Data = bytes.Replace(w.files[0].Data, []byte(old), []byte(new), 1)
 	return nil
@@ -147,7 +147,7 @@ func (w *work) rehash(m *format.Manifest, img *Image, i int) error {
 	old := img.description.hashes[w.files[i].Name]
 	at := bytes.Index(bytes.ToLower(w.files[0].Data), []byte(hex.EncodeToString(old[:])))
 	if at < 0 {
-		return wrap(format.ErrNotApplicable, "the hash of %s is not written out in %s", w.files[i].Name, descriptionName)
+		return format.Wrap(format.ErrNotApplicable, "the hash of %s is not written out in %s", w.files[i].Name, descriptionName)
 	}
 	sum := sha256.Sum256(w.files[i].Data)
 	text := bytes.Clone(w.files[0].Data)
@@ -168,7 +168,7 @@ func (img *Image) misfit() error {
 
 func (img *Image) flipImage(m *format.Manifest, rehash bool) ([]byte, error) {
 	if !rehash && !img.members[0].crc {
-		return nil, wrap(format.ErrNotApplicable, "the container has no sums")
+		return nil, format.Wrap(format.ErrNotApplicable, "the container has no sums")
 	}
 	says(m, format.LayerPayload, format.ErrBadHash, "a file does not have the sha256 that sw-description gives it")
 	return img.rewrite(m, func(w *work) error {
@@ -204,13 +204,13 @@ func (img *Image) otherVersion(m *format.Manifest, w *work) error {
 			return nil
 		}
 	}
-	return wrap(format.ErrNotApplicable, "the version has no letter to change")
+	return format.Wrap(format.ErrNotApplicable, "the version has no letter to change")
 }
 
 func (img *Image) spoilSignature(m *format.Manifest, flip bool) ([]byte, error) {
 	sig := bytes.Clone(img.rawSig)
 	if len(sig) < 64 || img.message != nil && (len(img.message.Signers) != 1 || img.message.Signers[0].Unsigned > 0) {
-		return nil, wrap(format.ErrNotApplicable, "the signature is not where it usually is")
+		return nil, format.Wrap(format.ErrNotApplicable, "the signature is not where it usually is")
 	}
 	at := len(sig) - 8 // the signature value ends a message
 	changed := fmt.Sprintf("lowest bit of byte %d of %s, at offset %d", at, signatureName, img.sig.at+int64(at))
@@ -245,13 +245,13 @@ func (img *Image) stranger(means format.Means) (Identity, []*x509.Certificate, e
 	if img.message == nil {
 		key, err := cms.FreshKey(fmt.Sprintf("rsa-%d", 8*len(img.rawSig)))
 		if err != nil {
-			return Identity{}, nil, wrap(format.ErrNotApplicable, "%v", err)
+			return Identity{}, nil, format.Wrap(format.ErrNotApplicable, "%v", err)
 		}
 		return Identity{Key: key}, nil, nil
 	}
 	id, above, err := cms.Lookalike(img.chain(means))
 	if err != nil {
-		return Identity{}, nil, wrap(format.ErrNotApplicable, "%v", err)
+		return Identity{}, nil, format.Wrap(format.ErrNotApplicable, "%v", err)
 	}
 	return Identity{Key: id.Key, Chain: []*x509.Certificate{id.Certificate}}, above, nil
 }
@@ -273,7 +273,7 @@ func (img *Image) foreign(variant string, m *format.Manifest, means format.Means
 		changed = "a second " + signatureName + " before the genuine one, made by a fresh key"
 		says(m, format.LayerStructure, format.ErrMalformed, "%s comes twice", signatureName)
 	case variant != format.WrongKey && img.message == nil:
-		return nil, wrap(format.ErrNotApplicable, "a raw signature names no key")
+		return nil, format.Wrap(format.ErrNotApplicable, "a raw signature names no key")
 	case variant == format.WrongKeyForged:
 		id.Chain = img.chain(means)
 		changed = signatureName + " made by a fresh key under the maker's certificate"
@@ -285,7 +285,7 @@ func (img *Image) foreign(variant string, m *format.Manifest, means format.Means
 	return img.rewrite(m, func(w *work) error {
 		sig, err := id.sign(img.text, "")
 		if err != nil {
-			return wrap(format.ErrNotApplicable, "%v", err)
+			return format.Wrap(format.ErrNotApplicable, "%v", err)
 		}
 		if variant == format.DuplicateSignature {
 			w.files = slices.Insert(w.files, 1, File{signatureName, sig})
@@ -312,17 +312,17 @@ func (img *Image) maker(means format.Means) (Identity, error) {
 	id := Identity{Key: means.Signer}
 	switch {
 	case means.Signer == nil:
-		return id, wrap(format.ErrNotApplicable, "it needs the maker's key")
+		return id, format.Wrap(format.ErrNotApplicable, "it needs the maker's key")
 	case img.message != nil && len(means.Chain) == 0:
-		return id, wrap(format.ErrNotApplicable, "it needs the maker's certificate")
+		return id, format.Wrap(format.ErrNotApplicable, "it needs the maker's certificate")
 	case img.message != nil:
 		id.Chain = means.Chain
 	}
 	if p, ok := means.Signer.Public().(interface{ Equal(crypto.PublicKey) bool }); len(id.Chain) > 0 && (!ok || !p.Equal(id.Chain[0].PublicKey)) {
-		return id, wrap(format.ErrNotApplicable, "the maker's certificate is not one of the maker's key")
+		return id, format.Wrap(format.ErrNotApplicable, "the maker's certificate is not one of the maker's key")
 	}
 	if _, ok := means.Signer.Public().(*rsa.PublicKey); img.message == nil && !ok {
-		return id, wrap(format.ErrNotApplicable, "a raw signature is RSA, the key %T", means.Signer.Public())
+		return id, format.Wrap(format.ErrNotApplicable, "a raw signature is RSA, the key %T", means.Signer.Public())
 	}
 	return id, nil
 }
@@ -330,7 +330,7 @@ func (img *Image) maker(means format.Means) (Identity, error) {
 // badCertificate signs with a certificate that the maker's own authority should not have issued.
 func (img *Image) badCertificate(m *format.Manifest, means format.Means, expired bool) ([]byte, error) {
 	if img.message == nil || means.Issuer == nil || len(means.Chain) == 0 {
-		return nil, wrap(format.ErrNotApplicable, "it needs a signature by certificate, the maker's certificate and its authority's key")
+		return nil, format.Wrap(format.ErrNotApplicable, "it needs a signature by certificate, the maker's certificate and its authority's key")
 	}
 	change, changed := cms.ForServers, "a certificate for TLS servers"
 	says(m, format.LayerTrust, format.ErrPurpose, "the signer's certificate is for TLS servers")
@@ -355,7 +355,7 @@ func (img *Image) confuse(m *format.Manifest) ([]byte, error) {
 	if img.message != nil {
 		sig, err := img.message.WithContent(img.text)
 		if err != nil {
-			return nil, wrap(format.ErrNotApplicable, "%v", err)
+			return nil, format.Wrap(format.ErrNotApplicable, "%v", err)
 		}
 		says(m, format.LayerSignature, format.ErrNotBound, "%s vouches for what it carries itself, not for the %s beside it", signatureName, descriptionName)
 		return img.rewrite(m, func(w *work) error {
@@ -387,7 +387,7 @@ func (img *Image) weak(m *format.Manifest, means format.Means) ([]byte, error) {
 	return img.rewrite(m, func(w *work) error {
 		sig, err := id.sign(img.text, "sha1")
 		if err != nil {
-			return wrap(format.ErrNotApplicable, "the key does not sign SHA-1: %v", err)
+			return format.Wrap(format.ErrNotApplicable, "the key does not sign SHA-1: %v", err)
 		}
 		w.files[1].Data = sig
 		return nil

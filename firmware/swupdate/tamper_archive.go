@@ -48,10 +48,10 @@ func (img *Image) genuine(variant string, m *format.Manifest, means format.Means
 func (img *Image) olderRelease(m *format.Manifest, src format.Source) ([]byte, error) {
 	older, err := OpenUnverified(format.Input{Source: src})
 	if err != nil {
-		return nil, wrap(format.ErrNotApplicable, "the older archive: %v", err)
+		return nil, format.Wrap(format.ErrNotApplicable, "the older archive: %v", err)
 	}
 	if compareVersions(older.Version(), img.Version()) >= 0 {
-		return nil, wrap(format.ErrNotApplicable, "version %q is not older than %q", older.Version(), img.Version())
+		return nil, format.Wrap(format.ErrNotApplicable, "version %q is not older than %q", older.Version(), img.Version())
 	}
 	img.saysOlder(m, older.Version())
 	m.Changed = append(m.Changed, "everything: it is the maker's own older archive")
@@ -66,7 +66,7 @@ func (img *Image) saysOlder(m *format.Manifest, version string) {
 func (img *Image) lower(m *format.Manifest, w *work) error {
 	const lowest = "0.0.1"
 	if compareVersions(lowest, img.Version()) >= 0 {
-		return wrap(format.ErrNotApplicable, "no version is known below %q", img.Version())
+		return format.Wrap(format.ErrNotApplicable, "no version is known below %q", img.Version())
 	}
 	img.saysOlder(m, lowest)
 	m.Changed = append(m.Changed, "version in "+descriptionName)
@@ -80,7 +80,7 @@ func (img *Image) revision() (string, error) {
 			return h, nil
 		}
 	}
-	return "", wrap(format.ErrNotApplicable, "it names no hardware revision")
+	return "", format.Wrap(format.ErrNotApplicable, "it names no hardware revision")
 }
 
 var hardwareList = regexp.MustCompile(`(hardware-compatibility"?\s*[:=]\s*)\[(?:[^\]"]|"(?:[^"\\]|\\.)*")*\]`)
@@ -92,7 +92,7 @@ func (img *Image) otherHardware(m *format.Manifest, w *work) error {
 	}
 	text := hardwareList.ReplaceAll(w.files[0].Data, []byte(`${1}[ "assay-other" ]`))
 	if bytes.Equal(text, w.files[0].Data) {
-		return wrap(format.ErrNotApplicable, "%s does not write hardware-compatibility as expected", descriptionName)
+		return format.Wrap(format.ErrNotApplicable, "%s does not write hardware-compatibility as expected", descriptionName)
 	}
 	w.files[0].Data = text
 	m.Changed = append(m.Changed, "hardware-compatibility in "+descriptionName)
@@ -107,7 +107,7 @@ func (img *Image) saysOther(m *format.Manifest, revision string) {
 
 func (img *Image) sister(m *format.Manifest, means format.Means) ([]byte, error) {
 	if means.Sister == nil {
-		return nil, wrap(format.ErrNotApplicable, "it needs an archive for another product of the maker")
+		return nil, format.Wrap(format.ErrNotApplicable, "it needs an archive for another product of the maker")
 	}
 	revision, err := img.revision()
 	if err != nil {
@@ -115,10 +115,10 @@ func (img *Image) sister(m *format.Manifest, means format.Means) ([]byte, error)
 	}
 	sister, err := OpenUnverified(format.Input{Source: *means.Sister})
 	if err != nil {
-		return nil, wrap(format.ErrNotApplicable, "the other product's archive: %v", err)
+		return nil, format.Wrap(format.ErrNotApplicable, "the other product's archive: %v", err)
 	}
 	if sister.checkHardware(selection{board: "board"}, revision) == nil {
-		return nil, wrap(format.ErrNotApplicable, "the other product's archive is for revision %q too", revision)
+		return nil, format.Wrap(format.ErrNotApplicable, "the other product's archive is for revision %q too", revision)
 	}
 	m.Changed = append(m.Changed, "everything: it is the maker's own archive for another product")
 	img.saysOther(m, revision)
@@ -150,7 +150,7 @@ func (img *Image) dropHash(m *format.Manifest, w *work) error {
 	at := bytes.Index(bytes.ToLower(text), []byte(hex.EncodeToString(sum[:])))
 	key := bytes.LastIndex(text[:max(at, 0)], []byte("sha256"))
 	if key < 0 {
-		return wrap(format.ErrNotApplicable, "the hash of %s is not written out in %s", w.files[i].Name, descriptionName)
+		return format.Wrap(format.ErrNotApplicable, "the hash of %s is not written out in %s", w.files[i].Name, descriptionName)
 	}
 	w.files[0].Data = slices.Concat(text[:key], []byte("not-"), text[key:])
 	m.Changed = append(m.Changed, "sha256 of "+w.files[i].Name+" renamed in "+descriptionName)
@@ -194,11 +194,11 @@ func (img *Image) extraMember(variant string, m *format.Manifest, means format.M
 // mix puts a file of an older release under the sw-description of this one.
 func (img *Image) mix(m *format.Manifest, means format.Means) ([]byte, error) {
 	if means.Older == nil {
-		return nil, wrap(format.ErrNotApplicable, "it needs an older archive of the maker")
+		return nil, format.Wrap(format.ErrNotApplicable, "it needs an older archive of the maker")
 	}
 	older, err := OpenUnverified(format.Input{Source: *means.Older})
 	if err != nil {
-		return nil, wrap(format.ErrNotApplicable, "the older archive: %v", err)
+		return nil, format.Wrap(format.ErrNotApplicable, "the older archive: %v", err)
 	}
 	says(m, format.LayerPayload, format.ErrBadHash, "a file does not have the sha256 that sw-description gives it")
 	return img.rewrite(m, func(w *work) error {
@@ -220,7 +220,7 @@ func (img *Image) mix(m *format.Manifest, means format.Means) ([]byte, error) {
 				return nil
 			}
 		}
-		return wrap(format.ErrNotApplicable, "the older archive has no file of the same name with other contents")
+		return format.Wrap(format.ErrNotApplicable, "the older archive has no file of the same name with other contents")
 	})
 }
 

@@ -35,7 +35,7 @@ func (img *Image) verify(trust format.Trust, report *format.Report) error {
 	sum := sha256.Sum256(img.text)
 	report.Digest = "sha256:" + hex.EncodeToString(sum[:])
 	if img.sig == nil {
-		return wrap(format.ErrUnsigned, "no %s behind %s", signatureName, descriptionName)
+		return format.Wrap(format.ErrUnsigned, "no %s behind %s", signatureName, descriptionName)
 	}
 	var err error
 	if img.message != nil {
@@ -48,7 +48,7 @@ func (img *Image) verify(trust format.Trust, report *format.Report) error {
 	}
 	for _, a := range img.description.artifacts {
 		if !a.hash {
-			return wrap(format.ErrNotBound, "%s names %.100q without sha256", a.path, a.file)
+			return format.Wrap(format.ErrNotBound, "%s names %.100q without sha256", a.path, a.file)
 		}
 	}
 	return img.checkMembers(report)
@@ -72,21 +72,21 @@ func (img *Image) verifyCMS(trust format.Trust, report *format.Report) error {
 // verifyRSA tries the bare keys: RSASSA-PKCS1-v1_5 and RSASSA-PSS, over SHA-256 alone.
 func (img *Image) verifyRSA(trust format.Trust, sum []byte, report *format.Report) error {
 	if trust.Keys.Len() == 0 && len(trust.Roots) == 0 {
-		return wrap(format.ErrNoTrustedKey, "no key was given")
+		return format.Wrap(format.ErrNoTrustedKey, "no key was given")
 	}
 	var failed error
 	for _, k := range trust.Keys.All() {
 		p, ok := k.Public.(*rsa.PublicKey)
 		if !ok {
 			if failed == nil {
-				failed = wrap(format.ErrAlgorithm, "a raw signature is RSA, the key %s", k.Algorithm)
+				failed = format.Wrap(format.ErrAlgorithm, "a raw signature is RSA, the key %s", k.Algorithm)
 			}
 			continue
 		}
 		scheme := ""
 		switch {
 		case len(img.rawSig) != p.Size():
-			failed = wrap(format.ErrBadSignature, "%s has %d bytes, one of an RSA key of %d bits has %d", signatureName, len(img.rawSig), p.N.BitLen(), p.Size())
+			failed = format.Wrap(format.ErrBadSignature, "%s has %d bytes, one of an RSA key of %d bits has %d", signatureName, len(img.rawSig), p.N.BitLen(), p.Size())
 			continue
 		case rsa.VerifyPKCS1v15(p, crypto.SHA256, sum, img.rawSig) == nil:
 			scheme = "pkcs1v15"
@@ -94,10 +94,10 @@ func (img *Image) verifyRSA(trust format.Trust, sum []byte, report *format.Repor
 			scheme = "pss"
 		case img.overSHA1(p):
 			report.Key, report.Findings = &k, format.WeakDigest("sha1")
-			return wrap(format.ErrAlgorithm, "%s is over SHA-1, the format signs SHA-256", signatureName)
+			return format.Wrap(format.ErrAlgorithm, "%s is over SHA-1, the format signs SHA-256", signatureName)
 		default:
 			report.Key = &k
-			failed = wrap(format.ErrBadSignature, "%s is not one of the trusted key over this %s", signatureName, descriptionName)
+			failed = format.Wrap(format.ErrBadSignature, "%s is not one of the trusted key over this %s", signatureName, descriptionName)
 			continue
 		}
 		report.Key, report.Findings = &k, format.WeakKey(p)
@@ -108,7 +108,7 @@ func (img *Image) verifyRSA(trust format.Trust, sum []byte, report *format.Repor
 		return nil
 	}
 	if len(trust.Roots) > 0 {
-		return wrap(format.ErrBadSignature, "%s is neither CMS (%v) nor a raw signature of a trusted key", signatureName, img.notCMS)
+		return format.Wrap(format.ErrBadSignature, "%s is neither CMS (%v) nor a raw signature of a trusted key", signatureName, img.notCMS)
 	}
 	return failed
 }
@@ -132,10 +132,10 @@ func (img *Image) checkMembers(report *format.Report) error {
 			return fmt.Errorf("read %s: %w", m.name, err)
 		}
 		if named && hash != want {
-			return wrap(format.ErrBadHash, "%.100q hashes to %x, %s says %x", m.name, hash, descriptionName, want)
+			return format.Wrap(format.ErrBadHash, "%.100q hashes to %x, %s says %x", m.name, hash, descriptionName, want)
 		}
 		if m.crc && sum != m.sum {
-			return wrap(format.ErrBadHash, "the bytes of %.100q add up to %08x, its cpio header says %08x", m.name, sum, m.sum)
+			return format.Wrap(format.ErrBadHash, "the bytes of %.100q add up to %08x, its cpio header says %08x", m.name, sum, m.sum)
 		}
 		if named {
 			report.Chain = append(report.Chain, format.Link{Kind: "hash", Name: m.name, Algorithm: "sha256", Strength: 128, From: descriptionName})
