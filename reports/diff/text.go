@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
+
+	"assay/reports"
 )
 
 // Text prints a comparison for people.
@@ -13,7 +14,7 @@ func (d *Diff) Text(w io.Writer) error {
 	var b strings.Builder
 	line := func(format string, args ...any) {
 		for i, a := range args {
-			args[i] = clean(fmt.Sprint(a))
+			args[i] = reports.Plain(fmt.Sprint(a))
 		}
 		fmt.Fprintf(&b, format+"\n", args...)
 	}
@@ -95,17 +96,4 @@ func orNone(s string) string {
 		return "none"
 	}
 	return s
-}
-
-// clean takes from a string of the evidence what would steer a terminal; the indents are ours.
-func clean(s string) string {
-	return strings.Map(func(c rune) rune {
-		switch {
-		case c == '\n' || c == '\t':
-			return ' '
-		case unicode.Is(unicode.Other, c):
-			return '�'
-		}
-		return c
-	}, s)
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
 
 	"assay/profiles"
 	"assay/reports"
@@ -15,21 +14,9 @@ type printer struct{ strings.Builder }
 // linef prints one line; whatever comes from the record is kept from steering the terminal.
 func (p *printer) linef(format string, args ...any) {
 	for i, a := range args {
-		args[i] = clean(fmt.Sprint(a))
+		args[i] = reports.Plain(fmt.Sprint(a))
 	}
 	fmt.Fprintf(p, format+"\n", args...)
-}
-
-func clean(s string) string {
-	return strings.Map(func(c rune) rune {
-		switch {
-		case c == '\n' || c == '\t':
-			return ' '
-		case unicode.Is(unicode.Other, c):
-			return '�'
-		}
-		return c
-	}, s)
 }
 
 // Text prints an answer for people.

@@ -58,7 +58,7 @@ func (p *printer) lines(v verdict.Verdict, because, standard string, list []verd
 
 // name pads an id without painting it.
 func (p *printer) name(id string, width int) painted {
-	return painted(clean(id) + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(id))))
+	return painted(reports.Plain(id) + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(id))))
 }
 
 // missing joins the units of a requirement that nobody answered into one sentence.

@@ -83,7 +83,7 @@ const (
 func (p *printer) table(g reports.Group) {
 	rows := [][colTitle + 1]string{{"ID", "LEVEL", "VERDICT", "CHECKS", "REVIEWS", "REQUIREMENT"}}
 	for _, r := range g.Requirements {
-		one := [colTitle + 1]string{clean(r.ID) + p.star(r.Certainty), level(r.Level), string(r.Verdict), signs(r.Checks), "", r.Title}
+		one := [colTitle + 1]string{reports.Plain(r.ID) + p.star(r.Certainty), level(r.Level), string(r.Verdict), signs(r.Checks), "", r.Title}
 		if r.Waived {
 			one[colVerdict] += ", waived"
 		}
@@ -115,11 +115,11 @@ func (p *printer) table(g reports.Group) {
 			case c == colChecks:
 				line += "  " + p.signed(r[c], width)
 			default:
-				line += "  " + painted(fmt.Sprintf("%-*s", width, clean(r[c])))
+				line += "  " + painted(fmt.Sprintf("%-*s", width, reports.Plain(r[c])))
 			}
 			used += 2 + width
 		}
-		p.linef("%s  %s", line, clip(clean(r[colTitle]), columns-used-2))
+		p.linef("%s  %s", line, clip(reports.Plain(r[colTitle]), columns-used-2))
 	}
 }
 

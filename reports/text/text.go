@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"assay/reports"
@@ -72,7 +71,7 @@ func (p *printer) linef(format string, args ...any) {
 		switch a.(type) {
 		case painted, int, uint64:
 		default:
-			args[i] = clean(fmt.Sprint(a))
+			args[i] = reports.Plain(fmt.Sprint(a))
 		}
 	}
 	fmt.Fprintf(p, format+"\n", args...)
@@ -81,7 +80,7 @@ func (p *printer) linef(format string, args ...any) {
 // wrap prints running text behind a head, whose width the later lines are indented by.
 func (p *printer) wrap(head painted, width int, text string) {
 	line, used := string(head), width
-	for i, word := range strings.Fields(clean(text)) {
+	for i, word := range strings.Fields(reports.Plain(text)) {
 		n := utf8.RuneCountInString(word)
 		switch {
 		case i == 0:
@@ -96,20 +95,6 @@ func (p *printer) wrap(head painted, width int, text string) {
 	p.linef("%s", painted(line))
 }
 
-// clean takes from a string of the evidence what would move the cursor, colour the screen or turn
-// the direction of writing.
-func clean(s string) string {
-	return strings.Map(func(c rune) rune {
-		switch {
-		case c == '\n' || c == '\t':
-			return ' '
-		case unicode.Is(unicode.Other, c):
-			return '�'
-		}
-		return c
-	}, s)
-}
-
 // clip shortens a text to a width.
 func clip(s string, width int) string {
 	if r := []rune(s); len(r) > width {
@@ -121,7 +106,7 @@ func clip(s string, width int) string {
 // paint colours the words and signs of the verdict algebra.
 func (p *printer) paint(word string) painted {
 	if !p.colour || word == "" {
-		return painted(clean(word))
+		return painted(reports.Plain(word))
 	}
 	colour := ""
 	switch word {
@@ -134,5 +119,5 @@ func (p *printer) paint(word string) painted {
 	default:
 		colour = "2"
 	}
-	return painted("\x1b[" + colour + "m" + clean(word) + "\x1b[0m")
+	return painted("\x1b[" + colour + "m" + reports.Plain(word) + "\x1b[0m")
 }
