@@ -16,7 +16,7 @@ func variants() []string {
 		format.Tampered, format.TamperedPlain, format.HeaderFlip, format.SignatureFlip, format.TruncatedHeader, format.TruncatedPayload,
 		format.TruncatedSignature, format.Empty, format.Oversize, format.TrailingData, format.LengthLie, format.MixAndMatch, format.Swapped,
 	}, cms.ForgedVariants()...)
-	return slices.DeleteFunc(format.Variants(), func(v string) bool { return !slices.Contains(own, v) })
+	return format.InOrder(own...)
 }
 
 // maxTamper is the largest image of which variants are made.

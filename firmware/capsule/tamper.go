@@ -16,7 +16,7 @@ func variants() []string {
 		format.TruncatedPayload, format.TruncatedSignature, format.Empty, format.TrailingData, format.LengthLie, format.DuplicateEntry,
 		format.MixAndMatch, format.Swapped,
 	}, cms.ForgedVariants()...)
-	return slices.DeleteFunc(format.Variants(), func(v string) bool { return !slices.Contains(own, v) })
+	return format.InOrder(own...)
 }
 
 // maxTamper is the largest capsule of which variants are made.

@@ -26,7 +26,7 @@ var common = []string{
 // variants is common and what a scheme adds, in the order of format.Variants.
 func variants(own ...string) []string {
 	all := slices.Concat(common, own)
-	return slices.DeleteFunc(format.Variants(), func(v string) bool { return !slices.Contains(all, v) })
+	return format.InOrder(all...)
 }
 
 // A change is a variant in the making: what the two files become, and why.

@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"slices"
 
 	"assay/firmware/format"
@@ -48,7 +49,7 @@ func recipes() map[string]func(*draft) error {
 
 func variants() []string {
 	known := recipes()
-	return slices.DeleteFunc(format.Variants(), func(v string) bool { return known[v] == nil })
+	return format.InOrder(slices.Collect(maps.Keys(known))...)
 }
 
 func (d *draft) make(variant string) error {

@@ -3,6 +3,7 @@ package format
 import (
 	"crypto"
 	"crypto/x509"
+	"slices"
 )
 
 // Variants of an image that a good device refuses.
@@ -117,6 +118,11 @@ func Variants() []string {
 		AlgorithmUnprotected, UnknownCritical, AttachedPayload, DigestUnchecked, SeveredReplaced, SeveredMissing,
 		UnknownVersion, AmbiguousEncoding, DeepNesting, Swapped,
 	}
+}
+
+// InOrder puts the variants of one format in the order of Variants.
+func InOrder(own ...string) []string {
+	return slices.DeleteFunc(Variants(), func(v string) bool { return !slices.Contains(own, v) })
 }
 
 // Means is what Tamper may use beside the image.

@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"fmt"
+	"maps"
 	"slices"
 
 	"assay/firmware/format"
@@ -48,7 +49,7 @@ func recipes() map[string]recipe {
 
 func variants() []string {
 	known := recipes()
-	return slices.DeleteFunc(format.Variants(), func(v string) bool { return known[v] == nil })
+	return format.InOrder(slices.Collect(maps.Keys(known))...)
 }
 
 func (img *Image) tamper(variant string, m *format.Manifest, means format.Means) ([]byte, error) {

@@ -21,7 +21,7 @@ func variants() []string {
 		format.Oversize, format.TrailingData, format.LengthLie, format.DuplicateEntry, format.DecompressionBomb, format.PathEscape,
 		format.MixAndMatch, format.Swapped,
 	}
-	return slices.DeleteFunc(format.Variants(), func(v string) bool { return !slices.Contains(own, v) })
+	return format.InOrder(own...)
 }
 
 // Tamper makes a variant of a package with one firmware.

@@ -24,7 +24,7 @@ func variants() []string {
 		format.AlgorithmConfusion, format.TruncatedPayload, format.TruncatedSignature, format.Empty, format.TrailingData,
 		format.DuplicateEntry, format.MixAndMatch, format.Swapped,
 	}
-	return slices.DeleteFunc(format.Variants(), func(v string) bool { return !slices.Contains(all, v) })
+	return format.InOrder(all...)
 }
 
 // A change is a variant in the making.

@@ -27,7 +27,7 @@ func variants() []string {
 		format.TrailingData, format.LengthLie, format.DuplicateEntry, format.EndlessData, format.PathEscape, format.Freeze,
 		format.MixAndMatch, format.Swapped,
 	}
-	return slices.DeleteFunc(format.Variants(), func(v string) bool { return !slices.Contains(all, v) })
+	return format.InOrder(all...)
 }
 
 // A change is a variant in the making: the files of the folder, and whose metadata is changed
