@@ -140,7 +140,7 @@ func TestBombs(t *testing.T) {
 			_, err := read(src)
 			require.Error(t, err)
 			assert.Less(t, len(err.Error()), 10_000)
-			assert.Less(t, time.Since(start), 10*time.Second)
+			assert.Less(t, time.Since(start), time.Minute) // a bomb takes hours
 		})
 	}
 }
