@@ -165,7 +165,7 @@ func TestWorkIsBounded(t *testing.T) {
 		began := time.Now()
 		_, err := Open(input(signed(t, byHand(shared, []any{dirIndex, 0}))), trust(t, "p256"))
 		require.ErrorIs(t, err, format.ErrMalformed, name)
-		assert.Less(t, time.Since(began), 10*time.Second, name)
+		assert.Less(t, time.Since(began), time.Minute, name)
 	}
 }
 
