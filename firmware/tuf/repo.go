@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,6 +19,7 @@ type repo struct {
 	base     string // its folder
 	metadata string // the folder of its metadata
 	roots    map[int64]*document
+	badRoots map[int64]error // those that cannot be read: a reason to refuse where one is asked for
 	time     *document
 	snapshot *document
 	targets  *document
@@ -41,7 +43,8 @@ func (r *repo) read(dir fs.FS) (err error) {
 	r.roles = map[string]*document{}
 	for file, meta := range r.snapshot.Signed.Meta {
 		name := strings.TrimSuffix(file, ".json")
-		if name == roleTargets {
+		// Snapshots of early repositories list the root as well; no client takes it from there.
+		if slices.Contains([]string{roleRoot, roleTimestamp, roleSnapshot, roleTargets}, name) {
 			continue
 		}
 		d, err := r.versioned(dir, name, roleTargets, meta, maxTargets)
@@ -56,8 +59,10 @@ func (r *repo) read(dir fs.FS) (err error) {
 	return nil
 }
 
+// readRoots keeps those that cannot be read apart: a client never asks for one before its own,
+// and the first roots of old repositories are not written as the specification has it today.
 func (r *repo) readRoots(dir fs.FS) error {
-	r.roots = map[int64]*document{}
+	r.roots, r.badRoots = map[int64]*document{}, map[int64]error{}
 	names, err := fs.Glob(dir, path.Join(r.metadata, "*.root.json"))
 	if err != nil || len(names) > maxRotations {
 		return malformed("%d roots, at most %d are read: %v", len(names), maxRotations, err)
@@ -67,9 +72,12 @@ func (r *repo) readRoots(dir fs.FS) error {
 		if err != nil {
 			continue // nobody asks for it
 		}
-		if r.roots[n], err = r.document(dir, path.Base(name), roleRoot, maxRoot); err != nil {
-			return err
+		d, err := r.document(dir, path.Base(name), roleRoot, maxRoot)
+		if err != nil {
+			r.badRoots[n] = err
+			continue
 		}
+		r.roots[n] = d
 	}
 	return nil
 }
