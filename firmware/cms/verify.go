@@ -248,6 +248,9 @@ func fitsSum(s *Signer, public crypto.PublicKey, sum, message []byte) error {
 		if s.digest.name != "sha512" {
 			return format.Wrap(format.ErrAlgorithm, "ed25519 goes with sha512 (RFC 8419), the digest is %s", s.digest.name)
 		}
+		if _, err := format.NewKeys(p); err != nil { // of small order
+			return err
+		}
 		ok = ed25519.Verify(p, message, s.signature)
 	default:
 		return format.Wrap(format.ErrAlgorithm, "the certificate holds a %T, which signs nothing here", public)
