@@ -48,9 +48,11 @@ func judgeDetached(t *testing.T, c vectorCase) {
 	}
 	trust := parseTrust(t, c, files...)
 	var err error
-	trust.At, err = time.Parse(time.DateOnly, x.Time)
-	require.NoError(t, err)
-	trust.At = trust.At.Add(24*time.Hour - time.Second) // the day is over: its own keys were made on it
+	if trust.At, err = time.Parse(time.RFC3339, x.Time); err != nil {
+		trust.At, err = time.Parse(time.DateOnly, x.Time)
+		require.NoError(t, err)
+		trust.At = trust.At.Add(24*time.Hour - time.Second) // the day is over: its own keys were made on it
+	}
 	report, err := firmware.Verify(commonInput(t, c), trust)
 	assert.Equal(t, err == nil, report.Verified)
 	t.Logf("%s: %v", c.Verdict, err)
