@@ -24,6 +24,7 @@ type repo struct {
 	snapshot *document
 	targets  *document
 	roles    map[string]*document // delegated ones that the snapshot lists and that are here
+	badRoles map[string]error     // those of them that cannot be read
 }
 
 // read follows the metadata from the timestamp down, as a client would ask for it.
@@ -40,7 +41,7 @@ func (r *repo) read(dir fs.FS) (err error) {
 	if r.targets, err = r.versioned(dir, roleTargets, roleTargets, r.snapshot.Signed.Meta["targets.json"], maxTargets); err != nil {
 		return err
 	}
-	r.roles = map[string]*document{}
+	r.roles, r.badRoles = map[string]*document{}, map[string]error{}
 	for file, meta := range r.snapshot.Signed.Meta {
 		name := strings.TrimSuffix(file, ".json")
 		// Snapshots of early repositories list the root as well; no client takes it from there.
@@ -52,7 +53,8 @@ func (r *repo) read(dir fs.FS) (err error) {
 			continue // a client that asks for it says so
 		}
 		if err != nil {
-			return err
+			r.badRoles[name] = err
+			continue
 		}
 		r.roles[name] = d
 	}

@@ -74,6 +74,9 @@ func (img *Image) verify(trust format.Trust, report *format.Report) (map[string]
 
 // noteUnasked names the roles that no target of the folder led to: nothing of them was verified.
 func (c *client) noteUnasked(report *format.Report) {
+	for _, name := range slices.Sorted(maps.Keys(c.badRoles)) {
+		report.Image.Notes = append(report.Image.Notes, oneLine(fmt.Sprintf("role %q cannot be read: %v", name, c.badRoles[name])))
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.roles)) {
 		asked := false
 		for pair := range c.loaded {
@@ -259,6 +262,9 @@ func (c *client) load(name, delegator string) (*document, error) {
 	}
 	d, by := c.targets, c.role(roleTargets)
 	if name != roleTargets {
+		if err := c.badRoles[name]; err != nil {
+			return nil, err
+		}
 		if d = c.roles[name]; d == nil {
 			return nil, wrap(format.ErrNotBound, "role %.60q is not in the folder", name)
 		}

@@ -309,4 +309,11 @@ func TestUnasked(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, strings.Join(report.Image.Notes, "\n"), `role "vendor-b" was not asked`)
 	require.ErrorIs(t, img.Check(format.Device{Is: map[string]string{IsTarget: "sensor-b.bin"}}), format.ErrWrongDevice)
+
+	c.files["metadata/3.vendor-b.json"] = []byte("{")
+	img, err = OpenUnverified(folder(c.files))
+	require.NoError(t, err)
+	report, err = img.Verify(trust(c.files))
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(report.Image.Notes, "\n"), `role "vendor-b" cannot be read`)
 }
