@@ -122,9 +122,6 @@ type voucher struct {
 
 // check finds one trusted key or secret that made one of the block's signatures.
 func (blk *block) check(trust format.Trust, payload []byte) (voucher, error) {
-	if blk.tag == tagMac {
-		return voucher{}, format.Wrap(format.ErrAlgorithm, "a COSE_Mac names recipients, which are not followed")
-	}
 	if blk.attached {
 		// What it signs need not be the digest that the device acts on.
 		return voucher{}, format.Wrap(format.ErrNotBound, "the %s carries a payload of its own instead of the digest", blk.name())
@@ -157,12 +154,12 @@ func (blk *block) checkSigner(s signer, trust format.Trust, payload []byte) (vou
 		return voucher{}, format.Wrap(format.ErrAlgorithm, "%s algorithm %d is not one of a manifest's", blk.name(), alg)
 	case how.weak != "":
 		return voucher{}, format.Wrap(format.ErrWeak, "algorithm %d is %s", alg, how.weak)
-	case (how.mac != nil) != (blk.tag == tagMac0):
+	case (how.mac != nil) != (blk.tag == tagMac0 || blk.tag == tagMac):
 		return voucher{}, format.Wrap(format.ErrAlgorithm, "algorithm %d does not go with a %s", alg, blk.name())
 	}
 	message := blk.toBeSigned(s, payload)
 	if how.mac != nil {
-		return how.checkSecrets(trust, message, s.value)
+		return how.checkSecrets(trust, blk, message, s.value)
 	}
 	return how.checkKeys(trust.Keys, message, s.value)
 }
@@ -189,7 +186,21 @@ func (s scheme) checkKeys(keys format.Keys, message, sig []byte) (voucher, error
 
 const leastSecret = 16 // bytes
 
-func (s scheme) checkSecrets(trust format.Trust, message, tag []byte) (voucher, error) {
+// keys are those of the MAC, for who has that secret: the secret itself, or what was wrapped by it.
+func (blk *block) keys(secret []byte) [][]byte {
+	if blk.tag == tagMac0 {
+		return [][]byte{secret}
+	}
+	var all [][]byte
+	for _, r := range blk.recipients {
+		if key, ok := r.key(secret); ok && len(key) >= leastSecret {
+			all = append(all, key)
+		}
+	}
+	return all
+}
+
+func (s scheme) checkSecrets(trust format.Trust, blk *block, message, tag []byte) (voucher, error) {
 	if len(trust.Secrets) == 0 {
 		return voucher{}, format.Wrap(format.ErrAlgorithm, "it is a MAC (%s), and no secret is trusted", s.name)
 	}
@@ -200,8 +211,10 @@ func (s scheme) checkSecrets(trust format.Trust, message, tag []byte) (voucher, 
 		if len(secret.Bytes) < leastSecret {
 			return voucher{}, format.Wrap(format.ErrWeak, "the secret %s has %d bytes, want %d", secret.From, len(secret.Bytes), leastSecret)
 		}
-		if hmac.Equal(s.tag(secret.Bytes, message), tag) {
-			return voucher{algorithm: s.name, secret: &secret}, nil
+		for _, key := range blk.keys(secret.Bytes) {
+			if hmac.Equal(s.tag(key, message), tag) {
+				return voucher{algorithm: s.name, secret: &secret}, nil
+			}
 		}
 	}
 	return voucher{}, format.Wrap(format.ErrBadSignature, "the %s value is of none of the %d trusted secrets", s.name, len(trust.Secrets))
