@@ -26,6 +26,7 @@ type scheme struct {
 	curve int         // bits
 	hash  crypto.Hash // of a signature
 	mac   func() hash.Hash
+	hss   bool
 	weak  string
 }
 
@@ -37,6 +38,7 @@ const (
 	algES384   int64 = -35
 	algES512   int64 = -36
 	algPS256   int64 = -37
+	algHSSLMS  int64 = -46
 	algHMAC256 int64 = 5
 )
 
@@ -53,6 +55,7 @@ func schemes() []scheme {
 		{id: algPS256, name: "rsa-pss-sha256", hash: crypto.SHA256},
 		{id: -38, name: "rsa-pss-sha384", hash: crypto.SHA384},
 		{id: -39, name: "rsa-pss-sha512", hash: crypto.SHA512},
+		{id: algHSSLMS, name: "hss-lms-sha256", hss: true},
 		{id: 4, name: "hmac-sha256-64", mac: sha256.New, weak: "a MAC cut to 64 bits"},
 		{id: algHMAC256, name: "hmac-sha256", mac: sha256.New},
 		{id: 6, name: "hmac-sha384", mac: sha512.New384},
@@ -117,6 +120,7 @@ func (s scheme) tag(secret, message []byte) []byte {
 type voucher struct {
 	algorithm string
 	key       *format.Key    // of a signature
+	hss       *format.Anchor // of a hash-based one
 	secret    *format.Anchor // of a MAC
 }
 
@@ -158,8 +162,11 @@ func (blk *block) checkSigner(s signer, trust format.Trust, payload []byte) (vou
 		return voucher{}, format.Wrap(format.ErrAlgorithm, "algorithm %d does not go with a %s", alg, blk.name())
 	}
 	message := blk.toBeSigned(s, payload)
-	if how.mac != nil {
+	switch {
+	case how.mac != nil:
 		return how.checkSecrets(trust, blk, message, s.value)
+	case how.hss:
+		return how.checkHSS(trust.Own[Name], message, s.value)
 	}
 	return how.checkKeys(trust.Keys, message, s.value)
 }
@@ -241,6 +248,9 @@ func (v voucher) strength() int {
 	if v.secret != nil {
 		return min(8*len(v.secret.Bytes), 256)
 	}
+	if v.hss != nil {
+		return 0 // SP 800-57 has no number for it
+	}
 	return format.Strength(v.key.Public)
 }
 
@@ -248,12 +258,19 @@ func (v voucher) name() string {
 	if v.secret != nil {
 		return fmt.Sprintf("shared secret of %d bytes", len(v.secret.Bytes))
 	}
+	if v.hss != nil {
+		sum := sha256.Sum256(v.hss.Bytes)
+		return fmt.Sprintf("hash-based key, file sha256:%x", sum)
+	}
 	return "sha256:" + v.key.Fingerprint
 }
 
 func (v voucher) from() string {
 	if v.secret != nil {
 		return v.secret.From
+	}
+	if v.hss != nil {
+		return v.hss.From
 	}
 	return v.key.From
 }
