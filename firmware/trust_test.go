@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"assay/firmware"
+	"assay/firmware/suit"
 )
 
 func block(t testing.TB, kind string, der []byte, err error) []byte {
@@ -100,4 +101,15 @@ func FuzzParseTrust(f *testing.F) {
 		trust, err := firmware.ParseTrust(firmware.Anchor{From: "x", Bytes: text})
 		require.Equal(t, err == nil, trust.Keys.Len()+len(trust.Roots)+len(trust.CRLs)+len(trust.Own) > 0)
 	})
+}
+
+// TestParseTrustOfHashes: a key of hash-based signatures is none that the standard library knows; SUIT reads it.
+func TestParseTrustOfHashes(t *testing.T) {
+	key := append([]byte{0, 0, 0, 1, 0, 0, 0, 5, 0, 0, 0, 4}, make([]byte, 48)...)
+	trust, err := firmware.ParseTrust(firmware.Anchor{From: "author.pub", Bytes: key})
+	require.NoError(t, err)
+	require.Len(t, trust.Own[suit.Name], 1)
+	require.Zero(t, trust.Keys.Len())
+	_, err = firmware.ParseTrust(firmware.Anchor{From: "author.pub", Bytes: key[1:]})
+	require.Error(t, err)
 }

@@ -38,19 +38,21 @@ func judgeDetached(t *testing.T, c vectorCase) {
 	}
 	var x detachedContext
 	c.context(t, &x)
-	files := []firmware.Anchor{{From: c.Key, Bytes: c.bytes(t, c.Key)}}
+	files := []string{c.Key}
 	if c.Variant == "cms" {
 		for _, crl := range []string{"keys/cms-root.crl.pem", "keys/cms-int.crl.pem"} {
 			if _, err := os.Stat(c.path(crl)); err == nil {
-				files = append(files, firmware.Anchor{From: crl, Bytes: c.bytes(t, crl)})
+				files = append(files, crl)
 			}
 		}
 	}
-	trust, err := firmware.ParseTrust(files...)
-	require.NoError(t, err)
-	trust.At, err = time.Parse(time.DateOnly, x.Time)
-	require.NoError(t, err)
-	trust.At = trust.At.Add(24*time.Hour - time.Second) // the day is over: its own keys were made on it
+	trust := parseTrust(t, c, files...)
+	var err error
+	if trust.At, err = time.Parse(time.RFC3339, x.Time); err != nil {
+		trust.At, err = time.Parse(time.DateOnly, x.Time)
+		require.NoError(t, err)
+		trust.At = trust.At.Add(24*time.Hour - time.Second) // the day is over: its own keys were made on it
+	}
 	report, err := firmware.Verify(commonInput(t, c), trust)
 	assert.Equal(t, err == nil, report.Verified)
 	t.Logf("%s: %v", c.Verdict, err)

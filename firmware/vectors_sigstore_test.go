@@ -16,17 +16,7 @@ import (
 )
 
 func sigstoreVectors() adapter {
-	a := adapter{trust: sigstoreTrust}
-	return adapter{
-		generate: generateSigstore,
-		judge: func(t *testing.T, c vectorCase) {
-			if c.Verdict == "n/a" { // an artifact: it lies beside the signatures
-				require.NotEmpty(t, c.bytes(t, c.File))
-				return
-			}
-			judgeRow(t, c, a)
-		},
-	}
+	return adapter{trust: sigstoreTrust, generate: generateSigstore}
 }
 
 type sigstoreContext struct {

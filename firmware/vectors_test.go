@@ -176,6 +176,11 @@ func judgeManifest(t *testing.T, dir string, a adapter) {
 }
 
 func judgeRow(t *testing.T, c vectorCase, a adapter) {
+	if c.Verdict == "n/a" { // a helper of other rows, which nothing judges alone: it must be there
+		_, err := os.Stat(c.path(c.File))
+		require.NoError(t, err)
+		return
+	}
 	in, trust := commonInput(t, c), firmware.Trust{}
 	if a.input != nil {
 		in = a.input(t, c)
@@ -214,8 +219,8 @@ func expect(t *testing.T, c vectorCase, report firmware.Report, err error) {
 		if err == nil {
 			require.NotEmpty(t, append(report.Image.Notes, findings(report)...), "accepted without a word: %s", c.Why)
 		}
-	case "n/a":
-		require.Fail(t, "a row that nothing judges", "the adapter must say what it does with %s", c.File)
+	default:
+		require.Fail(t, "a verdict that no image can have", "%s of %s", c.Verdict, c.File)
 	}
 }
 
@@ -242,8 +247,20 @@ func commonInput(t *testing.T, c vectorCase) firmware.Input {
 	return in
 }
 
-func commonTrust(t *testing.T, c vectorCase) firmware.Trust {
-	trust, err := firmware.ParseTrust(firmware.Anchor{From: c.Key, Bytes: c.bytes(t, c.Key)})
-	require.NoError(t, err)
+func commonTrust(t *testing.T, c vectorCase) firmware.Trust { return parseTrust(t, c, c.Key) }
+
+// parseTrust reads files of the manifest. A key that is refused (too weak) trusts nobody.
+func parseTrust(t *testing.T, c vectorCase, files ...string) firmware.Trust {
+	var anchors []firmware.Anchor
+	for _, file := range files {
+		if file == "" {
+			continue // a row without a key trusts nobody
+		}
+		anchors = append(anchors, firmware.Anchor{From: file, Bytes: c.bytes(t, file)})
+	}
+	trust, err := firmware.ParseTrust(anchors...)
+	if err != nil {
+		t.Logf("the keys trust nobody: %v", err)
+	}
 	return trust
 }

@@ -18,8 +18,16 @@ import (
 )
 
 func tufVectors() adapter {
-	a := adapter{trust: tufTrust, device: tufDevice}
 	return adapter{generate: generateTUF, judge: func(t *testing.T, c vectorCase) {
+		a := adapter{trust: tufTrust, device: tufDevice}
+		switch {
+		case c.Variant == "uptane": // whose order it is decides already about the signature
+			c.Scope = "device"
+		case c.Scope == "signature" && c.Target != "": // what a client asks for is part of every question
+			c.Scope, a.device = "device", func(*testing.T, vectorCase) firmware.Device {
+				return firmware.Device{Is: map[string]string{tuf.IsTarget: c.Target}}
+			}
+		}
 		judgeRow(t, c, a)
 	}}
 }

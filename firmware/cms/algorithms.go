@@ -81,6 +81,7 @@ type scheme struct {
 	kind string // rsa, rsa-pss, ecdsa, ed25519
 	hash digest // that the identifier itself names; zero for rsa, whose digest is the signer's, and ed25519
 	salt int    // bytes, of rsa-pss
+	mask digest // of rsa-pss: mostly hash again, but Java's own default stays SHA-1
 }
 
 // readAlgorithm reads an AlgorithmIdentifier. Parameters are returned as they are, with their header.
@@ -155,7 +156,7 @@ func readScheme(in *cryptobyte.String) (scheme, error) {
 // readPSS reads RSASSA-PSS-params (RFC 4055 section 3.1); its defaults are SHA-1.
 func readPSS(params cryptobyte.String) (scheme, error) {
 	sha1, _ := findDigest(func(d digest) bool { return d.name == "sha1" })
-	s, mask := scheme{kind: "rsa-pss", hash: sha1, salt: 20}, sha1
+	s := scheme{kind: "rsa-pss", hash: sha1, salt: 20, mask: sha1}
 	var seq, part cryptobyte.String
 	var present bool
 	bad := format.Malformed("parameters of RSASSA-PSS are not DER")
@@ -181,12 +182,9 @@ func readPSS(params cryptobyte.String) (scheme, error) {
 		if err != nil || !part.Empty() || !oid.Equal(oidMGF1) {
 			return s, orElse(err, format.Wrap(format.ErrAlgorithm, "RSASSA-PSS with another mask than MGF1"))
 		}
-		if mask, err = readDigest(&inner); err != nil || !inner.Empty() {
+		if s.mask, err = readDigest(&inner); err != nil || !inner.Empty() {
 			return s, orElse(err, bad)
 		}
-	}
-	if mask.name != s.hash.name {
-		return s, format.Wrap(format.ErrAlgorithm, "RSASSA-PSS hashes with %s, its mask with %s", s.hash.name, mask.name)
 	}
 	trailer := 1
 	if !seq.ReadOptionalASN1Integer(&s.salt, tag(2), 20) || !seq.ReadOptionalASN1Integer(&trailer, tag(3), 1) ||

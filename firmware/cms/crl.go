@@ -145,6 +145,9 @@ func readX509Algorithm(in *cryptobyte.String) (x509.SignatureAlgorithm, error) {
 	case "rsa":
 		return s.hash.rsaX509, nil
 	case "rsa-pss":
+		if s.mask.name != s.hash.name || s.salt != s.hash.hash.Size() {
+			return 0, format.Wrap(format.ErrAlgorithm, "RSASSA-PSS with a mask by %s and a salt of %d bytes", s.mask.name, s.salt)
+		}
 		return s.hash.pssX509, nil
 	}
 	return s.hash.ecX509, nil

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,8 +72,11 @@ func TestOpenSSLMakesWhatWeVerify(t *testing.T) {
 		for name, args := range map[string][]string{
 			"attached": {"-nodetach"}, "detached": nil, "no attributes": {"-noattr"}, "key id": {"-keyid"},
 			"sha512": {"-md", "sha512"}, "S/MIME capabilities left out": {"-nosmimecap"}, "pss": {"-keyopt", "rsa_padding_mode:pss"},
+			"pss without salt":     {"-keyopt", "rsa_padding_mode:pss", "-keyopt", "rsa_pss_saltlen:0"},
+			"pss, long salt":       {"-keyopt", "rsa_padding_mode:pss", "-keyopt", "rsa_pss_saltlen:222"},
+			"pss with Java's mask": {"-keyopt", "rsa_padding_mode:pss", "-keyopt", "rsa_mgf1_md:sha1"},
 		} {
-			if kind != "rsa-2048" && name == "pss" {
+			if kind != "rsa-2048" && strings.HasPrefix(name, "pss") {
 				continue
 			}
 			t.Run(kind+" "+name, func(t *testing.T) {

@@ -232,7 +232,7 @@ func fitsSum(s *Signer, public crypto.PublicKey, sum, message []byte) error {
 		case "rsa":
 			ok = rsa.VerifyPKCS1v15(p, s.digest.hash, sum, s.signature) == nil
 		case "rsa-pss":
-			ok = rsa.VerifyPSS(p, s.digest.hash, sum, s.signature, &rsa.PSSOptions{SaltLength: max(s.scheme.salt, 1), Hash: s.digest.hash}) == nil
+			ok = format.FitsPSS(p, s.digest.hash, s.scheme.mask.hash, s.scheme.salt, sum, s.signature)
 		default:
 			return format.Wrap(format.ErrAlgorithm, "signature is %s, the key rsa", s.scheme.kind)
 		}
@@ -247,6 +247,9 @@ func fitsSum(s *Signer, public crypto.PublicKey, sum, message []byte) error {
 		}
 		if s.digest.name != "sha512" {
 			return format.Wrap(format.ErrAlgorithm, "ed25519 goes with sha512 (RFC 8419), the digest is %s", s.digest.name)
+		}
+		if _, err := format.NewKeys(p); err != nil { // of small order
+			return err
 		}
 		ok = ed25519.Verify(p, message, s.signature)
 	default:

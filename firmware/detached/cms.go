@@ -13,6 +13,7 @@ type cmsFile struct {
 	*cms.Message
 	der []byte
 	pem bool
+	ber bool // as written; der is what was read
 }
 
 // maxCMS leaves room for content that does not belong there, so that it can be named.
@@ -50,6 +51,9 @@ func parseCMS(in format.Input, _ *Image) (scheme, error) {
 		}
 		s.der = block.Bytes
 	}
+	if s.der, s.ber, err = cms.FromBER(s.der); err != nil {
+		return nil, err
+	}
 	s.Message, err = cms.Parse(s.der)
 	return s, err
 }
@@ -59,7 +63,12 @@ func (s *cmsFile) describe(f *format.Facts) {
 	if s.pem {
 		f.Uncovered = append(f.Uncovered, format.Region{Name: "PEM around the message", Size: f.Size})
 	}
-	f.Uncovered = append(f.Uncovered, s.Uncovered...)
+	if s.ber {
+		f.Uncovered = append(f.Uncovered, format.Region{Name: "BER of the message", Size: f.Size})
+		f.Notes = append(f.Notes, "The message is BER with indefinite lengths, which has many spellings; it was read as the DER of it.")
+	} else {
+		f.Uncovered = append(f.Uncovered, s.Uncovered...)
+	}
 	for _, signer := range s.Signers {
 		if !signer.SigningTime.IsZero() {
 			f.Fields = append(f.Fields, format.Field{Name: "signing time", Value: signer.SigningTime.UTC().Format("2006-01-02T15:04:05Z07:00"), Protected: true})

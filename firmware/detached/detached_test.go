@@ -1,8 +1,10 @@
 package detached
 
 import (
+	"bytes"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -166,5 +168,22 @@ func TestCheck(t *testing.T) {
 		r := img.Describe()
 		assert.Equal(t, "2.4.1", r.Version)
 		assert.Equal(t, []string{"hardware=board-a", "product=lamp"}, r.Targets)
+	}
+}
+
+// TestCMSAsBER: signers that stream write indefinite lengths; what was signed is the same.
+func TestCMSAsBER(t *testing.T) {
+	for _, p := range cmsPairs(t) {
+		require.Equal(t, []byte{0x30, 0x82}, p.signature[:2])
+		p.signature = slices.Concat([]byte{0x30, 0x80}, p.signature[4:], []byte{0, 0})
+		r, _, err := p.verify()
+		require.NoError(t, err, p.name)
+		require.Contains(t, strings.Join(r.Image.Notes, "\n"), "BER")
+		p.artifact = append(bytes.Clone(p.artifact), 0)
+		_, _, err = p.verify()
+		require.ErrorIs(t, err, format.ErrNotVerified)
+		p.signature = p.signature[:len(p.signature)-1]
+		_, _, err = p.verify()
+		require.ErrorIs(t, err, format.ErrMalformed)
 	}
 }

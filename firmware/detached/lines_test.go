@@ -2,11 +2,13 @@ package detached
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/blake2b"
 
 	"assay/firmware/format"
 )
@@ -106,4 +108,18 @@ func TestCompareVersions(t *testing.T) {
 		_, err = compareVersions("1", s)
 		require.Error(t, err, s)
 	}
+}
+
+// TestDigestAsFile: the algorithm's two letters are not signed, so that a signature of a file's
+// digest becomes one of the old kind, and the digest the file.
+func TestDigestAsFile(t *testing.T) {
+	p := minisignPairs(t)[0]
+	line, rest, err := parseSignatureLine(p.signature)
+	require.NoError(t, err)
+	line.algorithm = algorithmPure
+	sum := blake2b.Sum512(p.artifact)
+	p.signature, p.artifact = append(line.append(nil), rest...), sum[:]
+	require.True(t, ed25519.Verify(public(t, "ed25519"), p.artifact, line.value[:]), "the signature itself fits")
+	_, _, err = p.verify()
+	require.ErrorIs(t, err, format.ErrNotBound)
 }

@@ -105,6 +105,9 @@ func algorithm(public crypto.PublicKey) (string, error) {
 		if len(p) != ed25519.PublicKeySize {
 			return "", fmt.Errorf("ed25519 key of %d bytes", len(p))
 		}
+		if smallOrder(p) {
+			return "", Wrap(ErrWeak, "ed25519 key of small order, for which anybody can sign")
+		}
 		return "ed25519", nil
 	case *rsa.PublicKey:
 		bits := p.N.BitLen()
@@ -115,4 +118,20 @@ func algorithm(public crypto.PublicKey) (string, error) {
 	default:
 		return "", fmt.Errorf("key type %T is not for signatures", public)
 	}
+}
+
+// smallOrder tells the points that vanish when multiplied by eight, in every encoding: with one of
+// them as the key, a signature can be found for any message without knowing a secret. The last
+// bit is the sign of x.
+func smallOrder(p ed25519.PublicKey) bool {
+	text := hex.EncodeToString(append(slices.Clone(p[:31]), p[31]&0x7f))
+	return slices.Contains([]string{
+		"0000000000000000000000000000000000000000000000000000000000000000",
+		"0100000000000000000000000000000000000000000000000000000000000000",
+		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // -1
+		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // 0, not reduced
+		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // 1, not reduced
+	}, text)
 }

@@ -54,3 +54,40 @@ func mask(block []byte, hash crypto.Hash, seed []byte) {
 		counter++
 	}
 }
+
+// FitsPSS is EMSA-PSS verification (RFC 8017 sections 8.1.2 and 9.1.2) with exactly that salt length,
+// none at all as well, and with a mask of its own hash; the standard library takes neither. What
+// is verified is public, so no care is taken to be constant in time.
+func FitsPSS(key *rsa.PublicKey, hash, maskHash crypto.Hash, salt int, digest, signature []byte) bool {
+	bits := key.N.BitLen() - 1
+	size := (bits + 7) / 8
+	s := new(big.Int).SetBytes(signature)
+	if len(signature) != key.Size() || s.Cmp(key.N) >= 0 || key.E < 3 || key.E%2 == 0 ||
+		len(digest) != hash.Size() || salt < 0 || size < hash.Size()+salt+2 {
+		return false
+	}
+	m := new(big.Int).Exp(s, big.NewInt(int64(key.E)), key.N)
+	if m.BitLen() > 8*size {
+		return false
+	}
+	encoded := m.FillBytes(make([]byte, size))
+	block, sum := encoded[:size-hash.Size()-1], encoded[size-hash.Size()-1:size-1]
+	unused := byte(0xff) << (8 - (8*size - bits))
+	if 8*size == bits {
+		unused = 0
+	}
+	if encoded[size-1] != 0xbc || block[0]&unused != 0 {
+		return false
+	}
+	mask(block, maskHash, sum)
+	block[0] &^= unused
+	filling := len(block) - salt - 1
+	if !bytes.Equal(block[:filling], make([]byte, filling)) || block[filling] != 1 {
+		return false
+	}
+	h := hash.New()
+	h.Write(make([]byte, 8))
+	h.Write(digest)
+	h.Write(block[filling+1:])
+	return bytes.Equal(h.Sum(nil), sum)
+}

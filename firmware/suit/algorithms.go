@@ -26,6 +26,7 @@ type scheme struct {
 	curve int         // bits
 	hash  crypto.Hash // of a signature
 	mac   func() hash.Hash
+	hss   bool
 	weak  string
 }
 
@@ -37,6 +38,7 @@ const (
 	algES384   int64 = -35
 	algES512   int64 = -36
 	algPS256   int64 = -37
+	algHSSLMS  int64 = -46
 	algHMAC256 int64 = 5
 )
 
@@ -53,6 +55,7 @@ func schemes() []scheme {
 		{id: algPS256, name: "rsa-pss-sha256", hash: crypto.SHA256},
 		{id: -38, name: "rsa-pss-sha384", hash: crypto.SHA384},
 		{id: -39, name: "rsa-pss-sha512", hash: crypto.SHA512},
+		{id: algHSSLMS, name: "hss-lms-sha256", hss: true},
 		{id: 4, name: "hmac-sha256-64", mac: sha256.New, weak: "a MAC cut to 64 bits"},
 		{id: algHMAC256, name: "hmac-sha256", mac: sha256.New},
 		{id: 6, name: "hmac-sha384", mac: sha512.New384},
@@ -117,14 +120,12 @@ func (s scheme) tag(secret, message []byte) []byte {
 type voucher struct {
 	algorithm string
 	key       *format.Key    // of a signature
+	hss       *format.Anchor // of a hash-based one
 	secret    *format.Anchor // of a MAC
 }
 
 // check finds one trusted key or secret that made one of the block's signatures.
 func (blk *block) check(trust format.Trust, payload []byte) (voucher, error) {
-	if blk.tag == tagMac {
-		return voucher{}, format.Wrap(format.ErrAlgorithm, "a COSE_Mac names recipients, which are not followed")
-	}
 	if blk.attached {
 		// What it signs need not be the digest that the device acts on.
 		return voucher{}, format.Wrap(format.ErrNotBound, "the %s carries a payload of its own instead of the digest", blk.name())
@@ -157,12 +158,15 @@ func (blk *block) checkSigner(s signer, trust format.Trust, payload []byte) (vou
 		return voucher{}, format.Wrap(format.ErrAlgorithm, "%s algorithm %d is not one of a manifest's", blk.name(), alg)
 	case how.weak != "":
 		return voucher{}, format.Wrap(format.ErrWeak, "algorithm %d is %s", alg, how.weak)
-	case (how.mac != nil) != (blk.tag == tagMac0):
+	case (how.mac != nil) != (blk.tag == tagMac0 || blk.tag == tagMac):
 		return voucher{}, format.Wrap(format.ErrAlgorithm, "algorithm %d does not go with a %s", alg, blk.name())
 	}
 	message := blk.toBeSigned(s, payload)
-	if how.mac != nil {
-		return how.checkSecrets(trust, message, s.value)
+	switch {
+	case how.mac != nil:
+		return how.checkSecrets(trust, blk, message, s.value)
+	case how.hss:
+		return how.checkHSS(trust.Own[Name], message, s.value)
 	}
 	return how.checkKeys(trust.Keys, message, s.value)
 }
@@ -189,7 +193,21 @@ func (s scheme) checkKeys(keys format.Keys, message, sig []byte) (voucher, error
 
 const leastSecret = 16 // bytes
 
-func (s scheme) checkSecrets(trust format.Trust, message, tag []byte) (voucher, error) {
+// keys are those of the MAC, for who has that secret: the secret itself, or what was wrapped by it.
+func (blk *block) keys(secret []byte) [][]byte {
+	if blk.tag == tagMac0 {
+		return [][]byte{secret}
+	}
+	var all [][]byte
+	for _, r := range blk.recipients {
+		if key, ok := r.key(secret); ok && len(key) >= leastSecret {
+			all = append(all, key)
+		}
+	}
+	return all
+}
+
+func (s scheme) checkSecrets(trust format.Trust, blk *block, message, tag []byte) (voucher, error) {
 	if len(trust.Secrets) == 0 {
 		return voucher{}, format.Wrap(format.ErrAlgorithm, "it is a MAC (%s), and no secret is trusted", s.name)
 	}
@@ -200,8 +218,10 @@ func (s scheme) checkSecrets(trust format.Trust, message, tag []byte) (voucher, 
 		if len(secret.Bytes) < leastSecret {
 			return voucher{}, format.Wrap(format.ErrWeak, "the secret %s has %d bytes, want %d", secret.From, len(secret.Bytes), leastSecret)
 		}
-		if hmac.Equal(s.tag(secret.Bytes, message), tag) {
-			return voucher{algorithm: s.name, secret: &secret}, nil
+		for _, key := range blk.keys(secret.Bytes) {
+			if hmac.Equal(s.tag(key, message), tag) {
+				return voucher{algorithm: s.name, secret: &secret}, nil
+			}
 		}
 	}
 	return voucher{}, format.Wrap(format.ErrBadSignature, "the %s value is of none of the %d trusted secrets", s.name, len(trust.Secrets))
@@ -228,6 +248,9 @@ func (v voucher) strength() int {
 	if v.secret != nil {
 		return min(8*len(v.secret.Bytes), 256)
 	}
+	if v.hss != nil {
+		return 0 // SP 800-57 has no number for it
+	}
 	return format.Strength(v.key.Public)
 }
 
@@ -235,12 +258,19 @@ func (v voucher) name() string {
 	if v.secret != nil {
 		return fmt.Sprintf("shared secret of %d bytes", len(v.secret.Bytes))
 	}
+	if v.hss != nil {
+		sum := sha256.Sum256(v.hss.Bytes)
+		return fmt.Sprintf("hash-based key, file sha256:%x", sum)
+	}
 	return "sha256:" + v.key.Fingerprint
 }
 
 func (v voucher) from() string {
 	if v.secret != nil {
 		return v.secret.From
+	}
+	if v.hss != nil {
+		return v.hss.From
 	}
 	return v.key.From
 }

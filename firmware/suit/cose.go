@@ -18,10 +18,11 @@ const (
 
 // A block is one COSE structure of the authentication wrapper.
 type block struct {
-	tag      uint64
-	attached bool // it carries a payload of its own
-	body     headers
-	signers  []signer // one, except for COSE_Sign; none for COSE_Mac, which is not followed
+	tag        uint64
+	attached   bool // it carries a payload of its own
+	body       headers
+	signers    []signer    // one, except for COSE_Sign
+	recipients []recipient // of COSE_Mac
 }
 
 // A signer is one signature or MAC, with the headers that belong to it.
@@ -68,14 +69,17 @@ func parseBlock(b []byte) (block, error) {
 		}
 	}
 	switch tag {
+	case tagMac:
+		if blk.recipients, err = parseRecipients(parts[4]); err != nil {
+			return blk, inside("recipients", err)
+		}
+		fallthrough
 	case tagSign1, tagMac0:
 		value, err := asBytes(parts[3])
 		blk.signers = []signer{{blk.body, value}}
 		return blk, err
-	case tagSign:
-		return blk, blk.parseSigners(parts[3])
 	}
-	return blk, nil
+	return blk, blk.parseSigners(parts[3])
 }
 
 func (blk *block) parseSigners(raw []byte) error {
@@ -193,7 +197,7 @@ func (h headers) keyID() string {
 
 // toBeSigned is the Sig_structure or MAC_structure of RFC 9052 sections 4.4 and 6.3.
 func (blk *block) toBeSigned(s signer, payload []byte) []byte {
-	context := map[uint64]string{tagSign1: "Signature1", tagSign: "Signature", tagMac0: "MAC0"}[blk.tag]
+	context := map[uint64]string{tagSign1: "Signature1", tagSign: "Signature", tagMac0: "MAC0", tagMac: "MAC"}[blk.tag]
 	if blk.tag == tagSign {
 		return encode([]any{context, sealed(blk.body.raw), sealed(s.raw), []byte{}, payload})
 	}

@@ -75,7 +75,7 @@ func TestBlocks(t *testing.T) {
 		{"stranger last", [][]byte{good, stranger}, nil},
 		{"strangers", [][]byte{stranger, stranger}, format.ErrBadSignature},
 		{"COSE_Sign", [][]byte{several}, nil},
-		{"COSE_Mac", [][]byte{mac}, format.ErrAlgorithm},
+		{"COSE_Mac for nobody", [][]byte{mac}, format.ErrMalformed},
 		{"garbage beside it", [][]byte{good, {0xd2, 0x80}}, format.ErrMalformed},
 		{"no tag", [][]byte{good[1:]}, format.ErrMalformed},
 	} {

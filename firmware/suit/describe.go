@@ -15,7 +15,7 @@ import (
 func (img *Image) Describe() format.Facts {
 	m := &img.manifest
 	f := format.Facts{
-		Format:          "suit",
+		Format:          Name,
 		Version:         strconv.FormatUint(m.sequence, 10),
 		SecurityCounter: new(m.sequence),
 		KeyHint:         img.keyHint(),

@@ -25,6 +25,9 @@ func (v voucher) findings() []format.Finding {
 		}
 		return nil
 	}
+	if v.hss != nil {
+		return nil
+	}
 	found := format.WeakKey(v.key.Public)
 	if v.key.Fingerprint == exampleKey {
 		found = append(found, known("suit-draft-example", "the private key is printed in the draft: anybody can sign with it",

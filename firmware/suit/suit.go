@@ -13,6 +13,9 @@ import (
 	"assay/firmware/format"
 )
 
+// Name of the format, also in format.Trust.Own, where HSS/LMS keys are.
+const Name = "suit"
+
 // CBOR tags of the draft and of RFC 9052.
 const (
 	tagEnvelope = 107
@@ -105,7 +108,7 @@ const (
 // Format describes SUIT to the front door.
 func Format() format.Format {
 	return format.Format{
-		Name:   "suit",
+		Name:   Name,
 		Detect: detect,
 		OpenUnverified: func(in format.Input) (format.Image, error) {
 			img, err := OpenUnverified(in)
@@ -115,6 +118,7 @@ func Format() format.Format {
 			return img, nil
 		},
 		Compare:  compare,
+		Anchor:   isHSSKey,
 		Variants: variants(),
 	}
 }

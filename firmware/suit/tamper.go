@@ -123,7 +123,7 @@ func (img *Image) tamper(variant string, means format.Means) (format.Variant, er
 			return format.Variant{}, err
 		}
 		w := &work{img: img, means: means, d: d, m: &format.Manifest{
-			Format: "suit", Variant: variant, Layer: r.layer, Reason: r.reason, Expected: r.expected, Classic: r.classic,
+			Format: Name, Variant: variant, Layer: r.layer, Reason: r.reason, Expected: r.expected, Classic: r.classic,
 		}}
 		if err := r.make(w); err != nil {
 			return format.Variant{}, err

@@ -42,7 +42,7 @@ func (img *Image) Verify(trust format.Trust) (format.Report, error) {
 }
 
 func (img *Image) verify(trust format.Trust, report *format.Report) error {
-	if trust.Keys.Len() == 0 && len(trust.Secrets) == 0 {
+	if trust.Keys.Len() == 0 && len(trust.Secrets) == 0 && len(trust.Own[Name]) == 0 {
 		return format.Wrap(format.ErrNoTrustedKey, "no key and no secret was given")
 	}
 	if img.bare {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,10 +19,12 @@ type repo struct {
 	base     string // its folder
 	metadata string // the folder of its metadata
 	roots    map[int64]*document
+	badRoots map[int64]error // those that cannot be read: a reason to refuse where one is asked for
 	time     *document
 	snapshot *document
 	targets  *document
 	roles    map[string]*document // delegated ones that the snapshot lists and that are here
+	badRoles map[string]error     // those of them that cannot be read
 }
 
 // read follows the metadata from the timestamp down, as a client would ask for it.
@@ -38,10 +41,11 @@ func (r *repo) read(dir fs.FS) (err error) {
 	if r.targets, err = r.versioned(dir, roleTargets, roleTargets, r.snapshot.Signed.Meta["targets.json"], maxTargets); err != nil {
 		return err
 	}
-	r.roles = map[string]*document{}
+	r.roles, r.badRoles = map[string]*document{}, map[string]error{}
 	for file, meta := range r.snapshot.Signed.Meta {
 		name := strings.TrimSuffix(file, ".json")
-		if name == roleTargets {
+		// Snapshots of early repositories list the root as well; no client takes it from there.
+		if slices.Contains([]string{roleRoot, roleTimestamp, roleSnapshot, roleTargets}, name) {
 			continue
 		}
 		d, err := r.versioned(dir, name, roleTargets, meta, maxTargets)
@@ -49,15 +53,18 @@ func (r *repo) read(dir fs.FS) (err error) {
 			continue // a client that asks for it says so
 		}
 		if err != nil {
-			return err
+			r.badRoles[name] = err
+			continue
 		}
 		r.roles[name] = d
 	}
 	return nil
 }
 
+// readRoots keeps those that cannot be read apart: a client never asks for one before its own,
+// and the first roots of old repositories are not written as the specification has it today.
 func (r *repo) readRoots(dir fs.FS) error {
-	r.roots = map[int64]*document{}
+	r.roots, r.badRoots = map[int64]*document{}, map[int64]error{}
 	names, err := fs.Glob(dir, path.Join(r.metadata, "*.root.json"))
 	if err != nil || len(names) > maxRotations {
 		return malformed("%d roots, at most %d are read: %v", len(names), maxRotations, err)
@@ -67,9 +74,12 @@ func (r *repo) readRoots(dir fs.FS) error {
 		if err != nil {
 			continue // nobody asks for it
 		}
-		if r.roots[n], err = r.document(dir, path.Base(name), roleRoot, maxRoot); err != nil {
-			return err
+		d, err := r.document(dir, path.Base(name), roleRoot, maxRoot)
+		if err != nil {
+			r.badRoots[n] = err
+			continue
 		}
+		r.roots[n] = d
 	}
 	return nil
 }

@@ -125,6 +125,23 @@ func (c *client) files(name string, t target) []string {
 	return append(all, plain)
 }
 
+// here tells whether the folder has a file of that name by any role's word. A client is not asked
+// about one that it has not, and so the roles that speak only of such need not be good.
+func (c *client) here(name string) bool {
+	for _, d := range append(slices.Collect(maps.Values(c.roles)), c.targets) {
+		t := d.Signed.Targets[name]
+		if t == nil {
+			continue
+		}
+		for _, file := range c.files(name, *t) {
+			if _, err := fs.Stat(c.img.dir, file); !errors.Is(err, fs.ErrNotExist) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // checkFile compares a target file with what the role says of it, where it is in the folder.
 func (c *client) checkFile(name string, t target, report *format.Report, found map[string]target) error {
 	for _, file := range c.files(name, t) {

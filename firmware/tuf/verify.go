@@ -49,6 +49,10 @@ func (img *Image) verify(trust format.Trust, report *format.Report) (map[string]
 	}
 	found := map[string]target{}
 	for _, name := range img.repos[0].listed() {
+		if !c.here(name) {
+			report.Image.Notes = append(report.Image.Notes, oneLine(fmt.Sprintf("target %q is not in the folder", name)))
+			continue
+		}
 		t, err := c.resolve(name)
 		if err != nil {
 			return nil, err
@@ -70,6 +74,9 @@ func (img *Image) verify(trust format.Trust, report *format.Report) (map[string]
 
 // noteUnasked names the roles that no target of the folder led to: nothing of them was verified.
 func (c *client) noteUnasked(report *format.Report) {
+	for _, name := range slices.Sorted(maps.Keys(c.badRoles)) {
+		report.Image.Notes = append(report.Image.Notes, oneLine(fmt.Sprintf("role %q cannot be read: %v", name, c.badRoles[name])))
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.roles)) {
 		asked := false
 		for pair := range c.loaded {
@@ -102,8 +109,12 @@ func (r *repo) refresh(img *Image, anchors []format.Anchor, at time.Time, report
 	trusted.RefTime = at
 	c := &client{repo: r, img: img, trusted: trusted, loaded: map[[2]string]*document{}}
 	rootLinks(had.root, had.root.path, r.name, report)
-	if err := c.rotate(had.root, report); err != nil {
+	newest, err := c.rotate(had.root, report)
+	if err != nil {
 		return nil, err
+	}
+	if !newest.Signed.Expires.After(at) { // those before it may have expired
+		return nil, wrap(format.ErrStale, "final root.json is expired: %s, at %s", newest.path, newest.Signed.Expires.UTC().Format(time.RFC3339))
 	}
 	for _, step := range []func(*seen, *format.Report) error{c.takeTimestamp, c.takeSnapshot, c.takeTargets} {
 		if err := step(had, report); err != nil {
@@ -162,26 +173,27 @@ func parseAnchor(a format.Anchor) (*document, error) {
 }
 
 // rotate takes N+1, N+2 ... each signed by the one before it and by itself.
-func (c *client) rotate(from *document, report *format.Report) error {
+func (c *client) rotate(from *document, report *format.Report) (newest *document, err error) {
 	before := from
 	for range maxRotations {
-		next := c.roots[c.trusted.Root.Signed.Version+1]
+		version := c.trusted.Root.Signed.Version + 1
+		next := c.roots[version]
 		if next == nil {
-			return nil
+			return before, c.badRoots[version]
 		}
 		if _, err := guard(func() (any, error) { return c.trusted.UpdateRoot(next.raw) }); err != nil {
 			if errors.Is(err, &metadata.ErrUnsignedMetadata{}) {
-				return wrap(format.ErrChain, "%s is not vouched for by version %d and by itself: %v", next.path, before.Signed.Version, err)
+				return nil, wrap(format.ErrChain, "%s is not vouched for by version %d and by itself: %v", next.path, before.Signed.Version, err)
 			}
-			return c.explain(err, next, before.Signed.Roles[roleRoot])
+			return nil, c.explain(err, next, before.Signed.Roles[roleRoot])
 		}
 		if err := exact(next); err != nil {
-			return err
+			return nil, err
 		}
 		rootLinks(next, "image", c.name, report)
 		before = next
 	}
-	return malformed("more than %d rotations of the root", maxRotations)
+	return nil, malformed("more than %d rotations of the root", maxRotations)
 }
 
 func (c *client) role(name string) *role {
@@ -205,7 +217,7 @@ func (c *client) takeTimestamp(had *seen, report *format.Report) error {
 		return c.explain(err, c.time, c.role(roleTimestamp))
 	}
 	report.Chain = append(report.Chain, link(c.time, c.name, "root above"))
-	return exact(c.time)
+	return c.genuine(c.time)
 }
 
 func (c *client) takeSnapshot(had *seen, report *format.Report) error {
@@ -221,7 +233,7 @@ func (c *client) takeSnapshot(had *seen, report *format.Report) error {
 		return c.explain(err, c.snapshot, c.role(roleSnapshot))
 	}
 	report.Chain = append(report.Chain, link(c.snapshot, c.name, "timestamp above"))
-	return exact(c.snapshot)
+	return c.genuine(c.snapshot)
 }
 
 func (c *client) takeTargets(had *seen, report *format.Report) error {
@@ -250,6 +262,9 @@ func (c *client) load(name, delegator string) (*document, error) {
 	}
 	d, by := c.targets, c.role(roleTargets)
 	if name != roleTargets {
+		if err := c.badRoles[name]; err != nil {
+			return nil, err
+		}
 		if d = c.roles[name]; d == nil {
 			return nil, wrap(format.ErrNotBound, "role %.60q is not in the folder", name)
 		}
@@ -262,7 +277,17 @@ func (c *client) load(name, delegator string) (*document, error) {
 		return nil, c.explain(err, d, by)
 	}
 	c.loaded[[2]string{name, delegator}] = d
-	return d, exact(d)
+	return d, c.genuine(d)
+}
+
+// genuine is what go-tuf leaves to be asked of what it took: that it is written as it was signed,
+// and that it has not expired at the very instant, when go-tuf still takes it (TUF section 5.4.4:
+// the date of expiry must be later than the time of the update).
+func (c *client) genuine(d *document) error {
+	if !d.Signed.Expires.After(c.trusted.RefTime) {
+		return wrap(format.ErrStale, "%s has expired at %s", d.path, d.Signed.Expires.UTC().Format(time.RFC3339))
+	}
+	return exact(d)
 }
 
 // explain gives go-tuf's refusal one of our reasons.

@@ -236,3 +236,84 @@ func TestEndless(t *testing.T) {
 		require.ErrorIs(t, err, format.ErrMalformed)
 	}
 }
+
+// TestOldRepository: the snapshots of early repositories list the root too, and their first
+// roots are written otherwise. Neither is asked for by a client that was made later.
+func TestOldRepository(t *testing.T) {
+	s := spec(t, "ed25519", true)
+	s.NoDigests = true
+	key := s.Signers[roleRoot][0]
+	files := built(t, s)
+	c := &change{files: maps.Clone(files), img: &Image{}}
+	require.NoError(t, c.edit("metadata/3.snapshot.json", func(signed object) {
+		sub(signed, "meta")["root.json"] = object{"version": 1}
+	}))
+	require.NoError(t, c.sign("metadata/3.snapshot.json", key))
+	c.files["metadata/2.root.json"] = files["metadata/1.root.json"]
+	require.NoError(t, c.edit("metadata/2.root.json", func(signed object) { signed["version"] = 2 }))
+	require.NoError(t, c.sign("metadata/2.root.json", key))
+	c.files["metadata/1.root.json"] = []byte(`{"signed":{"_type":"root"}}`)
+	img, err := OpenUnverified(folder(c.files))
+	require.NoError(t, err)
+	_, err = img.Verify(format.Trust{At: now, Own: map[string][]format.Anchor{Name: {{From: "2.root.json", Bytes: c.files["metadata/2.root.json"]}}}})
+	require.NoError(t, err)
+
+	c.files["metadata/2.root.json"] = c.files["metadata/1.root.json"]
+	img, err = OpenUnverified(folder(c.files))
+	require.NoError(t, err)
+	_, err = img.Verify(trust(files))
+	require.ErrorIs(t, err, format.ErrMalformed, "the root that comes next cannot be read")
+}
+
+// TestInstant: what expires at the time of the update has expired.
+func TestInstant(t *testing.T) {
+	for _, role := range []string{"root", "timestamp", "3.snapshot", "3.targets"} {
+		s := spec(t, "ed25519", true)
+		s.NoDigests = true
+		file := "metadata/" + strings.Replace(role, "root", "1.root", 1) + ".json"
+		c := &change{files: built(t, s), img: &Image{}}
+		for name, at := range map[string]time.Time{"now": now, "a second later": now.Add(time.Second)} {
+			require.NoError(t, c.edit(file, func(signed object) { signed["expires"] = at.Format(time.RFC3339) }))
+			require.NoError(t, c.sign(file, s.Signers[roleRoot][0]))
+			img, err := OpenUnverified(folder(c.files))
+			require.NoError(t, err)
+			_, err = img.Verify(trust(c.files))
+			if name == "now" {
+				require.ErrorIs(t, err, format.ErrStale, role)
+			} else {
+				require.NoError(t, err, role)
+			}
+		}
+	}
+}
+
+// TestUnasked: a role that has expired spoils the repository only where a file of the folder hangs on it.
+func TestUnasked(t *testing.T) {
+	s := spec(t, "ed25519", true)
+	s.NoDigests = true
+	vendor := newKey(t, "ed25519")
+	s.Delegations = []Delegation{{Name: "vendor-b", Signers: []crypto.Signer{vendor}, Paths: []string{"sensor-b*"},
+		Targets: map[string]File{"sensor-b.bin": {Content: []byte("another program")}}}}
+	c := &change{files: built(t, s), img: &Image{}}
+	require.NoError(t, c.edit("metadata/3.vendor-b.json", func(signed object) { signed["expires"] = now.Add(-time.Hour).Format(time.RFC3339) }))
+	require.NoError(t, c.sign("metadata/3.vendor-b.json", vendor))
+	img, err := OpenUnverified(folder(c.files))
+	require.NoError(t, err)
+	_, err = img.Verify(trust(c.files))
+	require.ErrorIs(t, err, format.ErrStale)
+
+	maps.DeleteFunc(c.files, func(file string, _ []byte) bool { return strings.HasSuffix(file, "sensor-b.bin") })
+	img, err = OpenUnverified(folder(c.files))
+	require.NoError(t, err)
+	report, err := img.Verify(trust(c.files))
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(report.Image.Notes, "\n"), `role "vendor-b" was not asked`)
+	require.ErrorIs(t, img.Check(format.Device{Is: map[string]string{IsTarget: "sensor-b.bin"}}), format.ErrWrongDevice)
+
+	c.files["metadata/3.vendor-b.json"] = []byte("{")
+	img, err = OpenUnverified(folder(c.files))
+	require.NoError(t, err)
+	report, err = img.Verify(trust(c.files))
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(report.Image.Notes, "\n"), `role "vendor-b" cannot be read`)
+}
