@@ -148,3 +148,26 @@ func TestSlotInHex(t *testing.T) {
 	_, err = firmware.Verify(firmware.FromBytes(hexOf(map[uint32][]byte{0x8000: b, 0x10000: []byte("a boot loader")})), trust)
 	require.ErrorIs(t, err, firmware.ErrUnsigned)
 }
+
+// TestFilledUF2: uf2conv fills the last block with zeros, which are none of the image's.
+func TestFilledUF2(t *testing.T) {
+	key := signers(t)["ed25519"]
+	trust, err := firmware.ParseTrust(firmware.Anchor{From: "maker.pem", Bytes: publicPEM(t, key.Public())})
+	require.NoError(t, err)
+	for size := range 40 {
+		b, err := mcuboot.Build(mcuboot.Spec{Version: mcuboot.Version{Major: 1}, Payload: make([]byte, 300+size)}, key)
+		require.NoError(t, err)
+		if len(b)%256 == 0 {
+			continue // nothing to fill
+		}
+		filled := append(b, make([]byte, -len(b)&255)...)
+		r, err := firmware.Verify(firmware.FromBytes(carrier.UF2(0x2000, 1, filled)), trust)
+		require.NoError(t, err, size)
+		assert.Contains(t, strings.Join(r.Image.Notes, " "), "filling of the last block")
+
+		_, err = firmware.Verify(firmware.FromBytes(carrier.UF2(0x2000, 1, append(filled, make([]byte, 256)...))), trust)
+		require.ErrorIs(t, err, firmware.ErrTrailing, "a whole block more")
+		_, err = firmware.Verify(firmware.FromBytes(carrier.HEX(0x2000, filled)), trust)
+		require.ErrorIs(t, err, firmware.ErrTrailing, "another carrier has no blocks to fill")
+	}
+}

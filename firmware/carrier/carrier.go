@@ -6,6 +6,7 @@ package carrier
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -72,6 +73,7 @@ type segment struct {
 type memory struct {
 	segments []segment
 	size     int64
+	filling  int // zeros at the end that may be the carrier's and not the image's
 	fields   []format.Field
 	notes    []string
 }
@@ -158,6 +160,12 @@ func open(k kind, in format.Input, inner []format.Format) (*Image, error) {
 			continue
 		}
 		whole, err := f.OpenUnverified(carried)
+		for n := 1; n <= img.memory.filling && errors.Is(err, format.ErrTrailing); n++ {
+			carried.Source = format.FromBytes(joined[:len(joined)-n])
+			if whole, err = f.OpenUnverified(carried); err == nil {
+				img.memory.notes = append(img.memory.notes, fmt.Sprintf("The last %d bytes are filling of the last block.", n))
+			}
+		}
 		if len(gaps) == 0 {
 			img.inner = whole
 			return img, err
