@@ -1,8 +1,10 @@
 package firmware_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -117,5 +119,55 @@ func TestCarriedImages(t *testing.T) {
 		assert.Equal(t, "1.1.0", r.Image.Version)
 		_, err = firmware.Verify(firmware.FromBytes(carried), firmware.Trust{})
 		require.ErrorIs(t, err, firmware.ErrNoTrustedKey, name)
+	}
+}
+
+// TestSlotInHex: imgtool writes a slot that is marked for swapping as its image and its trailer,
+// with a hole between them. A hole in the image itself is another thing.
+func TestSlotInHex(t *testing.T) {
+	key := signers(t)["p256"]
+	trust, err := firmware.ParseTrust(firmware.Anchor{From: "maker.pem", Bytes: publicPEM(t, key.Public())})
+	require.NoError(t, err)
+	payload := bytes.Repeat([]byte{0xff}, 512)
+	b, err := mcuboot.Build(mcuboot.Spec{Version: mcuboot.Version{Major: 1}, Payload: payload}, key)
+	require.NoError(t, err)
+	hexOf := func(parts map[uint32][]byte) []byte {
+		var all string
+		for at, part := range parts {
+			all += strings.Replace(string(carrier.HEX(at, part)), ":00000001FF\r\n", "", 1)
+		}
+		return []byte(all + ":00000001FF\r\n")
+	}
+	trailer := []byte("\x01\xff\xff\xff\xff\xff\xff\xff\x77\xc2\x95\xf3\x60\xd2\xef\x7f\x35\x52\x50\x0f\x2c\xb6\x79\x80")
+	r, err := firmware.Verify(firmware.FromBytes(hexOf(map[uint32][]byte{0x8000: b, 0x10000 - 24: trailer})), trust)
+	require.NoError(t, err)
+	assert.Contains(t, strings.Join(r.Image.Notes, " "), "erased flash")
+
+	_, err = firmware.Verify(firmware.FromBytes(hexOf(map[uint32][]byte{0x8000: b[:64], 0x8100: b[256:]})), trust)
+	require.ErrorIs(t, err, firmware.ErrUnsigned, "erased bytes of the program are left out")
+	_, err = firmware.Verify(firmware.FromBytes(hexOf(map[uint32][]byte{0x8000: b, 0x10000: []byte("a boot loader")})), trust)
+	require.ErrorIs(t, err, firmware.ErrUnsigned)
+}
+
+// TestFilledUF2: uf2conv fills the last block with zeros, which are none of the image's.
+func TestFilledUF2(t *testing.T) {
+	key := signers(t)["ed25519"]
+	trust, err := firmware.ParseTrust(firmware.Anchor{From: "maker.pem", Bytes: publicPEM(t, key.Public())})
+	require.NoError(t, err)
+	for size := range 40 {
+		b, err := mcuboot.Build(mcuboot.Spec{Version: mcuboot.Version{Major: 1}, Payload: make([]byte, 300+size)}, key)
+		require.NoError(t, err)
+		if len(b)%256 == 0 {
+			continue // nothing to fill
+		}
+		filled := append(b, make([]byte, -len(b)&255)...)
+		r, err := firmware.Verify(firmware.FromBytes(carrier.UF2(0x2000, 1, filled)), trust)
+		require.NoError(t, err, size)
+		assert.Contains(t, strings.Join(r.Image.Notes, " "), "filling of the last block")
+
+		_, err = firmware.Verify(firmware.FromBytes(carrier.UF2(0x2000, 1, append(filled, make([]byte, 256)...))), trust)
+		require.ErrorIs(t, err, firmware.ErrTrailing, "a whole block more")
+		_, err = firmware.Verify(firmware.FromBytes(carrier.HEX(0x2000, filled)), trust)
+		require.ErrorIs(t, err, firmware.ErrTrailing, "another carrier has no blocks to fill")
 	}
 }

@@ -33,12 +33,10 @@ type fitContext struct {
 func fitTrust(t *testing.T, c vectorCase) firmware.Trust {
 	var x fitContext
 	c.context(t, &x)
-	file := c.Key
 	if c.ControlDTB != "" {
-		file = c.ControlDTB
+		c.Key = c.ControlDTB
 	}
-	trust, err := firmware.ParseTrust(firmware.Anchor{From: file, Bytes: c.bytes(t, file)})
-	require.NoError(t, err)
+	trust := commonTrust(t, c)
 	trust.Configuration = x.BootConfig
 	return trust
 }

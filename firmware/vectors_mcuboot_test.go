@@ -51,17 +51,23 @@ func mcubootDevice(t *testing.T, c vectorCase) firmware.Device {
 	if x.Image1Version != "" {
 		d.Has["1"] = x.Image1Version
 	}
-	// Written as uuid5(DNS, name) and uuid5(vendor uuid, name).
-	vendor := uuid5(dnsNamespace, argument(t, x.VendorUUID, "uuid5(DNS, "))
+	vendor := uuidOf(t, x.VendorUUID, "uuid5(DNS, ", dnsNamespace)
 	d.Is["vendor-id"] = hex.EncodeToString(vendor)
-	d.Is["class-id"] = hex.EncodeToString(uuid5(vendor, argument(t, x.ClassUUID, "uuid5(vendor uuid, ")))
+	d.Is["class-id"] = hex.EncodeToString(uuidOf(t, x.ClassUUID, "uuid5(vendor uuid, ", vendor))
 	return d
 }
 
-func argument(t *testing.T, call, prefix string) string {
-	name, ok := strings.CutPrefix(call, prefix)
-	require.True(t, ok && strings.HasSuffix(name, ")"), "uuid written as %q", call)
-	return strings.TrimSuffix(name, ")")
+// uuidOf reads uuid5(DNS, name), uuid5(vendor uuid, name), or a UUID as it is.
+func uuidOf(t *testing.T, text, call string, space []byte) []byte {
+	if name, ok := strings.CutPrefix(text, call); ok {
+		name, ok = strings.CutSuffix(name, ")")
+		require.True(t, ok, "uuid written as %q", text)
+		return uuid5(space, name)
+	}
+	id, err := hex.DecodeString(strings.ReplaceAll(text, "-", ""))
+	require.NoError(t, err)
+	require.Len(t, id, 16)
+	return id
 }
 
 // dnsNamespace is that of RFC 9562 section 6.6.

@@ -18,6 +18,8 @@ const (
 	uf2Magic1 = 0x9E5D5157
 	uf2End    = 0x0AB16F30
 	uf2Data   = 476 // at most, behind a head of 32 bytes
+	uf2Page   = 256 // what uf2conv puts into a block; it fills the last one with zeros
+	uf2Filled = 4 << 20
 
 	uf2NotMain = 0x1    // not for the main flash: skipped
 	uf2File    = 0x1000 // a container of files
@@ -71,8 +73,13 @@ func decodeUF2(s format.Source) (memory, error) {
 		if flags&uf2NotMain != 0 {
 			continue
 		}
-		if err := m.put(uint64(at), block[32:32+size]); err != nil {
+		data := block[32 : 32+size]
+		if err := m.put(uint64(at), data); err != nil {
 			return m, err
+		}
+		m.filling = 0
+		if size == uf2Page && m.size <= uf2Filled {
+			m.filling = min(len(data)-len(bytes.TrimRight(data, "\x00")), uf2Page-1)
 		}
 	}
 	m.fields = append(m.fields, format.Field{Name: "family", Value: fmt.Sprintf("0x%08x", family)})

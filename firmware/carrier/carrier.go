@@ -6,6 +6,7 @@ package carrier
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -72,6 +73,7 @@ type segment struct {
 type memory struct {
 	segments []segment
 	size     int64
+	filling  int // zeros at the end that may be the carrier's and not the image's
 	fields   []format.Field
 	notes    []string
 }
@@ -130,6 +132,7 @@ type Image struct {
 	in     format.Input
 	memory memory
 	inner  format.Image // nil where the carried bytes are none of our formats
+	gaps   []format.Region
 }
 
 func open(k kind, in format.Input, inner []format.Format) (*Image, error) {
@@ -147,17 +150,59 @@ func open(k kind, in format.Input, inner []format.Format) (*Image, error) {
 		return nil, format.Malformed("nothing is carried")
 	}
 	img := &Image{kind: k, in: in, memory: m}
-	if len(m.segments) != 1 {
+	joined, gaps, ok := m.join()
+	if !ok {
 		return img, nil
 	}
-	carried := format.Input{Source: format.FromBytes(m.segments[0].data), Artifact: in.Artifact}
+	carried := format.Input{Source: format.FromBytes(joined), Artifact: in.Artifact}
 	for _, f := range inner {
-		if f.Detect(carried) {
-			img.inner, err = f.OpenUnverified(carried)
+		if !f.Detect(carried) {
+			continue
+		}
+		whole, err := f.OpenUnverified(carried)
+		for n := 1; n <= img.memory.filling && errors.Is(err, format.ErrTrailing); n++ {
+			carried.Source = format.FromBytes(joined[:len(joined)-n])
+			if whole, err = f.OpenUnverified(carried); err == nil {
+				img.memory.notes = append(img.memory.notes, fmt.Sprintf("The last %d bytes are filling of the last block.", n))
+			}
+		}
+		if len(gaps) == 0 {
+			img.inner = whole
 			return img, err
 		}
+		if err == nil && within(whole.Describe().Uncovered, gaps) {
+			img.inner, img.gaps = whole, gaps
+		}
+		return img, nil
 	}
 	return img, nil
+}
+
+// join is what flash holds from the first segment to the last: between them it stays erased.
+func (m memory) join() (b []byte, gaps []format.Region, ok bool) {
+	first, last := m.segments[0], m.segments[len(m.segments)-1]
+	if len(m.segments) == 1 {
+		return first.data, nil, true
+	}
+	if last.at+uint64(len(last.data))-first.at > maxCarried {
+		return nil, nil, false
+	}
+	for _, s := range m.segments {
+		if n := s.at - first.at - uint64(len(b)); n > 0 {
+			gaps = append(gaps, format.Region{Offset: int64(len(b)), Size: int64(n)})
+			b = append(b, bytes.Repeat([]byte{0xff}, int(n))...)
+		}
+		b = append(b, s.data...)
+	}
+	return b, gaps, true
+}
+
+// within tells whether the carried image itself says that no signature covers the gaps, as of a
+// slot that is marked for swapping. Else whatever was in flash before would stand for it.
+func within(uncovered, gaps []format.Region) bool {
+	return !slices.ContainsFunc(gaps, func(g format.Region) bool {
+		return !slices.ContainsFunc(uncovered, func(u format.Region) bool { return u.Offset <= g.Offset && g.Offset+g.Size <= u.Offset+u.Size })
+	})
 }
 
 // Describe tells what the carried image says; where it is none that we know, what is carried.
@@ -181,7 +226,10 @@ func (img *Image) Describe() format.Facts {
 		}
 		f.Fields = append(f.Fields, format.Field{Name: "segment", Value: fmt.Sprintf("0x%08x, %d bytes", s.at, len(s.data))})
 	}
-	if len(img.memory.segments) > 1 {
+	switch {
+	case len(img.gaps) > 0:
+		f.Notes = append(f.Notes, "It carries more than one segment: what lies between them is read as erased flash, and no signature covers it.")
+	case len(img.memory.segments) > 1:
 		f.Notes = append(f.Notes, "It carries more than one segment: no signature covers them all.")
 	}
 	return f

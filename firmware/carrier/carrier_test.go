@@ -30,7 +30,13 @@ func fakeFormat() format.Format {
 }
 
 func (f fake) Describe() format.Facts {
-	return format.Facts{Format: "fake", Version: "1.2", Size: f.in.Size()}
+	facts := format.Facts{Format: "fake", Version: "1.2", Size: f.in.Size()}
+	if b, err := f.in.Whole(1 << 20); err == nil {
+		if at := bytes.Index(b, []byte("open")); at >= 0 { // what is behind it is covered by nothing
+			facts.Uncovered = []format.Region{{Name: "rest", Offset: int64(at), Size: int64(len(b) - at)}}
+		}
+	}
+	return facts
 }
 
 func (f fake) Verify(format.Trust) (format.Report, error) {
@@ -136,6 +142,20 @@ func TestTwoSegments(t *testing.T) {
 	_, ok := img.(*Image).Carried()
 	require.False(t, ok)
 	assert.Contains(t, strings.Join(img.Describe().Notes, " "), "more than one segment")
+
+	// What the carried image itself leaves uncovered may have holes: they stay erased.
+	slot := func(head, tail string) string {
+		return strings.Replace(string(HEX(0, []byte(head))), ":00000001FF\r\n", "", 1) + string(HEX(0x1000, []byte(tail)))
+	}
+	img, err = openAny(t, []byte(slot("IMG open", "good")))
+	require.NoError(t, err)
+	_, err = img.Verify(format.Trust{})
+	require.NoError(t, err)
+	assert.Contains(t, strings.Join(img.Describe().Notes, " "), "read as erased flash")
+	img, err = openAny(t, []byte(slot("IMG", "open good")))
+	require.NoError(t, err)
+	_, err = img.Verify(format.Trust{})
+	require.ErrorIs(t, err, format.ErrUnsigned, "a hole in what the signature covers")
 
 	twice := strings.Replace(one, ":00000001FF\r\n", "", 1) + string(HEX(0x10, []byte("other bytes")))
 	_, err = openAny(t, []byte(twice))

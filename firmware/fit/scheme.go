@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"encoding/asn1"
 	"math/big"
+	"slices"
 	"strings"
 
 	"assay/firmware/format"
@@ -97,9 +98,11 @@ func (k keyNode) fits(s signature, h crypto.Hash, digest []byte) bool {
 	switch p := k.public.(type) {
 	case *rsa.PublicKey:
 		if s.paddingName() == paddingPSS {
-			// U-Boot checks with the longest salt there is room for and no other.
-			salt := maxSalt(p, h)
-			return salt >= 0 && rsa.VerifyPSS(p, h, digest, s.value, &rsa.PSSOptions{SaltLength: salt, Hash: h}) == nil
+			// mkimage takes the longest salt there is room for, since v2025.01 that of the digest. U-Boot
+			// takes any; another one no tool of the maker's has made.
+			return slices.ContainsFunc([]int{maxSalt(p, h), h.Size()}, func(salt int) bool {
+				return salt >= 0 && rsa.VerifyPSS(p, h, digest, s.value, &rsa.PSSOptions{SaltLength: salt, Hash: h}) == nil
+			})
 		}
 		return rsa.VerifyPKCS1v15(p, h, digest, s.value) == nil
 	case *ecdsa.PublicKey:

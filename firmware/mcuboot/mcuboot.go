@@ -2,7 +2,7 @@
 // reader of header and TLV areas, a verifier for RSA-PSS, ECDSA and Ed25519, a writer
 // of signed images, and the rules by which a device refuses older ones. It reads as
 // the strictest bootloader would: what a device might take in two ways is refused. It
-// never takes a key from the image, and never decrypts.
+// never takes a key from the image, and decrypts only to hash.
 package mcuboot
 
 import (

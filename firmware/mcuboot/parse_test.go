@@ -91,8 +91,10 @@ func TestTail(t *testing.T) {
 	fill := func(n int) []byte { return bytes.Repeat([]byte{0xff}, n) }
 	confirmed := fill(64)
 	confirmed[64-8] = 1
-	aligned := append(fill(64), "\x20\x00"+swapMagicTail...)
-	aligned[64-32] = 1
+	aligned := append(fill(80), "\x20\x00"+swapMagicTail...)
+	aligned[96-2*32] = 1 // the magic is alone in the last 32 bytes
+	zeros := append(make([]byte, 64), swapMagic...)
+	zeros[64-8] = 1
 	for _, tc := range []struct {
 		name    string
 		tail    []byte
@@ -104,6 +106,8 @@ func TestTail(t *testing.T) {
 		{"marked for swapping", append(fill(64), swapMagic...), true, true},
 		{"marked and confirmed", append(bytes.Clone(confirmed), swapMagic...), true, true},
 		{"marked, alignment 32", aligned, true, true},
+		{"confirmed, of zeros", zeros, true, true},
+		{"zeros and ones before the mark", append(append(fill(8), make([]byte, 8)...), swapMagic...), false, false},
 		{"only the mark", []byte(swapMagic), true, true},
 		{"a zero", []byte{0}, false, false},
 		{"text behind the fill", append(fill(64), "evil"...), false, false},

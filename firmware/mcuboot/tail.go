@@ -3,6 +3,7 @@ package mcuboot
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"assay/firmware/format"
 )
@@ -16,7 +17,7 @@ const (
 )
 
 // checkTail judges what lies behind the TLV areas. Nothing covers it, so only two
-// things are let through: erased flash (0xff) that fills the slot, and behind it the
+// things are let through: erased flash that fills the slot, and behind it the
 // trailer by which a tool marks the slot for swapping, with its image_ok byte. It
 // tells whether that trailer is there.
 func checkTail(tail []byte) (trailer bool, err error) {
@@ -24,18 +25,20 @@ func checkTail(tail []byte) (trailer bool, err error) {
 	if align := swapAlign(tail); align > 0 {
 		trailer = true
 		fill = tail[:len(tail)-len(swapMagic)]
-		// image_ok lies one alignment before the magic; 1 means confirmed.
-		if ok := len(fill) - align; ok >= 0 && fill[ok] == 1 && erased(fill[ok+1:]) {
-			fill = fill[:ok]
+		// The magic takes whole units of the alignment, and image_ok the one before them; 1 means confirmed.
+		units := (len(swapMagic) + align - 1) / align
+		if ok := len(tail) - (units+1)*align; ok >= 0 && fill[ok] == 1 {
+			fill = slices.Concat(fill[:ok], fill[ok+1:])
 		}
 	}
-	if !erased(fill) {
+	// Erased flash reads as ones, and as zeros on a few chips (imgtool --erased-val 0).
+	if !only(fill, "\xff") && !(trailer && only(fill, "\x00")) {
 		return false, format.Wrap(format.ErrTrailing, "%d bytes behind the last TLV area are not erased flash", len(tail))
 	}
 	return trailer, nil
 }
 
-func erased(b []byte) bool { return len(bytes.TrimLeft(b, "\xff")) == 0 }
+func only(b []byte, value string) bool { return len(bytes.TrimLeft(b, value)) == 0 }
 
 // swapAlign is the write alignment that a swap trailer at the end tells, 0 without one.
 func swapAlign(tail []byte) int {

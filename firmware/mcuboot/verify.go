@@ -29,18 +29,19 @@ func Open(b []byte, trust format.Trust) (*Image, error) {
 	return img, nil
 }
 
-// Verify checks, in this order: there is a signature, the hash fits, the image names
+// Verify checks, in this order: there is a signature, the hash fits (one of trust's recipients
+// opens an encrypted payload, which vouches for nothing), the image names
 // one of keys, the signature is of that key's algorithm, the signature fits. A device
 // is built for one signature type, so the trusted key decides the algorithm, never the image.
 //
 // Two files that differ may both verify, because the format leaves some bytes uncovered:
-// the order of the unprotected TLVs, the maker's own key added as PUBKEY or KEYHASH, the
+// the order of the unprotected TLVs (but the key before the signature), the maker's own key added as PUBKEY or KEYHASH, the
 // second form of an ECDSA signature and zeros behind it, erased flash and a swap trailer
 // behind the image. Header, payload and protected TLVs are then the same in both, and
 // the report's Notes and Uncovered name what is there. Any other byte makes a difference.
 func (img *Image) Verify(trust format.Trust) (format.Report, error) {
 	report := format.Report{Image: img.Describe()}
-	err := img.verify(trust.Keys, &report)
+	err := img.verify(trust, &report)
 	report.Findings = img.findings(report.Key)
 	if err != nil {
 		return report, fmt.Errorf("verify mcuboot image %v: %w", img.Version(), err)
@@ -49,7 +50,8 @@ func (img *Image) Verify(trust format.Trust) (format.Report, error) {
 	return report, nil
 }
 
-func (img *Image) verify(keys format.Keys, report *format.Report) error {
+func (img *Image) verify(trust format.Trust, report *format.Report) error {
+	keys := trust.Keys
 	if keys.Len() == 0 {
 		return format.Wrap(format.ErrNoTrustedKey, "no key was given")
 	}
@@ -57,7 +59,7 @@ func (img *Image) verify(keys format.Keys, report *format.Report) error {
 	if !signed {
 		return format.Wrap(format.ErrUnsigned, "no signature TLV")
 	}
-	digest, hash, err := img.checkHash(report)
+	covered, digest, hash, err := img.checkHash(trust.Recipients, report)
 	if err != nil {
 		return err
 	}
@@ -67,12 +69,12 @@ func (img *Image) verify(keys format.Keys, report *format.Report) error {
 	}
 	report.Key = &key
 	report.Chain = []format.Link{{Kind: "key", Name: "sha256:" + key.Fingerprint, Algorithm: key.Algorithm, Strength: format.Strength(key.Public), From: key.From}}
-	if err := img.checkSignature(key, sig, hash, digest, report.Digest != ""); err != nil {
+	if err := img.checkSignature(key, sig, hash, digest, covered); err != nil {
 		return err
 	}
 	report.Chain = append(report.Chain, format.Link{Kind: "signature", Name: sig.Type.String(), Algorithm: report.Image.Signature, From: "image"})
-	if report.Digest == "" {
-		return format.Wrap(format.ErrEncrypted, "the signature is one of the hash, but the hash is one of the plaintext")
+	if covered == nil {
+		return format.Wrap(format.ErrEncrypted, "the signature is one of the hash, but the hash is one of the plaintext, and no recipient's key was given")
 	}
 	report.Signature = report.Image.Signature
 	report.Chain = append(report.Chain,
@@ -100,33 +102,34 @@ func (img *Image) hashTLV() (TLV, crypto.Hash, bool) {
 	return TLV{}, 0, false
 }
 
-// checkHash compares the hash TLV with the covered bytes. The hash of an encrypted
-// image is one of the plaintext and cannot be checked here: it is returned, and the
-// report stays without a digest. An image may say that it is encrypted and yet lie here
-// in clear (imgtool sign --clear); then its hash fits as it is.
-func (img *Image) checkHash(report *format.Report) ([]byte, crypto.Hash, error) {
+// checkHash compares the hash TLV with the covered bytes, which it returns in clear. The
+// hash of an encrypted image is one of the plaintext: without a recipient's key the hash
+// alone is returned, and the report stays without a digest. An image may say that it is
+// encrypted and yet lie here in clear (imgtool sign --clear); then its hash fits as it is.
+func (img *Image) checkHash(recipients []format.Anchor, report *format.Report) (covered, digest []byte, hash crypto.Hash, err error) {
 	tlv, hash, ok := img.hashTLV()
 	if !ok {
-		return nil, 0, format.Wrap(format.ErrBadHash, "no hash TLV")
+		return nil, nil, 0, format.Wrap(format.ErrBadHash, "no hash TLV")
 	}
-	digest := img.digest(hash)
-	same := bytes.Equal(digest, tlv.Value)
-	if !same && img.Encrypted() {
-		return tlv.Value, hash, nil
+	covered, digest = img.raw[:img.covered], img.digest(hash)
+	if img.Encrypted() && !bytes.Equal(digest, tlv.Value) {
+		if len(recipients) == 0 {
+			return nil, tlv.Value, hash, nil
+		}
+		if covered, err = img.decrypted(recipients); err != nil {
+			return nil, nil, 0, err
+		}
+		digest = sum(hash, covered)
 	}
 	_, name, _ := hashOf(tlv.Type)
 	report.Digest = name + ":" + hex.EncodeToString(digest)
-	if !same {
-		return nil, 0, format.Wrap(format.ErrBadHash, "%v says %x, the image hashes to %x", tlv.Type, tlv.Value, digest)
+	if !bytes.Equal(digest, tlv.Value) {
+		return nil, nil, 0, format.Wrap(format.ErrBadHash, "%v says %x, the image hashes to %x", tlv.Type, tlv.Value, digest)
 	}
-	return digest, hash, nil
+	return covered, digest, hash, nil
 }
 
-func (img *Image) digest(hash crypto.Hash) []byte {
-	h := hash.New()
-	h.Write(img.raw[:img.covered])
-	return h.Sum(nil)
-}
+func (img *Image) digest(hash crypto.Hash) []byte { return sum(hash, img.raw[:img.covered]) }
 
 // trustedKey picks the key of keys that the image names, by hash or by the key
 // itself. Where it gives both, both must name the same one.
@@ -134,6 +137,12 @@ func (img *Image) trustedKey(keys format.Keys, hash crypto.Hash) (format.Key, er
 	id, embedded := find(img.unprotected, TypeKeyHash), find(img.unprotected, TypePublicKey)
 	if id == nil && embedded == nil {
 		return format.Key{}, format.Wrap(format.ErrNoTrustedKey, "the image names no key")
+	}
+	// The bootloader reads on from TLV to TLV: a signature before its key is passed over
+	// (boot/bootutil/src/image_validate.c).
+	if slices.IndexFunc(img.unprotected, func(t TLV) bool { return isSignature(t.Type) }) <
+		slices.IndexFunc(img.unprotected, func(t TLV) bool { return t.Type == TypeKeyHash || t.Type == TypePublicKey }) {
+		return format.Key{}, format.Wrap(format.ErrNoTrustedKey, "the signature stands before the key that it is of")
 	}
 	for _, k := range keys.All() {
 		encoded, err := encodeKey(k)
@@ -214,8 +223,8 @@ func schemeOf(public crypto.PublicKey) (scheme, error) {
 }
 
 // checkSignature checks it over digest, or over the covered bytes if it is pure, which
-// needs them in clear.
-func (img *Image) checkSignature(key format.Key, sig TLV, hash crypto.Hash, digest []byte, clear bool) error {
+// needs them in clear: nil where they are not.
+func (img *Image) checkSignature(key format.Key, sig TLV, hash crypto.Hash, digest, covered []byte) error {
 	s, err := schemeOf(key.Public)
 	if err != nil {
 		return err
@@ -232,10 +241,10 @@ func (img *Image) checkSignature(key format.Key, sig TLV, hash crypto.Hash, dige
 		if s.tlv != TypeEd25519 {
 			return format.Wrap(format.ErrAlgorithm, "%v goes with ed25519 only, the key is %s", TypePure, key.Algorithm)
 		}
-		if !clear {
+		if covered == nil {
 			return format.Wrap(format.ErrEncrypted, "a pure signature covers the plaintext")
 		}
-		message = img.raw[:img.covered]
+		message = covered
 	}
 	if !fits(key.Public, hash, message, sig.Value) {
 		return format.Wrap(format.ErrBadSignature, "%v is not one of key %.16s...", sig.Type, key.Fingerprint)
