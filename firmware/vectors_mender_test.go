@@ -20,6 +20,7 @@ func menderVectors() adapter {
 type menderContext struct {
 	DeviceType        string `yaml:"device_type"`
 	InstalledArtifact string `yaml:"installed_artifact"`
+	ArtifactGroup     string `yaml:"artifact_group,omitempty"`
 	Trust             string `yaml:"trust,omitempty"` // prose
 }
 
@@ -27,7 +28,11 @@ func menderDevice(t *testing.T, c vectorCase) firmware.Device {
 	var x menderContext
 	c.context(t, &x)
 	require.NotEmpty(t, x.DeviceType)
-	return firmware.Device{Version: x.InstalledArtifact, Is: map[string]string{"device_type": x.DeviceType}}
+	d := firmware.Device{Version: x.InstalledArtifact, Is: map[string]string{"device_type": x.DeviceType}}
+	if x.ArtifactGroup != "" {
+		d.Has = map[string]string{"artifact_group": x.ArtifactGroup}
+	}
+	return d
 }
 
 // generateMender makes the project's own set: a good artifact of each kind and
@@ -70,6 +75,7 @@ func generateMender(t *testing.T, dir string) manifest {
 		for name, edit := range map[string]func(*mender.Spec){
 			"other-device": func(s *mender.Spec) { s.DeviceTypes = []string{"kettle"} },
 			"dependency":   func(s *mender.Spec) { s.Depends["artifact_name"] = []string{"release-0"} },
+			"group":        func(s *mender.Spec) { s.Depends["artifact_group"] = []string{"beta"} },
 		} {
 			v.add(row{File: "bad-" + kind + "-" + name, Verdict: "reject", Scope: "device", Key: keyFile}, build(edit))
 		}

@@ -36,6 +36,9 @@ func swupdateTrust(t *testing.T, c vectorCase) firmware.Trust {
 	var x swupdateContext
 	c.context(t, &x)
 	trust.Signer = x.ForcedSignerName
+	if c.DecryptKey != "" {
+		trust.Recipients = []firmware.Anchor{{From: c.DecryptKey, Bytes: c.bytes(t, c.DecryptKey)}}
+	}
 	trust.At = time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
 	return trust
 }

@@ -55,7 +55,7 @@ func (f *imageFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringSliceVar(&f.trust, "trust", nil, "trust anchor: public keys, certificates or CRLs (PEM, DER), an OpenPGP, minisign or signify key, a control device tree, a Sigstore or TUF root (may be given again)")
 	cmd.Flags().StringSliceVar(&f.intermediates, "intermediate", nil, "certificates that help to build a chain and vouch for nothing")
 	cmd.Flags().StringSliceVar(&f.secrets, "secret", nil, "file with a symmetric key, for images that carry a MAC")
-	cmd.Flags().StringSliceVar(&f.decrypt, "decrypt", nil, "private key of a recipient, for an encrypted image (PKCS #8)")
+	cmd.Flags().StringSliceVar(&f.decrypt, "decrypt", nil, "key that opens an encrypted image: a recipient's private key (PKCS #8), or the key file of swupdate -K")
 	cmd.Flags().BoolVar(&f.requireCRLs, "require-crls", false, "every issuer in a chain must have a revocation list in --trust, and not out of date")
 	cmd.Flags().StringVar(&f.purpose, "purpose", "", "extended key usage that the signer's certificate must have: code-signing, email-protection or any")
 	cmd.Flags().StringVar(&f.signer, "signer", "", "identity that must have signed: a subject alternative name")

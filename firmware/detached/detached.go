@@ -19,7 +19,7 @@ import (
 // Formats lists the schemes in the order in which they must be tried: a raw signature
 // has no mark of its own, so it comes last.
 func Formats() []format.Format {
-	return []format.Format{minisignFormat(), signifyFormat(), openpgpFormat(), cmsFormat(), rawFormat()}
+	return []format.Format{minisignFormat(), signifyFormat(), OpenPGPFormat(), cmsFormat(), rawFormat()}
 }
 
 // What an artifact and the parts of a signature file are called among regions.

@@ -34,7 +34,8 @@ const (
 	maxPGP = 16 << 10
 )
 
-func openpgpFormat() format.Format {
+// OpenPGPFormat is the one of Formats that container formats sign with, too.
+func OpenPGPFormat() format.Format {
 	return format.Format{
 		Name: "openpgp",
 		Detect: func(in format.Input) bool {

@@ -14,7 +14,7 @@ type Trust struct {
 	CRLs          []Anchor            // DER; where there is one, every certificate of a chain must be on none
 	RequireCRLs   bool                // every issuer in a chain must have one there, and not out of date
 	Secrets       []Anchor            // symmetric keys, raw
-	Recipients    []Anchor            // private keys that an encrypted image is opened with; they vouch for nothing
+	Recipients    []Anchor            // keys that an encrypted image is opened with, private or symmetric; they vouch for nothing
 	Own           map[string][]Anchor // anchors that only the format of that name reads
 	Purpose       string              // extended key usage asked of a signing certificate: see Purposes; empty: the format's own default
 	Signer        string              // identity asked of it: a subject alternative name; empty: any under the roots

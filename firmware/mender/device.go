@@ -13,9 +13,11 @@ import (
 
 // Check applies the rules of a client to an artifact that Verify has found genuine. Is
 // "device_type" is the device's type; Size is the room for one file of a payload; Has is what it provides: "artifact_name" (or Version),
-// "artifact_group", "rootfs-image.version" and whatever else its artifacts provide. What a
-// payload depends on and Has does not name is not enforced. The format has no order of
-// versions and no rollback counter, so an older artifact passes unless its dependencies tell.
+// "artifact_group", "rootfs-image.version" and whatever else its artifacts provide. A device
+// that tells what it runs and not what the artifact depends on does not provide that, and as a
+// client does it refuses; of what a payload depends on, one that tells its Version alone says
+// nothing. The format has no order of versions and no rollback counter, so an older artifact
+// passes unless its dependencies tell.
 func (img *Image) Check(d format.Device) error {
 	if err := img.check(d); err != nil {
 		return fmt.Errorf("check mender artifact %.100q for the device: %w", img.Name(), err)
@@ -44,11 +46,13 @@ func (img *Image) check(d format.Device) error {
 	if v := cmp.Or(d.Has["artifact_name"], d.Version); v != "" {
 		has["artifact_name"] = v
 	}
-	if err := depends(img.info.depends, has); err != nil {
+	needs := maps.Clone(img.info.depends)
+	delete(needs, "device_type") // held against Is above
+	if err := depends(needs, has, has["artifact_name"] != "" || len(d.Has) > 0); err != nil {
 		return err
 	}
 	for _, p := range img.info.payloads {
-		if err := depends(p.depends, has); err != nil {
+		if err := depends(p.depends, has, len(d.Has) > 0); err != nil {
 			return err
 		}
 	}
@@ -74,11 +78,15 @@ func (img *Image) checkSize(room int64) error {
 	return nil
 }
 
-func depends(needs map[string][]string, has map[string]string) error {
+// depends holds needs against what the device provides; whole tells that it provides nothing else.
+func depends(needs map[string][]string, has map[string]string, whole bool) error {
 	for _, key := range slices.Sorted(maps.Keys(needs)) {
 		have, known := has[key]
-		if !known || len(needs[key]) == 0 {
+		if len(needs[key]) == 0 || !known && (!whole || key == "device_type") {
 			continue
+		}
+		if !known {
+			return format.Wrap(format.ErrDependency, "needs %.60s to be one of %.200q, which the device does not provide", key, needs[key])
 		}
 		if !slices.Contains(needs[key], have) {
 			return format.Wrap(format.ErrDependency, "needs %.60s to be one of %.200q, the device has %q", key, needs[key], have)

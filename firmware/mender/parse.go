@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -135,8 +136,9 @@ func (img *Image) parseVersion(m member) error {
 	if v["format"] != "mender" {
 		return format.Malformed("version names the format %v", v["format"])
 	}
-	n, err := strconv.Atoi(fmt.Sprint(v["version"]))
-	if err != nil || n != 2 && n != 3 {
+	number, isNumber := v["version"].(json.Number)
+	n, err := strconv.Atoi(string(number))
+	if !isNumber || err != nil || n != 2 && n != 3 {
 		return format.Malformed("format version %v, known are 2 and 3", v["version"])
 	}
 	img.version = n

@@ -130,6 +130,7 @@ func TestOrderOfMembers(t *testing.T) {
 		{[]File{version, manifest, sig, header, header, data}, `where data/0000.tar`},
 		{[]File{version, manifest, sig, header, {"data/0000.tar.lz4", data.Data}}, `where data/0000.tar`},
 		{[]File{{"version", []byte(`{"format":"mender","version":1}`)}, manifest, header, data}, "format version 1"},
+		{[]File{{"version", []byte(`{"format":"mender","version":"3"}`)}, manifest, header, data}, "format version 3"},
 		{[]File{{"version", []byte(`{"format":"Mender","version":3}`)}, manifest, header, data}, "names the format"},
 		{[]File{{"version", []byte(`{"format":"mender","version":3,"version":2}`)}, manifest, header, data}, "twice"},
 	} {

@@ -113,6 +113,6 @@ func FuzzSquashfs(f *testing.F) {
 	f.Add(junk(blockSize))
 	f.Add(squashed(f, map[string][]byte{"manifest.raucm": []byte("[update]\ncompatible=x\n")}))
 	f.Fuzz(func(_ *testing.T, b []byte) {
-		_, _ = readSquashfsFile(bytes.NewReader(b), int64(len(b)), "manifest.raucm")
+		_, _ = readSquashfsFile(format.FromBytes(b), "manifest.raucm")
 	})
 }

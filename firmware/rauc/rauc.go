@@ -6,7 +6,6 @@ package rauc
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"assay/firmware/cms"
@@ -151,7 +150,7 @@ func (b *Bundle) readOuter() error {
 // readInner reads the manifest of a plain bundle out of its squashfs. What is wrong with it
 // is told when the signature has been found good: until then the payload is a stranger's.
 func (b *Bundle) readInner() {
-	text, err := readSquashfsFile(b.source.Section(0, b.payload), b.payload, "manifest.raucm")
+	text, err := readSquashfsFile(format.NewSource(b.source.Section(0, b.payload), b.payload), "manifest.raucm")
 	if err != nil {
 		b.problem = err
 		return
@@ -188,5 +187,3 @@ func (b *Bundle) dataSize() int64 {
 	}
 	return b.payload - b.manifest.VeritySize
 }
-
-var errNoManifest = errors.New("there is no manifest.raucm in the payload")

@@ -245,3 +245,19 @@ func TestEnveloped(t *testing.T) {
 	_, err = opened(t, b).Tamper(format.Tampered, format.Means{})
 	require.ErrorIs(t, err, format.ErrNotApplicable)
 }
+
+// A plain bundle tells compatible and version inside its payload, and rauc lets the maker choose how that is compressed.
+func TestPlainManifestInEveryCompression(t *testing.T) {
+	p := newPKI(t, cms.PKIOptions{})
+	manifest := []byte("[update]\ncompatible=Board A\nversion=2026.11\n")
+	for _, compression := range []string{"gzip", "xz", "zstd", "lzo", "lz4"} {
+		s := specOf(Plain, p)
+		s.Payload = squashed(t, map[string][]byte{"manifest.raucm": manifest, "rootfs.img": bytes.Repeat([]byte("firmware"), 4096)}, "-comp", compression)
+		b := opened(t, build(t, s))
+		_, err := b.Verify(trustOf(p))
+		require.NoError(t, err, compression)
+		require.NoError(t, b.Check(format.Device{Version: "2026.09", Is: map[string]string{"compatible": "Board A"}}), compression)
+		require.ErrorIs(t, b.Check(format.Device{Version: "2026.12"}), format.ErrRollback, compression)
+		require.ErrorIs(t, b.Check(format.Device{Is: map[string]string{"compatible": "Board B"}}), format.ErrWrongDevice, compression)
+	}
+}

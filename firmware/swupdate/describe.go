@@ -22,7 +22,12 @@ func (img *Image) Describe() format.Facts {
 	}
 	if img.message != nil {
 		f.KeyHint = img.message.KeyHint()
+	} else if img.pgp {
+		if signature, err := img.openPGP(); err == nil {
+			f.KeyHint = signature.Describe().KeyHint
+		}
 	}
+	f.Encrypted = img.sealed
 	for _, h := range d.everywhere("hardware-compatibility") {
 		f.Targets = append(f.Targets, "hardware-compatibility="+h)
 	}
@@ -47,6 +52,10 @@ func (img *Image) claimedSignature() string {
 		return ""
 	case img.message != nil:
 		return img.message.Signature()
+	case img.pgp:
+		if signature, err := img.openPGP(); err == nil {
+			return "openpgp-" + signature.Describe().Signature
+		}
 	case len(img.rawSig) >= 128 && len(img.rawSig)%8 == 0:
 		return fmt.Sprintf("rsa-%d", 8*len(img.rawSig))
 	}
@@ -113,14 +122,19 @@ func (img *Image) notes() []string {
 		say("the archive is not signed; SWUpdate as it is built by default installs it")
 	}
 	for i, m := range img.members {
-		if _, named := d.hashes[m.name]; !named && i > 0 && m.name != signatureName {
+		if _, named := d.hashes[m.name]; d.software != nil && !named && i > 0 && m.name != signatureName {
 			say("member %.100q is covered by nothing: sw-description has no hash for it", m.name)
 		}
+	}
+	if img.sealed != "" {
+		say("sw-description is encrypted (%s), and its signature is of the text in clear: without the key nothing can be told of it", img.sealed)
 	}
 	say("the version is compared on devices that run SWUpdate with -N only")
 	if img.message != nil {
 		say("builds of SWUpdate with CMS_IGNORE_EXPIRED_CERTIFICATE do not look at the validity of certificates")
 		notes = append(notes, img.message.Notes...)
+	} else if img.pgp {
+		say("an OpenPGP signature: a device is built for it (GPG) and trusts every key of its ring")
 	} else if img.sig != nil {
 		say("a raw signature names no scheme; a device is built for either PKCS #1 v1.5 or PSS")
 	}
@@ -141,7 +155,7 @@ func (img *Image) notes() []string {
 			say("the key that decrypts %.100q stands beside it in clear", a.file)
 		}
 	}
-	if len(d.everywhere("hardware-compatibility")) == 0 {
+	if d.software != nil && len(d.everywhere("hardware-compatibility")) == 0 {
 		say("it names no hardware; builds without HW_COMPATIBILITY take it on any")
 	}
 	if versions := d.everywhere("version"); len(versions) > 1 {

@@ -19,6 +19,9 @@ func (img *Image) Check(d format.Device) error {
 }
 
 func (img *Image) check(d format.Device) error {
+	if img.description.software == nil {
+		return format.Wrap(format.ErrNotForDevice, "%s is encrypted: nothing of it is known before Verify has opened it", descriptionName)
+	}
 	s, revision, err := choose(d)
 	if err != nil {
 		return err

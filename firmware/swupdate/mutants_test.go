@@ -139,7 +139,9 @@ func FuzzOpen(f *testing.F) {
 	for range 50 {
 		f.Add(mutate(r, bytes.Clone(good)))
 	}
+	f.Add(rewritten(f, good, func(w *work) { w.files[0].Data = sealAES(f, w.files[0].Data) }))
 	trusted := trust(f, "ec")
+	trusted.Recipients = []format.Anchor{{From: "the.key", Bytes: []byte(keyFile)}}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		img, err := OpenUnverified(input(b))
 		if err != nil {

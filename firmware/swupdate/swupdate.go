@@ -1,14 +1,15 @@
 // Package swupdate tells whether a SWUpdate archive (.swu) is what its maker signed: a
 // strict reader of the cpio container and of sw-description in both its syntaxes, a
-// verifier for CMS and raw RSA signatures that follows every hash of sw-description to its
-// file, a writer of signed archives, and the variants that a device must refuse. It runs
-// no script, unpacks and decrypts nothing, and never takes trust from the archive.
+// verifier for CMS, raw RSA and OpenPGP signatures that follows every hash of sw-description to
+// its file, a writer of signed archives, and the variants that a device must refuse. It runs
+// no script, unpacks nothing, decrypts sw-description alone, and never takes trust from the archive.
 package swupdate
 
 import (
 	"fmt"
 
 	"assay/firmware/cms"
+	"assay/firmware/detached"
 	"assay/firmware/format"
 )
 
@@ -56,11 +57,13 @@ type Image struct {
 	byName      map[string]int
 	end         int64 // behind the trailer
 	text        []byte
+	sealed      string // how sw-description is encrypted; empty: it is not
 	description description
 	sig         *member // nil: unsigned
 	rawSig      []byte
 	message     *cms.Message // nil where the signature is no CMS
 	notCMS      error        // and why
+	pgp         bool         // it is OpenPGP's
 }
 
 // OpenUnverified parses the container and sw-description. The other members are not read before Verify.
@@ -99,12 +102,30 @@ func (img *Image) parse() error {
 		if img.rawSig, err = img.bytes(m, maxSignature); err != nil {
 			return err
 		}
-		img.message, img.notCMS = cms.Parse(img.rawSig)
+		if img.message, img.notCMS = cms.Parse(img.rawSig); img.message == nil {
+			_, notPGP := img.openPGP()
+			img.pgp = notPGP == nil
+		}
 	}
+	return img.describeText()
+}
+
+// describeText reads sw-description, unless it is encrypted.
+func (img *Image) describeText() error {
+	var err error
 	if img.description, err = readDescription(img.text); err != nil {
+		if img.sealed = sealed(img.text); img.sealed != "" {
+			return nil
+		}
 		return fmt.Errorf("%s: %w", descriptionName, err)
 	}
 	return img.bind()
+}
+
+// openPGP is the signature as a file of its own beside sw-description: there is no difference.
+func (img *Image) openPGP() (format.Image, error) {
+	text := format.FromBytes(img.text)
+	return detached.OpenPGPFormat().OpenUnverified(format.Input{Source: format.FromBytes(img.rawSig), Artifact: &text})
 }
 
 func (img *Image) bytes(m member, limit int64) ([]byte, error) {

@@ -43,6 +43,9 @@ func (img *Image) tamper(variant string, means format.Means, v *format.Variant) 
 	if img.sig == nil {
 		return format.Wrap(format.ErrNotApplicable, "it is not signed")
 	}
+	if img.sealed != "" {
+		return format.Wrap(format.ErrNotApplicable, "%s is encrypted", descriptionName)
+	}
 	if variant == format.Swapped {
 		return img.swap(v)
 	}
@@ -224,24 +227,11 @@ func (img *Image) spoilSignature(m *format.Manifest, flip bool) ([]byte, error) 
 	return img.rewrite(m, func(w *work) error { w.files[1].Data = sig; return nil }, changed)
 }
 
-// chain is the signer's certificate and those above it, as far as they are known.
-func (img *Image) chain(means format.Means) []*x509.Certificate {
-	if len(means.Chain) > 0 || img.message == nil || len(img.message.Signers) == 0 {
-		return means.Chain
-	}
-	s := img.message.Signers[0]
-	list := slices.Clone(img.message.Certificates)
-	for i, c := range list {
-		if s.Serial != nil && s.Serial.Cmp(c.SerialNumber) == 0 || s.KeyID != nil && bytes.Equal(s.KeyID, c.SubjectKeyId) {
-			list[0], list[i] = list[i], list[0]
-			break
-		}
-	}
-	return list
-}
-
 // stranger is an identity that looks like the signer's.
 func (img *Image) stranger(means format.Means) (Identity, []*x509.Certificate, error) {
+	if img.pgp {
+		return Identity{}, nil, format.Wrap(format.ErrNotApplicable, "no OpenPGP signatures are made here")
+	}
 	if img.message == nil {
 		key, err := cms.FreshKey(fmt.Sprintf("rsa-%d", 8*len(img.rawSig)))
 		if err != nil {
@@ -311,6 +301,8 @@ func (img *Image) selfMade(m *format.Manifest, id Identity, above []*x509.Certif
 func (img *Image) maker(means format.Means) (Identity, error) {
 	id := Identity{Key: means.Signer}
 	switch {
+	case img.pgp:
+		return id, format.Wrap(format.ErrNotApplicable, "no OpenPGP signatures are made here")
 	case means.Signer == nil:
 		return id, format.Wrap(format.ErrNotApplicable, "it needs the maker's key")
 	case img.message != nil && len(means.Chain) == 0:
@@ -371,7 +363,7 @@ func (img *Image) confuse(m *format.Manifest) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	says(m, format.LayerTrust, format.ErrNotVerified, "%s is CMS, the device checks raw signatures", signatureName)
+	says(m, format.LayerTrust, format.ErrNotVerified, "%s is CMS, the device checks signatures of another kind", signatureName)
 	return img.rewrite(m, func(w *work) error { w.files[1].Data = sig; return nil }, signatureName+" is CMS by a fresh chain")
 }
 

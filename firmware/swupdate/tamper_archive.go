@@ -2,6 +2,7 @@ package swupdate
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/hex"
 	"fmt"
 	"regexp"
@@ -297,4 +298,20 @@ func (img *Image) swap(v *format.Variant) error {
 	v.Manifest.Classic = "CVE-2020-25860 (the same race in another updater)"
 	v.Manifest.Expected = "what is installed is what was checked: the device takes neither the second alone nor in place of the first"
 	return nil
+}
+
+// chain is the signer's certificate and those above it, as far as they are known.
+func (img *Image) chain(means format.Means) []*x509.Certificate {
+	if len(means.Chain) > 0 || img.message == nil || len(img.message.Signers) == 0 {
+		return means.Chain
+	}
+	s := img.message.Signers[0]
+	list := slices.Clone(img.message.Certificates)
+	for i, c := range list {
+		if s.Serial != nil && s.Serial.Cmp(c.SerialNumber) == 0 || s.KeyID != nil && bytes.Equal(s.KeyID, c.SubjectKeyId) {
+			list[0], list[i] = list[i], list[0]
+			break
+		}
+	}
+	return list
 }

@@ -16,8 +16,9 @@ import (
 
 // Verify checks, in this order: there is a signature, somebody whom trust names made it
 // over sw-description, every file that sw-description names has a hash there, and every
-// file has its hash. With roots the signature is CMS, with bare keys it is raw RSA; the
-// archive cannot choose.
+// file has its hash. With roots the signature is CMS, with bare keys it is raw RSA, with a key
+// ring OpenPGP; the archive cannot choose. A sw-description that is encrypted is opened first,
+// with Trust.Recipients (a key file of swupdate -K, or an RSA key in PKCS #8).
 //
 // Two files that differ may both verify, because the format leaves some bytes uncovered:
 // cpio headers and sums, members that sw-description does not name, what a CMS message
@@ -32,20 +33,74 @@ func (img *Image) Verify(trust format.Trust) (format.Report, error) {
 }
 
 func (img *Image) verify(trust format.Trust, report *format.Report) error {
-	sum := sha256.Sum256(img.text)
-	report.Digest = "sha256:" + hex.EncodeToString(sum[:])
 	if img.sig == nil {
 		return format.Wrap(format.ErrUnsigned, "no %s behind %s", signatureName, descriptionName)
 	}
-	var err error
-	if img.message != nil {
-		err = img.verifyCMS(trust, report)
-	} else {
-		err = img.verifyRSA(trust, sum[:], report)
+	if img.sealed != "" {
+		return img.verifySealed(trust, report)
 	}
+	if err := img.verifySignature(trust, report); err != nil {
+		return err
+	}
+	return img.verifyFiles(report)
+}
+
+// verifySealed opens sw-description, and reads nothing of it before its signature is found good.
+func (img *Image) verifySealed(trust format.Trust, report *format.Report) error {
+	opened, err := img.open(trust.Recipients)
 	if err != nil {
 		return err
 	}
+	if err := opened.verifySignature(trust, report); err != nil {
+		return err
+	}
+	opened.sealed = ""
+	if err := opened.describeText(); err != nil {
+		return err
+	}
+	if opened.sealed != "" {
+		return format.Malformed("%s is encrypted twice", descriptionName)
+	}
+	opened.sealed = img.sealed
+	notes := report.Image.Notes[len(img.notes()):] // of the signature
+	report.Image = opened.Describe()
+	report.Image.Notes = append(report.Image.Notes, notes...)
+	if err := opened.verifyFiles(report); err != nil {
+		return err
+	}
+	img.description = opened.description // now Check can read it
+	return nil
+}
+
+func (img *Image) verifySignature(trust format.Trust, report *format.Report) error {
+	sum := sha256.Sum256(img.text)
+	report.Digest = "sha256:" + hex.EncodeToString(sum[:])
+	switch {
+	case img.message != nil:
+		return img.verifyCMS(trust, report)
+	case img.pgp:
+		return img.verifyPGP(trust, report)
+	}
+	return img.verifyRSA(trust, sum[:], report)
+}
+
+// verifyPGP asks what a SWUpdate built for GPG asks of its key ring.
+func (img *Image) verifyPGP(trust format.Trust, report *format.Report) error {
+	signature, err := img.openPGP()
+	if err != nil {
+		return err
+	}
+	result, err := signature.Verify(trust)
+	report.Key, report.Chain, report.Findings = result.Key, result.Chain, result.Findings
+	if err != nil {
+		return fmt.Errorf("%s: %w", signatureName, err)
+	}
+	report.Signature = result.Signature
+	return nil
+}
+
+// verifyFiles wants a hash for every file and the file for every hash.
+func (img *Image) verifyFiles(report *format.Report) error {
 	for _, a := range img.description.artifacts {
 		if !a.hash {
 			return format.Wrap(format.ErrNotBound, "%s names %.100q without sha256", a.path, a.file)

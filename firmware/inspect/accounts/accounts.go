@@ -5,6 +5,8 @@ package accounts
 
 import (
 	"bytes"
+	"crypto/sha1"
+	"encoding/base64"
 	"fmt"
 	"path"
 	"regexp"
@@ -133,6 +135,9 @@ var shapes = []struct {
 	{"yescrypt", false, regexp.MustCompile(`^\$y\$([./0-9A-Za-z]{1,86})\$[./0-9A-Za-z]{0,86}\$[./0-9A-Za-z]{43}$`)},
 	{"gost-yescrypt", false, regexp.MustCompile(`^\$gy\$[./0-9A-Za-z]+\$[./0-9A-Za-z]*\$[./0-9A-Za-z]{43}$`)},
 	{"scrypt", false, regexp.MustCompile(`^\$7\$[./0-9A-Za-z]{11,97}\$[./0-9A-Za-z]{43}$`)},
+	{"the NT hash", true, regexp.MustCompile(`^\$3\$\$?[0-9a-f]{32}$`)},
+	{"SunMD5", true, regexp.MustCompile(`^\$md5[,$][^:\s]{0,40}\$[./0-9A-Za-z]{22}$`)},
+	{"sha1crypt", true, regexp.MustCompile(`^\$sha1\$\d{1,10}\$[./0-9A-Za-z]{0,64}\$[./0-9A-Za-z]{28}$`)},
 	{"SHA-1 without salt", true, regexp.MustCompile(`^\{SHA\}[A-Za-z0-9+/=]{28}$`)},
 }
 
@@ -177,10 +182,13 @@ func cost(hash, kind string) int {
 			}
 			return max(1<<n/16, 1)
 		case "yescrypt":
-			// j9T and its neighbours are what distributions write: N up to 2^14, r 32. Others may ask for gigabytes.
-			if len(m[1]) == 3 && m[1][0] == 'j' && m[1][1] >= '5' && m[1][1] <= 'A' && m[1][2] == 'T' {
+			// j9T and its neighbours are what distributions write: N up to 2^14, r 32; at the lowest costs
+			// j75 and j85, r 8. Others may ask for gigabytes.
+			if len(m[1]) == 3 && m[1][0] == 'j' && m[1][1] >= '5' && m[1][1] <= 'A' && (m[1][2] == 'T' || m[1][2] == '5') {
 				return 40
 			}
+		case "SHA-1 without salt":
+			return 1
 		}
 	}
 	return 0
@@ -215,8 +223,12 @@ func (j *Judge) try(user, hash, kind string) int {
 }
 
 func (j *Judge) match(word, hash, kind string) bool {
-	if kind == "DES crypt" {
+	switch kind {
+	case "DES crypt":
 		return desCrypt(word, hash) == hash
+	case "SHA-1 without salt":
+		sum := sha1.Sum([]byte(word))
+		return "{SHA}"+base64.StdEncoding.EncodeToString(sum[:]) == hash
 	}
 	d, err := j.decoder.Decode(hash)
 	return err == nil && d.Match(word)

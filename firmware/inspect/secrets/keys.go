@@ -2,12 +2,12 @@ package secrets
 
 import (
 	"bytes"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/asn1"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/pem"
@@ -35,6 +35,9 @@ func (s *Searcher) pemBlock(f found.File, at int64) []found.Finding {
 	s.end = at + int64(len(text))
 	// Keys in JSON and C carry their line ends as text.
 	text = bytes.ReplaceAll(bytes.ReplaceAll(text, []byte(`\r`), nil), []byte(`\n`), []byte("\n"))
+	if bytes.HasPrefix(text, []byte("-----BEGIN PGP PRIVATE KEY BLOCK-----")) { // its check sum is not PEM's
+		return one(found.PrivateKey, at, text, "an OpenPGP private key, armored")
+	}
 	b, _ := pem.Decode(append(text, '\n'))
 	if b == nil || len(b.Bytes) == 0 {
 		return nil
@@ -100,6 +103,8 @@ func parseKey(der []byte) *privateKey {
 		k.name, public = "ECDSA "+key.Params().Name, &key.PublicKey
 	case ed25519.PrivateKey:
 		k.name, public = "Ed25519", key.Public()
+	case *ecdh.PrivateKey:
+		k.name, public = "X25519", key.Public()
 	}
 	if public != nil {
 		k.public, _ = x509.MarshalPKIXPublicKey(public)
@@ -108,60 +113,6 @@ func parseKey(der []byte) *privateKey {
 		k.public = der
 	}
 	return k
-}
-
-// parseOdd knows the keys that the standard library refuses: short RSA moduli, curves it does not have.
-func parseOdd(der []byte) *privateKey {
-	var r struct {
-		Version                int
-		N, E, D, P, Q, X, Y, Z *big.Int
-	}
-	if rest, err := asn1.Unmarshal(der, &r); err == nil && len(rest) == 0 && r.Version == 0 && r.N.BitLen() >= 256 &&
-		new(big.Int).Mul(r.P, r.Q).Cmp(r.N) == 0 {
-		return &privateKey{name: fmt.Sprintf("RSA %d", r.N.BitLen()), public: r.N.Bytes()}
-	}
-	var e struct {
-		Version int
-		Key     []byte
-		OID     asn1.ObjectIdentifier `asn1:"optional,explicit,tag:0"`
-		Public  asn1.BitString        `asn1:"optional,explicit,tag:1"`
-	}
-	if rest, err := asn1.Unmarshal(der, &e); err == nil && len(rest) == 0 && e.Version == 1 && len(e.Key) >= 20 && len(e.Key) <= 72 && len(e.OID) > 0 {
-		return &privateKey{name: "EC on curve " + e.OID.String(), public: e.Public.Bytes}
-	}
-	var p struct {
-		Version int
-		Alg     struct {
-			OID    asn1.ObjectIdentifier
-			Params asn1.RawValue `asn1:"optional"`
-		}
-		Key []byte
-	}
-	if rest, err := asn1.Unmarshal(der, &p); err == nil && len(rest) == 0 && p.Version == 0 && len(p.Key) >= 20 {
-		if inner := parseOddInner(p.Key); inner != nil {
-			return inner
-		}
-		if p.Alg.OID.String() == "1.2.840.10045.2.1" {
-			return &privateKey{name: "EC", public: der}
-		}
-	}
-	return nil
-}
-
-func parseOddInner(der []byte) *privateKey {
-	if len(der) > 0 && der[0] == 0x30 && len(der) < 16<<10 {
-		var v struct{ Version int }
-		if _, err := asn1.Unmarshal(der, &v); err == nil || v.Version == 0 {
-			var r struct {
-				Version                int
-				N, E, D, P, Q, X, Y, Z *big.Int
-			}
-			if _, err := asn1.Unmarshal(der, &r); err == nil && r.N.BitLen() >= 256 {
-				return &privateKey{name: fmt.Sprintf("RSA %d", r.N.BitLen()), public: r.N.Bytes()}
-			}
-		}
-	}
-	return nil
 }
 
 // derStart finds the SEQUENCE whose content begins at the hit, and its whole length.

@@ -41,6 +41,9 @@ func New(at time.Time) *Searcher {
 	add((*Searcher).openSSHBinary, 0, "openssh-key-v1\x00")
 	// Version and first bytes of PKCS#8, PKCS#1, SEC 1, PKCS#12 and certificates, behind the SEQUENCE's header.
 	add((*Searcher).derKey, 0, "\x02\x01\x00\x30", "\x02\x01\x00\x02", "\x02\x01\x01\x04")
+	// The identifiers of password-based encryption: PBES2 (RFC 8018), and PKCS #12's with SHA-1.
+	add((*Searcher).encryptedDER, 0, "\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x05\x0d", "\x06\x0a\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x01")
+	add(func(_ *Searcher, f found.File, at int64) []found.Finding { return javaStore(f, at) }, 0, "\xfe\xed\xfe\xed\x00\x00\x00")
 	add((*Searcher).pkcs12, 0, "\x02\x01\x03\x30")
 	add((*Searcher).derCertificate, 0, "\xa0\x03\x02\x01\x02\x02", "\xa0\x03\x02\x01\x02\x30")
 	add((*Searcher).dropbear, 0, "\x00\x00\x00\x07ssh-rsa", "\x00\x00\x00\x0bssh-ed25519", "\x00\x00\x00\x13ecdsa-sha2-nistp")
@@ -162,7 +165,8 @@ var tokens = []token{
 	{kind: found.CloudCredential, name: "an Azure shared access key", needles: []string{"SharedAccessKey="}, shape: regexp.MustCompile(`^SharedAccessKey=[A-Za-z0-9+/]{40,}={0,2}`)},
 	{kind: found.CloudCredential, name: "an Azure shared access signature", needles: []string{"SharedAccessSignature "}, shape: regexp.MustCompile(`^SharedAccessSignature sr=[^\s&]+&sig=[A-Za-z0-9%+/=]{30,}`)},
 	{kind: found.CloudCredential, name: "a DigitalOcean token", needles: []string{"dop_v1_", "doo_v1_"}, shape: regexp.MustCompile(`^do[op]_v1_[0-9a-f]{64}`)},
-	{kind: found.Token, name: "a JSON Web Token", needles: []string{"eyJ0eX", "eyJhbG", "eyJraW"}, shape: regexp.MustCompile(`^eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}`)},
+	{kind: found.Token, name: "a JSON Web Token", needles: []string{"eyJ0eX", "eyJhbG", "eyJraW", "eyJjdH", "eyJ4NX", "eyAi", "ewog", "ewoi"},
+		shape: regexp.MustCompile(`^(?:eyJ|eyA|ewo)[A-Za-z0-9_-]{8,}\.(?:eyJ|eyA|ewo)[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}`)},
 	{kind: found.Token, name: "a GitHub token", needles: []string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_"}, shape: regexp.MustCompile(`^gh[pousr]_[0-9A-Za-z]{36}`)},
 	{kind: found.Token, name: "a GitHub token", needles: []string{"github_pat_"}, shape: regexp.MustCompile(`^github_pat_[0-9A-Za-z_]{60,}`)},
 	{kind: found.Token, name: "a GitLab token", needles: []string{"glpat-"}, shape: regexp.MustCompile(`^glpat-[0-9A-Za-z_-]{20}`)},

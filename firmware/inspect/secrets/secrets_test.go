@@ -91,6 +91,7 @@ func TestTokens(t *testing.T) {
 	for text, want := range map[string]string{
 		"id=AKIAZ7MADEUPTEST2Q4X": "an AWS access key id", "x" + "AKIAZ7MADEUPTEST2Q4X": "", "AKIAXXXXXXXXXXXXXXXX": "", "AKIA": "",
 		"ghp_abcdefghijklmnopqrstuvwxyz0123456789": "a GitHub token", "AIzaSyA-abcdefghijklmnopqrstuvwxyz01234": "a Google API key",
+		"eyAiYWxnIjogIkhTMjU2IiB9.eyJzdWIiOiJkZXZpY2UifQ.bWFkZS11cC1zaWduYXR1cmUtZm9yLXRlc3Rz":    "a JSON Web Token",
 		"Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJkZXZpY2UifQ.bWFkZS11cC1zaWduYXR1cmUtZm9yLXRlc3Rz": "a JSON Web Token",
 		"mqtt://device:s3cr3tpw@broker.example":                                                   "a user and a password in a URL",
 		"https://user:${PASSWORD}@host":                                                           "", "http://host:8080/path@x": "", "https://%s:%s@%s/": "",

@@ -17,16 +17,17 @@ func Text(f found.File) []found.Finding {
 	}
 	var out []found.Finding
 	base := path.Base(f.Name)
-	if base == "authorized_keys" || base == "authorized_keys2" || strings.HasSuffix(f.Name, "/dropbear/authorized_keys") {
+	if strings.HasPrefix(base, "authorized_keys") {
 		out = append(out, authorized(f)...)
 	}
 	if telnetPlace(f.Name) {
 		out = append(out, shells(f)...)
 	}
+	out = append(out, spoken(f)...)
 	switch {
 	case skipped(f.Name):
 	case isConfig(f.Name):
-		out = append(out, pairs(f, configPair, uciOption, xmlElement)...)
+		out = append(out, pairs(f, configPair, uciOption, xmlElement, xmlAttribute)...)
 	case isSource(f.Name, f.Text):
 		out = append(out, pairs(f, quotedPair)...)
 	}
@@ -44,20 +45,25 @@ func authorized(f found.File) []found.Finding {
 }
 
 func telnetPlace(name string) bool {
-	return strings.HasPrefix(name, "/etc/") || strings.Contains(name, "/init") || strings.HasSuffix(name, ".sh")
+	return strings.HasPrefix(name, "/etc/") || strings.Contains(name, "/init") || strings.HasSuffix(name, ".sh") || strings.HasSuffix(name, ".service")
 }
 
 // A telnetd whose program is a shell, or a shell bound to a port, asks nobody for a password.
-var shellLines = []*regexp.Regexp{
-	regexp.MustCompile(`(?m)^[^#\n]*\btelnetd\b[^#\n]*\s-l\s*(/usr)?/s?bin/(ba|a|da)?sh\b`),
-	regexp.MustCompile(`(?m)^[^#\n]*\b(nc|ncat|netcat)\b[^#\n]*\s-l[^#\n]*(-e|--exec|-c)\s*(/usr)?/?s?(bin/)?(ba|a|da)?sh\b`),
-	regexp.MustCompile(`(?m)^[^#\n]*\bsocat\b[^#\n]*LISTEN[^#\n]*EXEC:["']?(/usr)?/?s?(bin/)?(ba|a|da)?sh\b`),
+var shellLines = []shape{
+	{"", "telnetd", regexp.MustCompile(`(?m)^[^#\n]*\bu?telnetd\b[^#\n]*\s-l\s*["']?(/usr)?/s?bin/(ba|a|da)?sh\b`)},
+	{"", "-l", regexp.MustCompile(`(?m)^[^#\n]*\b(nc|ncat|netcat)\b[^#\n]*\s-l[^#\n]*(-e|--exec|-c)\s*(/usr)?/?s?(bin/)?(ba|a|da)?sh\b`)},
+	{"", " -", regexp.MustCompile(`(?m)^[^#\n]*\b(nc|ncat|netcat)\b[^#\n]*(-e|--exec|-c)\s*(/usr)?/?s?(bin/)?(ba|a|da)?sh\b[^#\n]*\s-[a-z]*l`)},
+	{"", "-i", regexp.MustCompile(`(?m)^[^#\n]*\bsh\s+-i\b[^#\n]*\|\s*(busybox\s+)?(nc|ncat|netcat)\b[^#\n]*\s-[a-z]*l`)},
+	{"", "socat", regexp.MustCompile(`(?m)^[^#\n]*\bsocat\b[^#\n]*LISTEN[^#\n]*EXEC:["']?(/usr)?/?s?(bin/)?(ba|a|da)?sh\b`)},
 }
 
 func shells(f found.File) []found.Finding {
 	var out []found.Finding
-	for _, re := range shellLines {
-		for _, m := range re.FindAllIndex(f.Text, -1) {
+	for _, s := range shellLines {
+		if !bytes.Contains(f.Text, []byte(s.sign)) {
+			continue
+		}
+		for _, m := range s.re.FindAllIndex(f.Text, -1) {
 			out = append(out, one(found.TelnetShell, int64(m[0]), f.Text[m[0]:m[1]], "a shell over the network that asks for no login")...)
 		}
 	}
@@ -65,14 +71,15 @@ func shells(f found.File) []found.Finding {
 }
 
 // secretKey names what holds a password; the words around it may be anything.
-const secretKey = `[A-Za-z0-9_.\-]*?(?:password|passwd|passphrase|passwort|pwd|psk|secret|api_?key|apikey|access_?key|auth_?key|auth_?token|access_?token|private_?token|wep_key\d?|wpa_key|enckey|secret_?key)\d?`
+const secretKey = `[A-Za-z0-9_.\-]*?(?:password|passwd|passphrase|passwort|pwd|psk|secret|api_?key|apikey|access_?key|auth_?key|(?:auth|access|private|api|bot|device|refresh)_?token|[_.\-]pass|wep_key\d?|wpa_key|enckey|secret_?key)\d?`
 
 var (
-	configPair = regexp.MustCompile(`(?im)^[ \t]*(?:export[ \t]+|set[ \t]+)?["']?(` + secretKey + `|pass)["']?(?:[ \t]*[:=][ \t]*|[ \t]+)(?:"([^"\n]+)"|'([^'\n]+)'|([^\s"'#;,]+)[ \t]*[,;]?[ \t]*(?:[#;][^\n]*)?\r?$)`)
-	jsonPair   = regexp.MustCompile(`(?i)["'](` + secretKey + `)["']\s*:\s*"([^"\n]+)"`)
-	uciOption  = regexp.MustCompile(`(?im)^[ \t]*option[ \t]+["']?(key\d?|` + secretKey + `)["']?[ \t]+(?:"([^"\n]+)"|'([^'\n]+)'|(\S+))`)
-	xmlElement = regexp.MustCompile(`(?i)<(` + secretKey + `)>([^<\n]+)</`)
-	quotedPair = regexp.MustCompile(`(?i)\b(` + secretKey + `)["']?\s*(?:[:=]|:=|=>)\s*(?:"([^"\n]{4,})"|'([^'\n]{4,})')`)
+	configPair   = regexp.MustCompile(`(?im)^[ \t]*(?:export[ \t]+|set[ \t]+)?["']?(` + secretKey + `|pass)["']?(?:[ \t]*[:=][ \t]*|[ \t]+)(?:"([^"\n]+)"|'([^'\n]+)'|([^\s"'#;,]+)[ \t]*[,;]?[ \t]*(?:[#;][^\n]*)?\r?$)`)
+	jsonPair     = regexp.MustCompile(`(?i)["'](` + secretKey + `)["']\s*:\s*"([^"\n]+)"`)
+	uciOption    = regexp.MustCompile(`(?im)^[ \t]*option[ \t]+["']?(key\d?|` + secretKey + `)["']?[ \t]+(?:"([^"\n]+)"|'([^'\n]+)'|(\S+))`)
+	xmlElement   = regexp.MustCompile(`(?i)<(` + secretKey + `)>([^<\n]+)</`)
+	xmlAttribute = regexp.MustCompile(`(?i)<[^<>\n]*?\b(?:name|key|id)\s*=\s*["'](` + secretKey + `)["'][^<>\n]*?\bvalue\s*=\s*(?:"([^"\n<]+)"|'([^'\n<]+)')`)
+	quotedPair   = regexp.MustCompile(`(?i)\b(` + secretKey + `|pass)["']?\s*(?:[:=]|:=|=>)\s*(?:"([^"\n]{4,})"|'([^'\n]{4,})')`)
 )
 
 func pairs(f found.File, shapes ...*regexp.Regexp) []found.Finding {
