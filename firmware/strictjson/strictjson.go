@@ -51,12 +51,12 @@ type walker struct {
 }
 
 func (w walker) value(name string, depth int) error {
-	if depth > w.depth {
-		return fmt.Errorf("nested more than %d deep", w.depth)
-	}
 	t, err := w.d.Token()
 	if err != nil {
 		return unexpected(err)
+	}
+	if _, opens := t.(json.Delim); opens && depth == w.depth {
+		return fmt.Errorf("nested more than %d deep", w.depth)
 	}
 	switch t {
 	case json.Delim('{'):

@@ -27,6 +27,8 @@ func TestCheck(t *testing.T) {
 		`{1:1}`:                             "invalid character",
 		"\"\xff\"":                          "UTF-8",
 		strings.Repeat("[", 40):             "nested more than 8 deep",
+		"[[[[[[[[1]]]]]]]]":                 "",
+		"[[[[[[[[[]]]]]]]]]":                "nested more than 8 deep",
 	} {
 		err := Check([]byte(text), 8, "targets")
 		if want == "" {
