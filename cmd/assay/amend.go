@@ -42,7 +42,7 @@ func amendCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.key, "key", "", "that person's private key: a PEM file, or NAME://ID")
 	cmd.Flags().StringVar(&f.a.Statement, "statement", "", "what is said, or why")
 	cmd.Flags().StringVar(&f.a.Statement, "reason", "", "the same as --statement")
-	cmd.Flags().StringVar(&f.reviews, "reviews", "", "with --kind review: the answers; `assay review` writes them")
+	cmd.Flags().StringVar(&f.reviews, "reviews", "", "with --kind review: the answers, as assay review writes them")
 	cmd.Flags().StringVar(&f.a.Of, "of", "", "what is corrected or withdrawn: record/N, amendment/N, an observation's id, a unit; without it, the run")
 	return cmd
 }

@@ -29,7 +29,7 @@ func judgeCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&profile, "profile", "baseline", "embedded profile, or a file")
-	cmd.Flags().StringVar(&reviews, "reviews", "", "what named persons answered since; `assay review` writes it")
+	cmd.Flags().StringVar(&reviews, "reviews", "", "what named persons answered since, as assay review writes it")
 	formatFlag(cmd, &format, formats()...)
 	return cmd
 }
