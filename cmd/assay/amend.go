@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"assay/lab"
 	"assay/lab/evidence"
 	"assay/reports"
 	"assay/reports/verdict"
@@ -88,13 +87,9 @@ func (f *amendFlags) answers(story io.Writer, path string) error {
 	if f.reviews == "" {
 		return nil
 	}
-	ev, err := recorded(path)
+	_, in, err := recordedRun(path)
 	if err != nil {
 		return err
-	}
-	in, err := lab.Read(ev)
-	if err != nil {
-		return unverified(err, "`assay verify` tells what is broken")
 	}
 	since := inputs{dossier: in.Dossier, set: in.Set}
 	if err := since.readReviews(story, f.reviews); err != nil {
