@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"assay/lab"
 	"assay/lab/evidence"
 	"assay/reports"
 	"assay/reports/verdict"
@@ -42,7 +41,7 @@ func amendCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.key, "key", "", "that person's private key: a PEM file, or NAME://ID")
 	cmd.Flags().StringVar(&f.a.Statement, "statement", "", "what is said, or why")
 	cmd.Flags().StringVar(&f.a.Statement, "reason", "", "the same as --statement")
-	cmd.Flags().StringVar(&f.reviews, "reviews", "", "with --kind review: the answers; `assay review` writes them")
+	cmd.Flags().StringVar(&f.reviews, "reviews", "", "with --kind review: the answers, as assay review writes them")
 	cmd.Flags().StringVar(&f.a.Of, "of", "", "what is corrected or withdrawn: record/N, amendment/N, an observation's id, a unit; without it, the run")
 	return cmd
 }
@@ -88,13 +87,9 @@ func (f *amendFlags) answers(story io.Writer, path string) error {
 	if f.reviews == "" {
 		return nil
 	}
-	ev, err := recorded(path)
+	_, in, err := recordedRun(path)
 	if err != nil {
 		return err
-	}
-	in, err := lab.Read(ev)
-	if err != nil {
-		return unverified(err, "`assay verify` tells what is broken")
 	}
 	since := inputs{dossier: in.Dossier, set: in.Set}
 	if err := since.readReviews(story, f.reviews); err != nil {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"assay/lab"
 	"assay/probes/catalog"
 	"assay/reports"
 	"assay/reports/diff"
@@ -56,13 +55,9 @@ func diffCommand() *cobra.Command {
 
 // side reads one of two runs.
 func side(path string) (diff.Side, error) {
-	ev, err := recorded(path)
+	ev, in, err := recordedRun(path)
 	if err != nil {
 		return diff.Side{}, err
-	}
-	in, err := lab.Read(ev)
-	if err != nil {
-		return diff.Side{}, unverified(err, "`assay verify` tells what is broken")
 	}
 	r, err := reports.Build(ev)
 	if err != nil {

@@ -47,7 +47,7 @@ func doctorCommand() *cobra.Command {
 			return sayDoctor(cmd.OutOrStdout(), r, format)
 		},
 	}
-	cmd.Flags().StringVar(&benchPath, "bench", "", "bench file; without it, the reference bench of `assay demo`")
+	cmd.Flags().StringVar(&benchPath, "bench", "", "bench file; without it, the reference bench of assay demo")
 	cmd.Flags().StringVar(&out, "out", "assay-runs", "the folder that runs would be written to")
 	formatFlag(cmd, &format, "text", "json")
 	return cmd

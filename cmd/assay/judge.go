@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"assay/lab"
 	"assay/probes/catalog"
 	"assay/reports"
 )
@@ -29,7 +28,7 @@ func judgeCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&profile, "profile", "baseline", "embedded profile, or a file")
-	cmd.Flags().StringVar(&reviews, "reviews", "", "what named persons answered since; `assay review` writes it")
+	cmd.Flags().StringVar(&reviews, "reviews", "", "what named persons answered since, as assay review writes it")
 	formatFlag(cmd, &format, formats()...)
 	return cmd
 }
@@ -39,13 +38,9 @@ func rejudge(w io.Writer, path, profile, reviews, format string) error {
 	if err != nil {
 		return err
 	}
-	ev, err := recorded(path)
+	ev, in, err := recordedRun(path)
 	if err != nil {
 		return err
-	}
-	in, err := lab.Read(ev)
-	if err != nil {
-		return unverified(err, "`assay verify` tells what is broken")
 	}
 	since := inputs{dossier: in.Dossier, set: set}
 	if err := since.readReviews(os.Stderr, reviews); err != nil {

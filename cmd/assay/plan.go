@@ -58,7 +58,7 @@ func planCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&profile, "profile", "baseline", "embedded profile, or a file")
 	cmd.Flags().StringVar(&benchPath, "bench", "", "bench file; without it, the plan for a bench that has everything")
-	cmd.Flags().StringVar(&reviews, "reviews", "", "what named persons answered already; `assay review` writes it")
+	cmd.Flags().StringVar(&reviews, "reviews", "", "what named persons answered already, as assay review writes it")
 	cmd.Flags().StringVar(&unit, "unit", "", "as in run")
 	formatFlag(cmd, &format, "text", "json")
 	return cmd

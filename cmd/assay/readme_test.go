@@ -1,16 +1,20 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
 	"assay/lab/bench"
+	"assay/lab/refdevice"
 	"assay/probes/catalog"
+	"assay/profiles"
 	"assay/profiles/dossier"
 )
 
@@ -45,6 +49,39 @@ func TestReadmeCommandsExist(t *testing.T) {
 		}
 	}
 	require.Greater(t, tried, 6)
+}
+
+// TestReadmeFigures holds what the README counts against what there is.
+func TestReadmeFigures(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	require.NoError(t, err)
+	words := strings.Join(strings.Fields(string(text)), " ")
+	standards, _, err := library()
+	require.NoError(t, err)
+	require.Contains(t, words, fmt.Sprintf("%d profiles over %d standards", len(profiles.List(profiles.Embedded())), len(standards)))
+	require.Contains(t, words, fmt.Sprintf("the clean device and one for each of %d flaws", len(refdevice.Flaws())))
+	for _, s := range standards {
+		c := s.Coverage()
+		if c.Units > 20 { // the others are there to refer to, or have a row that says less
+			require.Regexp(t, fmt.Sprintf(`\| %d \| \d+ \| %d \|`, c.Requirements, c.Units), words, s.ID)
+		}
+		if s.ID == "etsi-en-303-645" {
+			require.Contains(t, words, fmt.Sprintf("%d of EN 303 645's ask what the papers say, %d want somebody to try by hand, %d a check and a person", c.Document, c.Attestation, c.Both))
+		}
+	}
+}
+
+// TestFlagsSayTheirType wants no flag whose description has words in backquotes: help shows them as its type.
+func TestFlagsSayTheirType(t *testing.T) {
+	words := regexp.MustCompile(`(?m)^ +(-\w, )?--\S+ \S+ \S+( \S+)* {3}`)
+	var look func(cmd *cobra.Command)
+	look = func(cmd *cobra.Command) {
+		require.NotRegexp(t, words, cmd.LocalFlags().FlagUsages(), cmd.CommandPath())
+		for _, c := range cmd.Commands() {
+			look(c)
+		}
+	}
+	look(command())
 }
 
 // shellWords splits a line where a shell would: at spaces that stand in no quotes.

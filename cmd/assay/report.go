@@ -167,6 +167,19 @@ func recorded(path string) (*evidence.Evidence, error) {
 	return ev, nil
 }
 
+// recordedRun is recorded, with what the judge was given. It checks no seal either.
+func recordedRun(path string) (*evidence.Evidence, *lab.Inputs, error) {
+	ev, err := recorded(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	in, err := lab.Read(ev)
+	if err != nil {
+		return nil, nil, unverified(err, "`assay verify` tells what is broken")
+	}
+	return ev, in, nil
+}
+
 // begun tells whether a record came as far as its plan, after which the questions come.
 func begun(ev *evidence.Evidence) bool {
 	return ev.Sealed || slices.ContainsFunc(ev.Records, func(r evidence.Record) bool { return r.Kind == evidence.KindPlan })

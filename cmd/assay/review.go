@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"assay/lab"
+	"assay/cmd/assay/interview"
 	"assay/probes/catalog"
 	"assay/profiles/dossier"
 	"assay/profiles/review"
@@ -70,40 +71,48 @@ func reviewing(cmd *cobra.Command, path string, f reviewFlags) error {
 	if err != nil {
 		return err
 	}
-	file, err := openReviewFile(f.out, d, time.Now, aboutUnits(set, standards), story)
-	if err != nil {
-		return err
+	if f.out == "" {
+		return unusable(errors.New("--out is empty"), "name a file")
 	}
-	for _, u := range file.f.Strangers(set) {
+	keeper, err := review.Keep(f.out, d, time.Now, interview.About(set, standards), story)
+	if err != nil {
+		return f.wayOut(err)
+	}
+	for _, u := range keeper.File().Strangers(set) {
 		fmt.Fprintf(story, "%s: answers %s, which profile %s does not ask; it is kept\n", f.out, u, set.Profile.ID)
 	}
 	shown, err := dossier.ParseRecorded(d.Source, d.Redacted())
 	if err != nil {
 		return fmt.Errorf("withhold the dossier's secrets: %w", err)
 	}
-	units, err := onlyUnits(reviewUnits(set, shown, file), f.only)
+	units, err := f.chosen(review.Units(set, shown, keeper))
 	switch {
 	case err != nil:
 		return err
 	case len(units) == 0:
 		return unusable(fmt.Errorf("profile %s has no unit that wants a person's answer", set.Profile.ID), "`assay profiles coverage` shows which standards do")
 	case f.template:
-		return f.fill(cmd, file, units, shown)
-	case f.list || f.format == "json":
-		return listUnits(cmd.OutOrStdout(), units, shown, f.format)
+		return f.fill(cmd, keeper, units, shown)
+	case f.format == "json":
+		return writeJSON(cmd.OutOrStdout(), interview.ListAll(units, shown))
+	case f.list:
+		return interview.List(cmd.OutOrStdout(), units)
 	case !terminal(os.Stdin) || !terminal(os.Stderr):
 		if len(f.again) > 0 {
 			return unusable(errors.New("--again asks, and nobody sits at a terminal here"), "edit the answer in "+f.out)
 		}
 		fmt.Fprintln(story, "this is no terminal, so nothing is asked; --template writes a file to fill in")
-		return listUnits(cmd.OutOrStdout(), units, shown, f.format)
+		return interview.List(cmd.OutOrStdout(), units)
 	}
-	a := &asker{out: story, d: shown, secrets: reviewSecrets(d), file: file, units: units, by: f.by, expires: f.expires}
-	a.in = readLines(cmd.Context(), os.Stdin)
-	if err := a.converse(cmd.Context(), f.again); err != nil {
+	ask, err := f.asked(units)
+	if err != nil {
 		return err
 	}
-	if file.seen == nil {
+	talk := &interview.Interview{Out: story, Dossier: shown, Betrays: d.Betrays, Keeper: keeper, Units: units, By: f.by, Expires: f.expires}
+	if err := talk.Hold(cmd.Context(), os.Stdin, ask); err != nil {
+		return f.wayOut(err)
+	}
+	if !keeper.Exists() {
 		return nil
 	}
 	_, err = fmt.Fprintln(cmd.OutOrStdout(), f.out)
@@ -113,7 +122,7 @@ func reviewing(cmd *cobra.Command, path string, f reviewFlags) error {
 // check refuses flags that do not go together, before anything is read.
 func (f reviewFlags) check(now time.Time) error {
 	if f.expires != "" {
-		if err := goodExpiry(f.expires, now); err != nil {
+		if err := review.GoodExpiry(f.expires, now); err != nil {
 			return unusable(fmt.Errorf("--expires %w", err), "")
 		}
 	}
@@ -140,13 +149,9 @@ func reviewedDossier(path string) (*dossier.Dossier, error) {
 		}
 	}
 	if err == nil && (info.IsDir() || strings.EqualFold(filepath.Ext(path), ".assay")) {
-		ev, err := recorded(path)
+		_, in, err := recordedRun(path)
 		if err != nil {
 			return nil, err
-		}
-		in, err := lab.Read(ev)
-		if err != nil {
-			return nil, unverified(err, "`assay verify` tells what is broken")
 		}
 		return in.Dossier, nil
 	}
@@ -169,50 +174,99 @@ func sealedIn(dir string) string {
 	return ""
 }
 
-// converse asks what is open, or what is named, and says how far it came.
-func (a *asker) converse(ctx context.Context, again []string) error {
-	ask := openUnits(a.units)
-	if len(again) > 0 {
-		var err error
-		if ask, err = chosenUnits(a.units, again); err != nil {
-			return err
+// ways out of what keeps answers from being kept.
+var ways = []struct {
+	reason error
+	hint   string
+}{
+	{review.ErrFile, "choose another file with --out"},
+	{review.ErrOther, "mend it, or choose another file with --out: it is not overwritten"},
+	{review.ErrSize, "a profile with fewer units, or --only, makes a smaller file"},
+	{review.ErrFolder, "choose a writable folder with --out"},
+}
+
+// wayOut gives an error of the answers' file or of the interview its exit code and what to do.
+func (f reviewFlags) wayOut(err error) error {
+	for _, w := range ways {
+		if errors.Is(err, w.reason) {
+			return unusable(err, w.hint)
 		}
 	}
-	if len(ask) == 0 {
-		a.spared(-1, len(a.units), map[string]bool{})
-		a.say("nothing is open; --again UNIT asks one again")
-		return nil
-	}
-	if err := a.file.writable(); err != nil {
-		return err
-	}
-	err := a.session(ctx, ask)
-	for i := range a.units {
-		a.units[i].look(a.file)
-	}
-	fmt.Fprintf(a.out, "\n%s given in this session; %d of %d still open\n", numberOf(a.kept, "answer"), len(openUnits(a.units)), len(a.units))
 	switch {
+	case errors.Is(err, review.ErrDisk):
+		return benchFailed(err, "is the disk full?")
 	case errors.Is(err, context.Canceled):
-		return &complaint{exitIncomplete, errors.New("stopped"), "what was answered is in " + a.file.path + "; the same command goes on"}
-	case errors.Is(err, errQuit):
-		return nil
+		return &complaint{exitIncomplete, errors.New("stopped"), "what was answered is in " + f.out + "; the same command goes on"}
 	}
 	return err
 }
 
+// chosen keeps the units of the requirements that --only names, by id or by standard/id; without it, all.
+func (f reviewFlags) chosen(units []review.Unit) ([]review.Unit, error) {
+	if len(f.only) == 0 {
+		return units, nil
+	}
+	var out []review.Unit
+	found := map[string]bool{}
+	for _, u := range units {
+		for _, n := range f.only {
+			if n == u.Requirement.ID || n == u.Requirement.Address() {
+				found[n] = true
+				out = append(out, u)
+				break
+			}
+		}
+	}
+	for _, n := range f.only {
+		if !found[n] {
+			return nil, unusable(fmt.Errorf("--only: no requirement %s with a unit that wants a person's answer", quote(n)), "without --only, --list shows all")
+		}
+	}
+	return out, nil
+}
+
+// asked are the indices of the units that --again names; without it, of those that are open.
+func (f reviewFlags) asked(units []review.Unit) ([]int, error) {
+	if len(f.again) == 0 {
+		return review.OpenUnits(units), nil
+	}
+	var out []int
+	for _, n := range f.again {
+		var hits []int
+		for i, u := range units {
+			if n == u.Address || n == u.Short() {
+				hits = append(hits, i)
+			}
+		}
+		switch {
+		case len(hits) == 0:
+			return nil, unusable(fmt.Errorf("--again: no unit %s wants a person's answer here", quote(n)), "name it like "+units[0].Address)
+		case len(hits) > 1:
+			return nil, unusable(fmt.Errorf("--again: %s stands in several standards", quote(n)), "name it like "+units[hits[0]].Address)
+		case units[hits[0]].Spared != "":
+			return nil, unusable(fmt.Errorf("--again: %s is not asked: %s", n, units[hits[0]].Spared), "change the dossier if it applies after all")
+		case !slices.Contains(out, hits[0]):
+			out = append(out, hits[0])
+		}
+	}
+	return out, nil
+}
+
 // fill adds entries to fill in.
-func (f reviewFlags) fill(cmd *cobra.Command, file *reviewFile, units []reviewUnit, shown *dossier.Dossier) error {
-	entries := templateOf(units, shown, f.by, f.expires, time.Now())
+func (f reviewFlags) fill(cmd *cobra.Command, keeper *review.Keeper, units []review.Unit, shown *dossier.Dossier) error {
+	entries := review.Template(units, shown, f.by, f.expires, time.Now())
 	if len(entries) == 0 {
 		fmt.Fprintln(cmd.ErrOrStderr(), "every unit has an entry; --list says which do not count")
 		return nil
 	}
-	next := *file.f
-	next.Reviews = append(append([]review.Review{}, file.f.Reviews...), entries...)
-	if err := file.save(&next); err != nil {
-		return err
+	if err := keeper.Add(entries); err != nil {
+		return f.wayOut(err)
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s to fill in: answer, statement and who says it; remove what nobody answers yet\n", plural(len(entries), "entry", "entries"))
+	what := "1 entry"
+	if len(entries) > 1 {
+		what = fmt.Sprintf("%d entries", len(entries))
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s to fill in: answer, statement and who says it; remove what nobody answers yet\n", what)
 	_, err := fmt.Fprintln(cmd.OutOrStdout(), f.out)
 	return err
 }

@@ -1,465 +1,80 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
-	"testing/fstest"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"assay/profiles"
-	"assay/profiles/dossier"
 	"assay/profiles/review"
 )
 
-const reviewStandard = `assay: standard/v2
-id: s
-title: A standard
-edition: "1"
-restrictions:
-  - {id: R-1, effect: Not for toys., certainty: verified}
-  - {id: R-2, effect: Not for the moon., certainty: recalled}
-requirements:
-  - id: "1"
-    title: First
-    level: mandatory
-    certainty: verified
-    restrictions: [R-1]
-    cases:
-      - id: 1-c
-        kind: conceptual
-        ixit: [1-AuthMech]
-        units:
-          - {id: a, asks: "Are the passwords unique?", review: document}
-          - {id: b, asks: "Are roles kept apart?", category: RBAC, review: document}
-  - id: "2"
-    title: Second
-    level: recommended
-    certainty: verified
-    applies: features.updatable
-    condition: it can be updated
-    cases: [{id: 2-c, kind: conceptual, units: [{id: a, asks: "Spared?", review: document}]}]
-  - id: "3"
-    title: Third
-    level: mandatory
-    certainty: recalled
-    cases:
-      - id: 3-t
-        kind: conceptual
-        verdicts: A
-        tree:
-          - {id: DN-1, asks: "Public on purpose?", "yes": NA, "no": DN-2}
-          - {id: DN-2, asks: "Is there access control?", "yes": PASS, "no": FAIL}
-        units: [{id: a, asks: "For each asset: is the path right?", review: attestation}]
-      - id: 3-f
-        kind: functional
-        needs: a second unit
-        units: [{id: a, asks: "Does it refuse strangers?", review: attestation}]
-`
-
-const reviewDossier = `assay: dossier/v1
-product: {manufacturer: Acme, model: Gate 7, firmware: "2.30"}
-units: [{id: u1, logins: {http: {password: hunter22}}}]
-features: {updatable: {present: false, because: "No flash for it, says hunter22."}}
-ixit:
-  1-AuthMech:
-    - {id: AuthMech-1, description: "The owner logs in, e.g. with hunter22.", lockout_after: 5}
-    - {id: AuthMech-2, description: "A machine logs in.\e[2J"}
-documents: [{id: manual, title: The manual, file: manual.txt}, {id: policy, title: The policy, url: "https://acme.example/p"}]
-`
-
-// A desk is a reviewer's: a small standard, a dossier, and a file to keep answers in.
-type desk struct {
-	t    *testing.T
-	dir  string
-	set  *profiles.Set
-	d    *dossier.Dossier
-	day  time.Time
-	file *reviewFile
-}
-
-func newDesk(t *testing.T) *desk {
-	t.Helper()
-	k := &desk{t: t, dir: t.TempDir(), day: time.Date(2026, 11, 23, 15, 0, 0, 0, time.UTC)}
-	var err error
-	k.set, err = profiles.Load(fstest.MapFS{
-		"standards/s.yaml": {Data: []byte(reviewStandard)},
-		"profiles/p.yaml":  {Data: []byte("assay: profile/v1\nid: p\nversion: \"1\"\ntitle: P\nstandards: [{standard: s}]\n")},
-	}, "p", nil)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(k.dir, "manual.txt"), []byte("abc"), 0o600))
-	k.d, err = dossier.Parse("gate.yaml", []byte(reviewDossier), k.dir)
-	require.NoError(t, err)
-	return k
-}
-
-func (k *desk) now() time.Time { return k.day }
-func (k *desk) out() string    { return filepath.Join(k.dir, "reviews.yaml") }
-
-// asker is what the verb makes of its flags.
-func (k *desk) asker(ctx context.Context, in io.Reader, out io.Writer) *asker {
-	k.t.Helper()
-	shown, err := dossier.ParseRecorded("gate.yaml", k.d.Redacted())
-	require.NoError(k.t, err)
-	k.file, err = openReviewFile(k.out(), k.d, k.now, aboutUnits(k.set, nil), out)
-	require.NoError(k.t, err)
-	return &asker{
-		in: readLines(ctx, in), out: out, d: shown, secrets: reviewSecrets(k.d), file: k.file, units: reviewUnits(k.set, shown, k.file),
-		by: review.Person{Name: "Ada", Role: "assessor", Organisation: "Lab"}, expires: "2027-11-23",
+// someUnits are three of two standards, the second one spared.
+func someUnits() []review.Unit {
+	unit := func(standard, requirement, kase string) review.Unit {
+		r := profiles.Required{Requirement: profiles.Requirement{ID: requirement}, Standard: &profiles.Standard{ID: standard}}
+		u := profiles.Unit{ID: "a"}
+		return review.Unit{Wanted: profiles.Wanted{Address: profiles.UnitAddress(standard, kase, "a"), Requirement: r, Case: profiles.Case{ID: kase}, Unit: u}}
 	}
+	all := []review.Unit{unit("s", "1", "1-c"), unit("s", "2", "2-c"), unit("t", "1", "1-c")}
+	all[1].Spared = "the dossier denies updatable"
+	return all
 }
 
-// types lets somebody type lines, and returns what was shown.
-func (k *desk) types(again []string, typed ...string) string {
-	k.t.Helper()
-	var out bytes.Buffer
-	a := k.asker(k.t.Context(), strings.NewReader(strings.Join(typed, "\n")+"\n"), &out)
-	require.NoError(k.t, a.converse(k.t.Context(), again), "%s", &out)
-	assert.NotContains(k.t, out.String(), "hunter22", "no secret is ever said")
-	assert.NotContains(k.t, out.String(), "\x1b", "nothing moves the cursor")
-	return out.String()
-}
-
-// reviews reads the file as everybody else does.
-func (k *desk) reviews() []review.Review {
-	k.t.Helper()
-	f, err := review.Read(k.out(), k.d, k.day)
-	require.NoError(k.t, err)
-	return f.Reviews
-}
-
-func (k *desk) answers() map[string]review.Answer {
-	k.t.Helper()
-	out := map[string]review.Answer{}
-	for _, r := range k.reviews() {
-		for _, u := range r.Units {
-			out[u] = r.Answer
+func TestReviewAgain(t *testing.T) {
+	for _, c := range []struct {
+		again []string
+		want  []int
+		err   string
+	}{
+		{nil, []int{0, 2}, ""},
+		{[]string{"t/1-c.a", "t/1-c.a", "s/1-c.a"}, []int{2, 0}, ""},
+		{[]string{"s/9.a"}, nil, `--again: no unit "s/9.a" wants a person's answer here`},
+		{[]string{"1-c.a"}, nil, `--again: "1-c.a" stands in several standards`},
+		{[]string{"2-c.a"}, nil, "--again: 2-c.a is not asked: the dossier denies updatable"},
+	} {
+		got, err := reviewFlags{again: c.again}.asked(someUnits())
+		assert.Equal(t, c.want, got)
+		if c.err != "" {
+			require.EqualError(t, err, c.err)
+			assert.Equal(t, exitUnusable, complain(io.Discard, err))
 		}
 	}
-	return out
 }
 
-func TestReviewEveryAnswer(t *testing.T) {
-	k := newDesk(t)
-	require.NoError(t, os.WriteFile(filepath.Join(k.dir, "a photo.jpg"), []byte("proof"), 0o600))
-	said := k.types(nil,
-		"m", "Chapter 4 says so.", "1", "manual", "nowhere.txt", "'"+filepath.Join(k.dir, "a photo.jpg")+"'", "", // 1-c.a
-		"a", "It has no roles.", "", "", // 1-c.b, which has a category: all rows shown
-		"w", "update service", "n", "y", "its TLS asks for a certificate", // 3-t.a
-		"w", "status page", "yes", "everybody may read it",
-		"m", "Walked with the maker.", "", "policy", "",
-		"n", "A stranger got in.", "", "", // 3-f.a
-	)
-	for _, want := range []string{
-		"[1 of 4] unit 1-c.a\n", "[2 of 4] unit 1-c.b, category RBAC\n", "[4 of 4] unit 3-f.a\n", "s, edition 1: A standard", "1  First\n  mandatory\n",
-		"! restriction R-1 (verified): Not for toys.", "! restriction R-2 (recalled): Not for the moon.", "case 1-c, conceptual", "needs: a second unit",
-		"Are the passwords unique?", "rests on: document", "rests on: attestation", "1-AuthMech/AuthMech-1 The owner logs in, e.g. with withheld.",
-		"skipped: 2 Second: the dossier denies updatable (No flash for it, says\n         withheld.)", "  mandatory, recalled\n",
-		"nowhere.txt does not exist, and the dossier has no document of that id", "cited: manual, sha256 ba7816bf8f01cfea...",
-		"cited: policy, without a digest", "DN-1: Public on purpose? (y/n)", "update service: PASS", "status page: NA",
-		"4 answers given in this session; 0 of 5 still open",
-	} {
-		assert.Contains(t, said, want)
-	}
-	got := k.reviews()
-	require.Len(t, got, 4)
-	assert.Equal(t, review.Review{
-		Units: []string{"s/1-c.a"}, Answer: review.Met, Statement: "Chapter 4 says so.", By: review.Person{Name: "Ada", Role: "assessor", Organisation: "Lab"},
-		Date: "2026-11-23", Expires: "2027-11-23", Rows: []string{"1-AuthMech/AuthMech-1"}, Product: review.ProductOf(k.d),
-		Evidence: []review.Evidence{
-			{Document: "manual", SHA256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
-			{File: "a photo.jpg", SHA256: "c1cda26362828b69266512052b97cb3729e3b052e4ade47c0a1e3383defe73c7"}, // as seen from the file of reviews
-		},
-	}, got[0])
-	assert.Equal(t, review.NotApplicable, got[1].Answer)
-	assert.Equal(t, []string{"1-AuthMech/AuthMech-1", "1-AuthMech/AuthMech-2"}, got[1].Rows, "Enter takes all that are shown")
-	assert.Equal(t, []review.Item{
-		{Name: "update service", Path: []string{"no", "yes"}, Because: "its TLS asks for a certificate"},
-		{Name: "status page", Path: []string{"yes"}, Because: "everybody may read it"},
-	}, got[2].Items)
-	assert.Equal(t, review.NotMet, got[3].Answer)
-	assert.Contains(t, k.types(nil), "nothing is open; --again UNIT asks one again")
-}
-
-func TestReviewAsksAgainWhatCannotBeTaken(t *testing.T) {
-	k := newDesk(t)
-	said := k.types(nil,
-		"x", "maybe", "a", "w", // 1-c.a has neither a tree nor a category
-		"m", "", "with \x1b[A", strings.Repeat("x", 5000), "\xff", "hunter22 opens it", "n", "The label opens it.", // statement
-		"3", "1-AuthMech/AuthMech-9", "-", "", // rows: none, documents: none
-		"-", "policy", "policy", "", // rows: none again, but a document
-		"q",
-	)
-	for _, want := range []string{
-		`"maybe" is none of these`, "this case has no decision tree", "not applicable is no answer to this unit", "that is empty: write at least a word",
-		"does not print, of an arrow key perhaps", "has more than 4000 bytes", "is not UTF-8 text", "holds a password or key of the dossier",
-		"there is no row with the number 3", `the dossier has no row "1-AuthMech/AuthMech-9"`, "whoever read documents names them", "it is cited already",
-	} {
-		assert.Contains(t, strings.Join(strings.Fields(said), " "), want)
-	}
-	got := k.reviews()
-	require.Len(t, got, 1)
-	assert.Equal(t, "The label opens it.", got[0].Statement)
-	assert.Empty(t, got[0].Rows)
-	assert.Equal(t, []review.Evidence{{Document: "policy"}}, got[0].Evidence)
-}
-
-func TestReviewTreeHoldsTheAnswer(t *testing.T) {
-	k := newDesk(t)
-	said := k.types([]string{"3-t.a"},
-		"m",                                                             // no item yet
-		"w", "camera", "n", "n", "nobody asks for a password", "m", "a", // FAIL
-		"x", "7", "x", "1", "a", "<", // dropped: without an item it may be out of scope
-		"w", "<", "w", "page", "y", "public", "m", "w", "page", // NA only; twice the same name
-		"a", "Nothing is in scope.", "", "",
-	)
-	for _, want := range []string{
-		"no item passes the tree: it cannot be met", "camera: FAIL", "the tree ends in FAIL for camera: it cannot be met", "cannot be not-applicable",
-		`there is no item "7"`, "page was walked already", "saved: not-applicable",
-	} {
-		assert.Contains(t, said, want)
-	}
-	got := k.reviews()
-	require.Len(t, got, 1)
-	assert.Equal(t, review.NotApplicable, got[0].Answer)
-	assert.Equal(t, []review.Item{{Name: "page", Path: []string{"yes"}, Because: "public"}}, got[0].Items)
-}
-
-func TestReviewWalksSurviveAnEnd(t *testing.T) {
-	k := newDesk(t)
-	k.types([]string{"s/3-t.a"}, "w", "page", "y", "public", "w", "lock", "n") // the input ends in the middle of an item
-	got := k.reviews()
-	require.Len(t, got, 1)
-	assert.Equal(t, review.Open, got[0].Answer)
-	assert.Equal(t, "Not decided yet; walked so far: 1 item.", got[0].Statement)
-	require.Len(t, got[0].Items, 1)
-
-	said := k.types([]string{"s/3-t.a"}, "w", "lock", "n", "y", "needs a key", "m", "", "Walked.", "", "")
-	assert.Contains(t, said, "item 1, page: NA")
-	assert.Contains(t, said, "that is empty", "the words that only kept walks are nobody's answer")
-	got = k.reviews()
-	require.Len(t, got, 1)
-	assert.Equal(t, review.Met, got[0].Answer)
-	assert.Len(t, got[0].Items, 2)
-
-	said = k.types([]string{"s/3-t.a"}, "w", "door", "n", "n", "is open", "q")
-	assert.Contains(t, said, "the earlier answer stands")
-	assert.Equal(t, got, k.reviews())
-}
-
-func TestReviewQuitsAndGoesOn(t *testing.T) {
-	k := newDesk(t)
-	said := k.types(nil, "s", "o", "The maker sends a paper.", "q")
-	assert.Contains(t, said, "1 answer given in this session; 4 of 5 still open")
-	assert.Equal(t, map[string]review.Answer{"s/1-c.b": review.Open}, k.answers())
-
-	said = k.types(nil, "m", "Read.", "", "", "m", "Read it, too.", "", "", "b", "n", "Read it wrong.", "", "", "s", "m", "Tried.", "", "")
-	assert.Contains(t, said, "[1 of 4] unit 1-c.a", "what was skipped is asked again")
-	assert.Contains(t, said, "answered before: open, says Ada on 2026-11-23: The maker sends a paper.", "and what was left open")
-	assert.Equal(t, map[string]review.Answer{"s/1-c.a": review.Met, "s/1-c.b": review.NotMet, "s/3-f.a": review.Met}, k.answers())
-
-	said = k.types(nil, "b", "q")
-	assert.Contains(t, said, "[1 of 1] unit 3-t.a")
-	assert.Contains(t, said, "this is the first one")
-}
-
-func TestReviewAgainLeavesTheOthersAlone(t *testing.T) {
-	k := newDesk(t)
-	require.NoError(t, os.WriteFile(k.out(), []byte(`assay: reviews/v1
-product: {manufacturer: Acme, model: Gate 7, firmware: 2.30}
-reviews:
-  - units: [s/1-c.a, s/1-c.b, other/9.a]   # one sitting
-    answer: met
-    statement: Read all.
-    by: {name: Ada, role: assessor, organisation: Lab}
-    date: 2026-11-01
-    expires: 2027-11-01
-    rows: [1-AuthMech/AuthMech-2]
-`), 0o640))
-	said := k.types([]string{"s/1-c.a"}, "m", "", "", "") // Enter keeps statement and rows
-	assert.Contains(t, said, "answered before: met, says Ada on 2026-11-01: Read all.")
-	assert.Contains(t, said, "was not written by assay as it stands")
-	got := k.reviews()
+func TestReviewOnly(t *testing.T) {
+	got, err := reviewFlags{only: []string{"s/1", "2"}}.chosen(someUnits())
+	require.NoError(t, err)
 	require.Len(t, got, 2)
-	assert.Equal(t, []string{"s/1-c.b", "other/9.a"}, got[0].Units)
-	assert.Equal(t, "2026-11-01", got[0].Date)
-	assert.Equal(t, []string{"s/1-c.a"}, got[1].Units)
-	assert.Equal(t, "2026-11-23", got[1].Date)
-	assert.Equal(t, []string{"1-AuthMech/AuthMech-2"}, got[1].Rows)
-	old, err := os.ReadFile(k.out() + ".bak")
-	require.NoError(t, err)
-	assert.Contains(t, string(old), "# one sitting")
-	info, err := os.Stat(k.out())
-	require.NoError(t, err)
-	assert.Equal(t, os.FileMode(0o640), info.Mode().Perm())
+	assert.Equal(t, "s/2-c.a", got[1].Address)
+	_, err = reviewFlags{only: []string{"3"}}.chosen(someUnits())
+	require.EqualError(t, err, `--only: no requirement "3" with a unit that wants a person's answer`)
+}
 
-	for unit, want := range map[string]string{"s/9.a": "no unit", "2-c.a": "is not asked: the dossier denies updatable"} {
-		var out bytes.Buffer
-		err := k.asker(t.Context(), strings.NewReader(""), &out).converse(t.Context(), []string{unit})
-		require.ErrorContains(t, err, want)
-		assert.Equal(t, exitUnusable, complain(io.Discard, err))
+func TestReviewWaysOut(t *testing.T) {
+	f := reviewFlags{out: "r.yaml"}
+	for _, c := range []struct {
+		reason error
+		code   int
+		hint   string
+	}{
+		{review.ErrFile, exitUnusable, "choose another file with --out"},
+		{review.ErrOther, exitUnusable, "mend it, or choose another file with --out: it is not overwritten"},
+		{review.ErrSize, exitUnusable, "a profile with fewer units, or --only, makes a smaller file"},
+		{review.ErrFolder, exitUnusable, "choose a writable folder with --out"},
+		{review.ErrDisk, exitBench, "is the disk full?"},
+		{context.Canceled, exitIncomplete, "what was answered is in r.yaml; the same command goes on"},
+	} {
+		var said *complaint
+		require.ErrorAs(t, f.wayOut(fmt.Errorf("keep: %w", c.reason)), &said)
+		assert.Equal(t, c.code, said.code)
+		assert.Equal(t, c.hint, said.hint)
 	}
-}
-
-func TestReviewWhatDoesNotCountIsAskedAgain(t *testing.T) {
-	k := newDesk(t)
-	k.types(nil, "m", "Read.", "", "", "q")
-	k.day = k.day.AddDate(1, 0, 1)
-	said := k.types(nil, "q")
-	assert.Contains(t, said, "[1 of 4] unit 1-c.a")
-	assert.Contains(t, strings.Join(strings.Fields(said), " "), "[does not count: it expired on 2027-11-23]")
-}
-
-func TestReviewIntroduction(t *testing.T) {
-	k := newDesk(t)
-	var out bytes.Buffer
-	a := k.asker(t.Context(), strings.NewReader("<\n\nZoë\nassessor\n\ntomorrow\n2026-11-22\n\no\nLater.\nq\n"), &out)
-	a.by, a.expires = review.Person{}, ""
-	require.NoError(t, a.converse(t.Context(), nil))
-	for _, want := range []string{"there is nothing to go back to", "an answer without it counts for nothing", `"tomorrow" is not a date: write it like 2027-11-23`, "2026-11-22 has passed"} {
-		assert.Contains(t, out.String(), want)
-	}
-	assert.Equal(t, review.Person{Name: "Zoë", Role: "assessor"}, k.reviews()[0].By)
-	assert.Equal(t, "2027-11-23", k.reviews()[0].Expires)
-
-	out.Reset()
-	a = k.asker(t.Context(), strings.NewReader("\n\n-\n\nq\n"), &out)
-	a.by, a.expires = review.Person{}, ""
-	require.NoError(t, a.converse(t.Context(), nil))
-	assert.Contains(t, out.String(), "your name [Zoë]: ")
-	assert.Equal(t, review.Person{Name: "Zoë", Role: "assessor"}, a.by)
-}
-
-// waiting is somebody who types some lines and then nothing.
-type waiting struct {
-	io.Reader
-	silent func()
-}
-
-func (w waiting) Read(b []byte) (int, error) {
-	n, err := w.Reader.Read(b)
-	if errors.Is(err, io.EOF) {
-		w.silent()
-		select {} // as a terminal does: nothing wakes it
-	}
-	return n, err
-}
-
-func TestReviewObeysTheContext(t *testing.T) {
-	k := newDesk(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	var out bytes.Buffer
-	a := k.asker(ctx, waiting{strings.NewReader("m\nRead.\n\n\n"), cancel}, &out)
-	err := a.converse(ctx, nil)
-	require.ErrorContains(t, err, "stopped")
-	var said bytes.Buffer
-	assert.Equal(t, exitIncomplete, complain(&said, err))
-	assert.Contains(t, said.String(), "the same command goes on")
-	assert.Equal(t, map[string]review.Answer{"s/1-c.a": review.Met}, k.answers())
-}
-
-// A watcher does something when it is told a word.
-type watcher struct {
-	word string
-	then func()
-	told bool
-}
-
-func (w *watcher) Write(b []byte) (int, error) {
-	if !w.told && bytes.Contains(b, []byte(w.word)) {
-		w.told = true
-		w.then()
-	}
-	return len(b), nil
-}
-
-func TestReviewFileChangesMeanwhile(t *testing.T) {
-	k := newDesk(t)
-	k.types(nil, "m", "Read.", "", "", "q")
-	mine := k.asker(t.Context(), strings.NewReader(""), io.Discard).file
-	k.types(nil, "m", "Read that, too.", "", "", "q") // somebody else, at the same time
-
-	r := review.Review{Units: []string{"s/3-f.a"}, Answer: review.Met, Statement: "x", By: review.Person{Name: "Bo", Role: "tester"}, Date: "2026-11-23", Expires: "2027-11-23"}
-	require.NoError(t, mine.put(r, mine.find("s/3-f.a")))
-	assert.Len(t, k.answers(), 3, "nobody's answer is lost")
-
-	r.Units = []string{"s/1-c.b"}
-	require.ErrorIs(t, mine.put(r, nil), errTaken)
-	assert.Equal(t, "Ada", mine.find("s/1-c.b").By.Name)
-
-	// A file that cannot be read any more is not written over, and the answer is not lost.
-	good, err := os.ReadFile(k.out())
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(k.out(), []byte("assay: reviews/v1\nhalf an edit"), 0o600))
-	in, typing := io.Pipe()
-	told := &watcher{word: "NOT SAVED", then: func() {
-		assert.NoError(t, os.WriteFile(k.out(), good, 0o600)) // the edit is finished
-		go func() { _, _ = io.WriteString(typing, "\n") }()
-	}}
-	a := &asker{in: readLines(t.Context(), in), out: told, file: mine}
-	u := &reviewUnit{Wanted: k.set.Wanted()[4], said: mine.find("s/3-f.a")}
-	r.Units, r.Statement = []string{"s/3-f.a"}, "tried again"
-	require.NoError(t, a.keep(t.Context(), r, u))
-	assert.True(t, told.told)
-	assert.Equal(t, "tried again", k.reviews()[2].Statement)
-	left, err := filepath.Glob(filepath.Join(k.dir, ".*"))
-	require.NoError(t, err)
-	assert.Empty(t, left, "nothing is left beside the file")
-}
-
-func TestReviewSweepsWhatAKillLeft(t *testing.T) {
-	k := newDesk(t)
-	k.day = time.Now().Add(2 * time.Hour)
-	stale, other := filepath.Join(k.dir, ".reviews.yaml.assay-1"), filepath.Join(k.dir, ".reviews.yaml.swp")
-	require.NoError(t, os.WriteFile(stale, nil, 0o600))
-	require.NoError(t, os.WriteFile(other, nil, 0o600))
-	k.types(nil, "q")
-	assert.NoFileExists(t, stale)
-	assert.FileExists(t, other, "an editor's file is not ours")
-	assert.NoFileExists(t, k.out(), "nothing was answered")
-}
-
-func TestReviewKeepsAnotherProductsFile(t *testing.T) {
-	k := newDesk(t)
-	theirs := "assay: reviews/v1\nproduct: {manufacturer: Acme, model: Gate 8, firmware: \"1\"}\nreviews: []\n"
-	require.NoError(t, os.WriteFile(k.out(), []byte(theirs), 0o600))
-	_, err := openReviewFile(k.out(), k.d, k.now, nil, io.Discard)
-	require.ErrorContains(t, err, "is Acme Gate 8, firmware 1, but the dossier is about Acme Gate 7, firmware 2.30")
-	assert.Equal(t, exitUnusable, complain(io.Discard, err))
-	b, err := os.ReadFile(k.out())
-	require.NoError(t, err)
-	assert.Equal(t, theirs, string(b))
-}
-
-// A template of the largest profile is within the bounds of what is read.
-func TestReviewTemplateOfEveryProfile(t *testing.T) {
-	k := newDesk(t)
-	standards, schemas, err := library()
-	require.NoError(t, err)
-	ids := profiles.List(profiles.Embedded())
-	sets, err := profiles.LoadEach(profiles.Embedded(), ids, schemas)
-	require.NoError(t, err)
-	for i, set := range sets {
-		id := ids[i]
-		file, err := openReviewFile(filepath.Join(t.TempDir(), "r.yaml"), k.d, k.now, aboutUnits(set, standards), io.Discard)
-		require.NoError(t, err)
-		entries := templateOf(reviewUnits(set, k.d, file), k.d, review.Person{}, "", k.day)
-		require.NoError(t, file.save(&review.File{Assay: review.Version, Product: review.ProductOf(k.d), Reviews: entries}), id)
-		for _, r := range entries {
-			assert.Equal(t, review.Open, r.Answer, "a template answers nothing")
-		}
-		if len(entries) == 0 {
-			continue
-		}
-		_, err = review.Read(file.path, k.d, k.day)
-		require.ErrorContains(t, err, "statement: is missing or empty", id)
-	}
+	other := errors.New("else")
+	assert.Equal(t, other, f.wayOut(other))
 }

@@ -75,7 +75,7 @@ func runCommand() *cobra.Command {
 	}
 	f.add(cmd)
 	cmd.Flags().StringVar(&f.unit, "unit", "", "which unit of the dossier, several separated by commas, or all; without it, the first one")
-	cmd.Flags().StringVar(&reviews, "reviews", "", "what named persons answered where no program can; `assay review` writes it")
+	cmd.Flags().StringVar(&reviews, "reviews", "", "what named persons answered where no program can, as assay review writes it")
 	cmd.Flags().StringVar(&benchPath, "bench", "", "bench file: interface and instruments")
 	sample.add(cmd)
 	return cmd

@@ -18,6 +18,8 @@ import (
 	"strings"
 
 	"golang.org/x/term"
+
+	"assay/cmd/assay/interview"
 )
 
 // The exit codes of the outer contract.
@@ -79,6 +81,9 @@ func complain(w io.Writer, err error) int {
 	}
 	return c.code
 }
+
+// clean keeps what files say from moving a terminal's cursor.
+var clean = interview.Clean
 
 func quote(s string) string { return strconv.Quote(s) }
 

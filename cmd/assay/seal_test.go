@@ -17,34 +17,41 @@ import (
 	"assay/lab/evidence"
 	"assay/lab/evidence/stamptest"
 	"assay/profiles"
+	"assay/profiles/dossier"
 	"assay/profiles/plan"
 	"assay/reports"
 )
 
 // A sealed is a run without a device, sealed under a lab's key: a standard of units for reviewers.
 type sealed struct {
-	*desk
-	file, key, pub string
+	t                   *testing.T
+	dir, file, key, pub string
 }
 
 // newSealed seals a run whose profile says more than its standard.
 func newSealed(t *testing.T, more string) *sealed {
 	t.Helper()
-	k := newDesk(t)
-	s := &sealed{desk: k, file: filepath.Join(k.dir, "run.assay")}
+	s := &sealed{t: t, dir: t.TempDir()}
+	s.file = filepath.Join(s.dir, "run.assay")
 	s.key, s.pub = keyPair(t, "lab")
-	var err error
-	k.set, err = profiles.Load(fstest.MapFS{
-		"standards/s.yaml": {Data: []byte(reviewStandard)},
+	standard, err := os.ReadFile("interview/testdata/standard.yaml")
+	require.NoError(t, err)
+	set, err := profiles.Load(fstest.MapFS{
+		"standards/s.yaml": {Data: standard},
 		"profiles/p.yaml":  {Data: []byte("assay: profile/v1\nid: p\nversion: \"1\"\ntitle: P\nstandards: [{standard: s}]\n" + more)},
 	}, "p", nil)
 	require.NoError(t, err)
-	dir := filepath.Join(k.dir, "run")
+	gate, err := os.ReadFile("interview/testdata/dossier.yaml")
+	require.NoError(t, err)
+	written(t, s.dir, "manual.txt", "abc")
+	d, err := dossier.Parse("gate.yaml", gate, s.dir)
+	require.NoError(t, err)
+	dir := filepath.Join(s.dir, "run")
 	j, err := evidence.Create(dir, time.Now)
 	require.NoError(t, err)
-	p, err := plan.Make(k.d, k.set, nil, nil, nil)
+	p, err := plan.Make(d, set, nil, nil, nil)
 	require.NoError(t, err)
-	require.NoError(t, lab.Open(j, lab.Begin{Run: "run", Operator: "O. Perator", Product: k.d.Product, Profile: "p", Edition: "1", Key: "lab"}, k.d, k.set, nil, map[string]string{"mode": "none"}, p))
+	require.NoError(t, lab.Open(j, lab.Begin{Run: "run", Operator: "O. Perator", Product: d.Product, Profile: "p", Edition: "1", Key: "lab"}, d, set, nil, map[string]string{"mode": "none"}, p))
 	_, err = j.AddBytes("device.log", "text/plain", []byte("it says: my owner is Jane\n"))
 	require.NoError(t, err)
 	ev, err := evidence.Open(dir)

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 
 	"assay/firmware/cms"
 	"assay/firmware/format"
@@ -31,14 +30,9 @@ func (img *Image) Tamper(variant string, means format.Means) (format.Variant, er
 	return v, nil
 }
 
-func say(m *format.Manifest, layer format.Layer, reason error, expected string, changed ...string) {
-	m.Layer, m.Reason, m.Expected = layer, reason, expected
-	m.Changed = append(m.Changed, changed...)
-}
-
 func (img *Image) tamper(variant string, means format.Means, v *format.Variant) error {
-	if !slices.Contains(variants(), variant) {
-		return orNotApplicable(variant)
+	if err := format.Made(variant, variants()); err != nil {
+		return err
 	}
 	if len(img.signatures) != 1 {
 		return format.Wrap(format.ErrNotApplicable, "the image has %d signatures, one is needed", len(img.signatures))
@@ -59,13 +53,6 @@ func (img *Image) tamper(variant string, means format.Means, v *format.Variant) 
 	return err
 }
 
-func orNotApplicable(variant string) error {
-	if slices.Contains(format.Variants(), variant) {
-		return format.Wrap(format.ErrNotApplicable, "the format has no such thing")
-	}
-	return format.ErrUnknownVariant
-}
-
 func (img *Image) change(variant string, means format.Means, b []byte, m *format.Manifest) ([]byte, error) {
 	s := img.signatures[0]
 	switch variant {
@@ -73,7 +60,7 @@ func (img *Image) change(variant string, means format.Means, b []byte, m *format
 		return img.flipPayload(variant, b, m)
 	case format.HeaderFlip:
 		b[img.coff+8] ^= 1
-		say(m, format.LayerPayload, format.ErrBadHash, "the image hash is another", fmt.Sprintf("lowest bit of the time stamp at offset %d", img.coff+8))
+		m.Say(format.LayerPayload, format.ErrBadHash, "the image hash is another", fmt.Sprintf("lowest bit of the time stamp at offset %d", img.coff+8))
 		return img.repaired(b, m)
 	case format.SignatureFlip:
 		der, at, err := s.message.FlipSignature()
@@ -81,28 +68,28 @@ func (img *Image) change(variant string, means format.Means, b []byte, m *format
 			return nil, err
 		}
 		copy(b[s.at+entryHead:], der)
-		say(m, format.LayerSignature, format.ErrBadSignature, "the signature is another", fmt.Sprintf("lowest bit at offset %d", s.at+entryHead+at))
+		m.Say(format.LayerSignature, format.ErrBadSignature, "the signature is another", fmt.Sprintf("lowest bit at offset %d", s.at+entryHead+at))
 		return img.repaired(b, m)
 	case format.TruncatedHeader:
-		say(m, format.LayerStructure, format.ErrMalformed, "the headers end too early", fmt.Sprintf("cut at offset %d", img.coff+coffSize+32))
+		m.Say(format.LayerStructure, format.ErrMalformed, "the headers end too early", fmt.Sprintf("cut at offset %d", img.coff+coffSize+32))
 		return b[:img.coff+coffSize+32], nil
 	case format.TruncatedPayload:
 		at := img.headers + (img.table-img.headers)/2
-		say(m, format.LayerStructure, format.ErrMalformed, "sections run over the file", fmt.Sprintf("cut at offset %d", at))
+		m.Say(format.LayerStructure, format.ErrMalformed, "sections run over the file", fmt.Sprintf("cut at offset %d", at))
 		return b[:at], nil
 	case format.TruncatedSignature:
 		at := img.table + img.tableSize/2
-		say(m, format.LayerStructure, format.ErrMalformed, "the certificate table runs over the file", fmt.Sprintf("cut at offset %d", at))
+		m.Say(format.LayerStructure, format.ErrMalformed, "the certificate table runs over the file", fmt.Sprintf("cut at offset %d", at))
 		return b[:at], nil
 	case format.Empty:
-		say(m, format.LayerStructure, format.ErrMalformed, "there is no image", "everything removed")
+		m.Say(format.LayerStructure, format.ErrMalformed, "there is no image", "everything removed")
 		return []byte{}, nil
 	case format.LengthLie:
 		binary.LittleEndian.PutUint32(b[s.at:], uint32(s.size)+0x1000)
-		say(m, format.LayerStructure, format.ErrMalformed, "the entry is longer than the certificate table", fmt.Sprintf("length of the entry at offset %d", s.at))
+		m.Say(format.LayerStructure, format.ErrMalformed, "the entry is longer than the certificate table", fmt.Sprintf("length of the entry at offset %d", s.at))
 		return img.repaired(b, m)
 	case format.Oversize:
-		say(m, format.LayerStructure, format.ErrTrailing, "the certificate table must end the file", fmt.Sprintf("4096 bytes appended at offset %d", len(b)))
+		m.Say(format.LayerStructure, format.ErrTrailing, "the certificate table must end the file", fmt.Sprintf("4096 bytes appended at offset %d", len(b)))
 		return append(b, bytes.Repeat([]byte{0xa5}, 4096)...), nil
 	case format.TrailingData:
 		return img.hide(s, b, m)
@@ -118,7 +105,7 @@ func (img *Image) flipPayload(variant string, b []byte, m *format.Manifest) ([]b
 	}
 	at := img.sections[0].at + img.sections[0].size - 1 // padding, where there is some
 	b[at] ^= 1
-	say(m, format.LayerPayload, format.ErrBadHash, "the image hash is another", fmt.Sprintf("lowest bit at offset %d, in section %.8s", at, img.sections[0].name))
+	m.Say(format.LayerPayload, format.ErrBadHash, "the image hash is another", fmt.Sprintf("lowest bit at offset %d, in section %.8s", at, img.sections[0].name))
 	if variant == format.Tampered {
 		return img.repaired(b, m)
 	}
@@ -143,7 +130,7 @@ func (img *Image) hide(s signature, b []byte, m *format.Manifest) ([]byte, error
 	binary.LittleEndian.PutUint32(e, uint32(len(e)))
 	m.Classic = "CVE-2013-3900"
 	m.Repaired = append(m.Repaired, "length of the entry", "directory entry of the certificate table", "CheckSum of the optional header")
-	say(m, format.LayerStructure, format.ErrTrailing, "behind the signature only zeros may fill up its entry", fmt.Sprintf("64 bytes put behind the signature at offset %d", s.at+s.size))
+	m.Say(format.LayerStructure, format.ErrTrailing, "behind the signature only zeros may fill up its entry", fmt.Sprintf("64 bytes put behind the signature at offset %d", s.at+s.size))
 	return img.withTable(e)
 }
 
@@ -166,26 +153,26 @@ func (img *Image) mix(means format.Means, m *format.Manifest) ([]byte, error) {
 		return nil, format.Wrap(format.ErrNotApplicable, "the older image is the same")
 	}
 	m.Repaired = append(m.Repaired, "directory entry of the certificate table", "CheckSum of the optional header")
-	say(m, format.LayerPayload, format.ErrBadHash, "the signature is one of another image", "certificate table replaced by that of an older image")
+	m.Say(format.LayerPayload, format.ErrBadHash, "the signature is one of another image", "certificate table replaced by that of an older image")
 	return img.withTable(table)
 }
 
 func (img *Image) forge(variant string, means format.Means, m *format.Manifest) ([]byte, error) {
 	if variant == format.Unsigned {
 		m.Repaired = append(m.Repaired, "directory entry of the certificate table", "CheckSum of the optional header")
-		say(m, format.LayerSignature, format.ErrUnsigned, "there is no signature", "certificate table removed")
+		m.Say(format.LayerSignature, format.ErrUnsigned, "there is no signature", "certificate table removed")
 		return img.withTable(nil)
 	}
 	message := img.signatures[0].message
 	f, err := message.Forge(variant, means, bytes.NewReader(message.Content))
 	if errors.Is(err, format.ErrUnknownVariant) {
-		return nil, orNotApplicable(variant)
+		return nil, format.Wrap(format.ErrNotApplicable, "the format has no such thing")
 	}
 	if err != nil {
 		return nil, err
 	}
 	m.Classic = f.Classic
 	m.Repaired = append(m.Repaired, "length of the entry", "directory entry of the certificate table", "CheckSum of the optional header")
-	say(m, f.Layer, f.Reason, f.Expected, f.Changed)
+	m.Say(f.Layer, f.Reason, f.Expected, f.Changed)
 	return img.withTable(entry(f.DER))
 }

@@ -31,18 +31,11 @@ func (img *Image) Tamper(variant string, means format.Means) (format.Variant, er
 	return v, nil
 }
 
-func say(m *format.Manifest, layer format.Layer, reason error, expected string, changed ...string) {
-	m.Layer, m.Reason, m.Expected = layer, reason, expected
-	m.Changed = append(m.Changed, changed...)
-}
-
 func (img *Image) tamper(variant string, means format.Means, v *format.Variant) error {
-	switch {
-	case !slices.Contains(format.Variants(), variant):
-		return format.ErrUnknownVariant
-	case !slices.Contains(variants(), variant):
-		return format.Wrap(format.ErrNotApplicable, "the format has no such thing")
-	case !img.signed:
+	if err := format.Made(variant, variants()); err != nil {
+		return err
+	}
+	if !img.signed {
 		return format.Wrap(format.ErrNotApplicable, "the capsule is not signed")
 	}
 	b, err := img.in.Whole(maxTamper)
@@ -71,18 +64,18 @@ func (img *Image) dataReason() (format.Layer, error) {
 func (img *Image) change(variant string, means format.Means, b []byte, m *format.Manifest) ([]byte, error) {
 	layer, reason := img.dataReason()
 	cut := func(at int64, what string) ([]byte, error) {
-		say(m, format.LayerStructure, format.ErrMalformed, what, fmt.Sprintf("cut at offset %d", at))
+		m.Say(format.LayerStructure, format.ErrMalformed, what, fmt.Sprintf("cut at offset %d", at))
 		return b[:at], nil
 	}
 	switch variant {
 	case format.Tampered, format.TamperedPlain, format.Swapped: // no unkeyed checksum is there to repair
 		at := img.image + img.size/2
 		b[at] ^= 1
-		say(m, layer, reason, "the image is another", fmt.Sprintf("lowest bit at offset %d, amid the image", at))
+		m.Say(layer, reason, "the image is another", fmt.Sprintf("lowest bit at offset %d, amid the image", at))
 		return b, nil
 	case format.HeaderFlip:
 		b[img.body] ^= 1
-		say(m, layer, reason, "the monotonic count is another", fmt.Sprintf("lowest bit of the monotonic count at offset %d", img.body))
+		m.Say(layer, reason, "the monotonic count is another", fmt.Sprintf("lowest bit of the monotonic count at offset %d", img.body))
 		return b, nil
 	case format.SignatureFlip:
 		der, at, err := img.message.FlipSignature()
@@ -91,7 +84,7 @@ func (img *Image) change(variant string, means format.Means, b []byte, m *format
 		}
 		at += img.cert + certHead
 		copy(b[img.cert+certHead:], der)
-		say(m, format.LayerSignature, format.ErrBadSignature, "the signature is another", fmt.Sprintf("lowest bit at offset %d", at))
+		m.Say(format.LayerSignature, format.ErrBadSignature, "the signature is another", fmt.Sprintf("lowest bit at offset %d", at))
 		return b, nil
 	case format.TruncatedHeader:
 		return cut(img.item+8, "the headers end too early")
@@ -102,15 +95,15 @@ func (img *Image) change(variant string, means format.Means, b []byte, m *format
 	case format.Empty:
 		return cut(0, "there is no capsule")
 	case format.TrailingData:
-		say(m, format.LayerStructure, format.ErrTrailing, "bytes behind the capsule", fmt.Sprintf("16 zeros appended at offset %d", len(b)))
+		m.Say(format.LayerStructure, format.ErrTrailing, "bytes behind the capsule", fmt.Sprintf("16 zeros appended at offset %d", len(b)))
 		return append(b, make([]byte, 16)...), nil
 	case format.LengthLie:
 		binary.LittleEndian.PutUint32(b[img.cert:], 0x7fffffff)
-		say(m, format.LayerStructure, format.ErrMalformed, "the certificate is longer than the image", fmt.Sprintf("length of the certificate at offset %d", img.cert))
+		m.Say(format.LayerStructure, format.ErrMalformed, "the certificate is longer than the image", fmt.Sprintf("length of the certificate at offset %d", img.cert))
 		return b, nil
 	case format.DuplicateEntry:
 		binary.LittleEndian.PutUint16(b[capsuleHead+6:], 2)
-		say(m, format.LayerStructure, format.ErrMalformed, "there must be one image", fmt.Sprintf("number of images at offset %d", capsuleHead+6))
+		m.Say(format.LayerStructure, format.ErrMalformed, "there must be one image", fmt.Sprintf("number of images at offset %d", capsuleHead+6))
 		return b, nil
 	}
 	return img.rebuild(variant, means, m)
@@ -125,7 +118,7 @@ func (img *Image) rebuild(variant string, means format.Means, m *format.Manifest
 	m.Repaired = append(m.Repaired, "size of the image and of the capsule")
 	switch variant {
 	case format.Unsigned:
-		say(m, format.LayerSignature, format.ErrUnsigned, "there is no authentication header", "authentication header removed", "flag of the item header cleared")
+		m.Say(format.LayerSignature, format.ErrUnsigned, "there is no authentication header", "authentication header removed", "flag of the item header cleared")
 		return spec.write(spec.Image, false)
 	case format.Older:
 		return img.older(spec, means, m)
@@ -140,7 +133,7 @@ func (img *Image) rebuild(variant string, means format.Means, m *format.Manifest
 		return nil, err
 	}
 	m.Classic = f.Classic
-	say(m, f.Layer, f.Reason, f.Expected, f.Changed)
+	m.Say(f.Layer, f.Reason, f.Expected, f.Changed)
 	return spec.write(append(authentication(img.count, f.DER), spec.Image...), true)
 }
 
@@ -155,7 +148,7 @@ func (img *Image) older(spec Spec, means format.Means, m *format.Manifest) ([]by
 	counter := spec.Count
 	spec.Count--
 	m.Device = &format.Device{Counter: &counter}
-	say(m, format.LayerFreshness, format.ErrRollback, "the monotonic count is below the device's", fmt.Sprintf("monotonic count %d became %d, signed again", counter, spec.Count))
+	m.Say(format.LayerFreshness, format.ErrRollback, "the monotonic count is below the device's", fmt.Sprintf("monotonic count %d became %d, signed again", counter, spec.Count))
 	return Build(spec, &cms.Identity{Key: means.Signer, Certificate: means.Chain[0]}, means.Chain[1:])
 }
 
@@ -180,6 +173,6 @@ func (img *Image) mix(spec Spec, means format.Means, m *format.Manifest) ([]byte
 		return nil, err
 	}
 	layer, reason := img.dataReason()
-	say(m, layer, reason, "the signature is one of another image", "image replaced by that of an older capsule")
+	m.Say(layer, reason, "the signature is one of another image", "image replaced by that of an older capsule")
 	return spec.write(append(head, image...), true)
 }

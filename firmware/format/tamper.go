@@ -177,3 +177,20 @@ type Manifest struct {
 	Reason   error    `json:"-"`                  // the sentinel that our own Verify answers with, or Check where Device is set
 	Device   *Device  `json:"device,omitempty"`   // genuine: only a device like this one refuses it
 }
+
+// Say fills in where and why a good device refuses the variant, and what was changed.
+func (m *Manifest) Say(layer Layer, reason error, expected string, changed ...string) {
+	m.Layer, m.Reason, m.Expected = layer, reason, expected
+	m.Changed = append(m.Changed, changed...)
+}
+
+// Made tells why a format, whose variants are own, makes no such variant; nil: it does.
+func Made(variant string, own []string) error {
+	switch {
+	case slices.Contains(own, variant):
+		return nil
+	case slices.Contains(Variants(), variant):
+		return Wrap(ErrNotApplicable, "the format has no such thing")
+	}
+	return ErrUnknownVariant
+}

@@ -22,8 +22,7 @@ const (
 const (
 	bombFloor = 1 << 30
 	bombRatio = 200
-	maxWindow = 128 << 20 // zstd: what its own tool decodes without being told
-	maxDict   = 64 << 20  // xz: preset -9, which mender-artifact uses
+	maxWindow = 128 << 20 // zstd: what its own tool decodes without being told; xz gets packed.MaxWindow, as preset -9 takes
 )
 
 func budget(compressed int64) int64 { return bombFloor + bombRatio*compressed }

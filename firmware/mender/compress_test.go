@@ -110,6 +110,22 @@ func TestXZDictionary(t *testing.T) {
 	}
 }
 
+// TestXZAnnouncedSize holds a block against the size that its header announces, as liblzma does.
+func TestXZAnnouncedSize(t *testing.T) {
+	for size, good := range map[byte]bool{5: true, 4: false, 6: false} {
+		b := xzed(t, []byte("hello"), xz.WriterConfig{DictCap: 1 << 16})
+		block := b[12 : 12+4*(int(b[12])+1)]
+		copy(block[1:], []byte{0x80, size, 0x21, 1, block[4]}) // where padding was
+		binary.LittleEndian.PutUint32(block[len(block)-4:], crc32.ChecksumIEEE(block[:len(block)-4]))
+		_, err := io.ReadAll(newXZ(bytes.NewReader(b)))
+		if good {
+			require.NoError(t, err)
+		} else {
+			require.ErrorIs(t, err, format.ErrMalformed, "%d bytes announced", size)
+		}
+	}
+}
+
 func FuzzXZ(f *testing.F) {
 	for _, c := range []xz.WriterConfig{{DictCap: 1 << 16}, {DictCap: 1 << 16, CheckSum: xz.SHA256, BlockSize: 20}} {
 		f.Add(xzed(f, sample(50), c))

@@ -41,22 +41,15 @@ type change struct {
 	m                  *format.Manifest
 }
 
-func (c *change) say(layer format.Layer, reason error, expected string, changed ...string) {
-	c.m.Layer, c.m.Reason, c.m.Expected = layer, reason, expected
-	c.m.Changed = append(c.m.Changed, changed...)
-}
-
 func (c *change) pack() ([]byte, error) {
 	return pack(append([]member{{c.names.bin, c.bin}, {c.names.dat, c.dat}, {manifestName, c.manifest}}, c.more...))
 }
 
 func (img *Image) tamper(variant string, means format.Means, v *format.Variant) error {
-	switch {
-	case !slices.Contains(format.Variants(), variant):
-		return format.ErrUnknownVariant
-	case !slices.Contains(variants(), variant):
-		return format.Wrap(format.ErrNotApplicable, "the format has no such thing")
-	case len(img.parts) != 1 || !img.parts[0].packet.signed:
+	if err := format.Made(variant, variants()); err != nil {
+		return err
+	}
+	if len(img.parts) != 1 || !img.parts[0].packet.signed {
 		return format.Wrap(format.ErrNotApplicable, "the package is not signed, or has more than one firmware")
 	}
 	c, err := img.change(&v.Manifest)
@@ -113,7 +106,7 @@ func (img *Image) change(m *format.Manifest) (*change, error) {
 // bytewise makes the variants of the file as it is.
 func (c *change) bytewise(variant string, b []byte) ([]byte, bool) {
 	cut := func(at int, expected string) ([]byte, bool) {
-		c.say(format.LayerStructure, format.ErrMalformed, expected, fmt.Sprintf("cut at offset %d", at))
+		c.m.Say(format.LayerStructure, format.ErrMalformed, expected, fmt.Sprintf("cut at offset %d", at))
 		return b[:at], true
 	}
 	switch variant {
@@ -124,7 +117,7 @@ func (c *change) bytewise(variant string, b []byte) ([]byte, bool) {
 		}
 		at += len(c.bin) / 2
 		b[at] ^= 1
-		c.say(format.LayerHash, format.ErrBadHash, "the zip's CRC-32 is another", fmt.Sprintf("lowest bit at offset %d, in %s", at, c.names.bin))
+		c.m.Say(format.LayerHash, format.ErrBadHash, "the zip's CRC-32 is another", fmt.Sprintf("lowest bit at offset %d, in %s", at, c.names.bin))
 		return b, true
 	case format.TruncatedHeader:
 		return cut(16, "there is no whole member")
@@ -135,7 +128,7 @@ func (c *change) bytewise(variant string, b []byte) ([]byte, bool) {
 	case format.Empty:
 		return cut(0, "there is no package")
 	case format.TrailingData:
-		c.say(format.LayerStructure, format.ErrMalformed, "the zip's directory must end the file", fmt.Sprintf("16 zeros appended at offset %d", len(b)))
+		c.m.Say(format.LayerStructure, format.ErrMalformed, "the zip's directory must end the file", fmt.Sprintf("16 zeros appended at offset %d", len(b)))
 		return append(b, make([]byte, 16)...), true
 	}
 	return nil, false
@@ -147,32 +140,32 @@ func (img *Image) memberwise(variant string, means format.Means, c *change) erro
 	case format.Tampered, format.TamperedPlain, format.Swapped:
 		at := len(c.bin) / 2
 		c.bin[at] ^= 1
-		c.say(format.LayerPayload, format.ErrBadHash, "the firmware has not the hash of its init packet", fmt.Sprintf("lowest bit at offset %d of %s", at, c.names.bin))
+		c.m.Say(format.LayerPayload, format.ErrBadHash, "the firmware has not the hash of its init packet", fmt.Sprintf("lowest bit at offset %d of %s", at, c.names.bin))
 	case format.HeaderFlip:
 		at := bytes.Index(c.dat, c.names.packet.command) + 7 // the value of fw_version
 		c.dat[at] ^= 1
-		c.say(format.LayerSignature, format.ErrBadSignature, "the signature is not one of the changed command", fmt.Sprintf("lowest bit at offset %d of %s", at, c.names.dat))
+		c.m.Say(format.LayerSignature, format.ErrBadSignature, "the signature is not one of the changed command", fmt.Sprintf("lowest bit at offset %d of %s", at, c.names.dat))
 	case format.SignatureFlip:
 		at := len(c.dat) - 33
 		c.dat[at] ^= 1
-		c.say(format.LayerSignature, format.ErrBadSignature, "the signature is another", fmt.Sprintf("lowest bit at offset %d of %s", at, c.names.dat))
+		c.m.Say(format.LayerSignature, format.ErrBadSignature, "the signature is another", fmt.Sprintf("lowest bit at offset %d of %s", at, c.names.dat))
 	case format.Unsigned:
 		c.dat = nested(nil, 1, c.names.packet.command)
-		c.say(format.LayerSignature, format.ErrUnsigned, "the init packet must be a signed command", "signed command replaced by the plain one in "+c.names.dat)
+		c.m.Say(format.LayerSignature, format.ErrUnsigned, "the init packet must be a signed command", "signed command replaced by the plain one in "+c.names.dat)
 	case format.Oversize:
 		c.bin = append(c.bin, make([]byte, 4096)...)
-		c.say(format.LayerPayload, format.ErrBadHash, "the firmware is longer than its init packet says", "4096 zeros appended to "+c.names.bin)
+		c.m.Say(format.LayerPayload, format.ErrBadHash, "the firmware is longer than its init packet says", "4096 zeros appended to "+c.names.bin)
 	case format.DuplicateEntry:
 		c.more = []member{{c.names.bin, append(bytes.Clone(c.bin), 0)}}
-		c.say(format.LayerStructure, format.ErrMalformed, "no member may be there twice", "another "+c.names.bin+" put behind the genuine one")
+		c.m.Say(format.LayerStructure, format.ErrMalformed, "no member may be there twice", "another "+c.names.bin+" put behind the genuine one")
 	case format.DecompressionBomb:
 		c.bin = make([]byte, maxFirmware+1)
-		c.say(format.LayerResources, format.ErrMalformed, "the firmware is larger than any chip", fmt.Sprintf("%s replaced by %d zeros, deflated", c.names.bin, len(c.bin)))
+		c.m.Say(format.LayerResources, format.ErrMalformed, "the firmware is larger than any chip", fmt.Sprintf("%s replaced by %d zeros, deflated", c.names.bin, len(c.bin)))
 	case format.PathEscape:
 		escaped := "../" + c.names.bin
 		c.manifest = []byte(strings.Replace(string(c.manifest), `"`+c.names.bin+`"`, `"`+escaped+`"`, 1))
 		c.names.bin = escaped
-		c.say(format.LayerStructure, format.ErrMalformed, "a member's name must not leave the folder", "member and manifest name "+escaped)
+		c.m.Say(format.LayerStructure, format.ErrMalformed, "a member's name must not leave the folder", "member and manifest name "+escaped)
 	case format.MixAndMatch:
 		return c.mix(means)
 	default:
@@ -194,7 +187,7 @@ func (c *change) mix(means format.Means) error {
 		return format.Wrap(format.ErrNotApplicable, "the older firmware is the same, or cannot be read: %v", err)
 	}
 	c.bin = bin
-	c.say(format.LayerPayload, format.ErrBadHash, "the firmware has not the hash of its init packet", c.names.bin+" replaced by that of an older package")
+	c.m.Say(format.LayerPayload, format.ErrBadHash, "the firmware has not the hash of its init packet", c.names.bin+" replaced by that of an older package")
 	return nil
 }
 
@@ -209,7 +202,7 @@ func (img *Image) resign(variant string, means format.Means, c *change) error {
 			return err
 		}
 		key = fresh
-		c.say(format.LayerSignature, format.ErrBadSignature, "the signature is not one of the maker's key", "command signed by a fresh key")
+		c.m.Say(format.LayerSignature, format.ErrBadSignature, "the signature is not one of the maker's key", "command signed by a fresh key")
 		return c.sign(c.names.packet.command, key)
 	}
 	if key == nil || i.kind != 0 {
@@ -222,17 +215,17 @@ func (img *Image) resign(variant string, means format.Means, c *change) error {
 		}
 		c.m.Device = &format.Device{Version: fmt.Sprint(spec.Version)}
 		spec.Version--
-		c.say(format.LayerFreshness, format.ErrRollback, "the version is lower than the device's", fmt.Sprintf("version %d became %d, signed again", i.version, spec.Version))
+		c.m.Say(format.LayerFreshness, format.ErrRollback, "the version is lower than the device's", fmt.Sprintf("version %d became %d, signed again", i.version, spec.Version))
 	case format.OtherHardware:
 		c.m.Device = &format.Device{Is: map[string]string{"hw-version": fmt.Sprint(spec.Hardware)}}
 		spec.Hardware++
-		c.say(format.LayerIdentity, format.ErrWrongDevice, "the hardware version is not the device's", fmt.Sprintf("hardware version %d became %d, signed again", i.hardware, spec.Hardware))
+		c.m.Say(format.LayerIdentity, format.ErrWrongDevice, "the hardware version is not the device's", fmt.Sprintf("hardware version %d became %d, signed again", i.hardware, spec.Hardware))
 	case format.WeakAlgorithm:
 		spec.CRC = true
-		c.say(format.LayerTrust, format.ErrWeak, "a CRC vouches for no firmware", "hash replaced by a CRC-32, signed again")
+		c.m.Say(format.LayerTrust, format.ErrWeak, "a CRC vouches for no firmware", "hash replaced by a CRC-32, signed again")
 	case format.LengthLie:
 		spec.Firmware = append(bytes.Clone(c.bin), 0) // size and hash are of one byte more
-		c.say(format.LayerPayload, format.ErrBadHash, "the firmware is shorter than its init packet says", "size and hash of one byte more, signed again")
+		c.m.Say(format.LayerPayload, format.ErrBadHash, "the firmware is shorter than its init packet says", "size and hash of one byte more, signed again")
 	default:
 		return format.Wrap(format.ErrNotApplicable, "the format has no such thing")
 	}

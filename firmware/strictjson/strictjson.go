@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -17,17 +18,24 @@ import (
 // the same one where they are names of fields (encoding/json takes either for the other);
 // the members of the objects called by a name in data are not fields.
 func Check(b []byte, depth int, data ...string) error {
+	return walker{depth: depth, data: data}.check(b)
+}
+
+// Exact is Check for documents that no reader takes with keys in another case, and that hold data
+// under names of the maker's choice throughout: keys are compared by their bytes.
+func Exact(b []byte, depth int) error { return walker{depth: depth, exact: true}.check(b) }
+
+func (w walker) check(b []byte) error {
 	if !utf8.Valid(b) {
 		return errors.New("not valid UTF-8")
 	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	w := walker{d: d, depth: depth, data: data}
+	w.d = json.NewDecoder(bytes.NewReader(b))
+	w.d.UseNumber()
 	if err := w.value("", 0); err != nil {
-		return fmt.Errorf("at byte %d: %w", d.InputOffset(), err)
+		return fmt.Errorf("at byte %d: %w", w.d.InputOffset(), err)
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("bytes behind the value at byte %d: %w", d.InputOffset(), ErrTrailing)
+	if _, err := w.d.Token(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("bytes behind the value at byte %d: %w", w.d.InputOffset(), ErrTrailing)
 	}
 	return nil
 }
@@ -38,16 +46,17 @@ var ErrTrailing = errors.New("trailing bytes")
 type walker struct {
 	d     *json.Decoder
 	depth int
-	data  []string
+	data  []string // names of objects whose members are data
+	exact bool     // all of them are
 }
 
 func (w walker) value(name string, depth int) error {
-	if depth > w.depth {
-		return fmt.Errorf("nested more than %d deep", w.depth)
-	}
 	t, err := w.d.Token()
 	if err != nil {
 		return unexpected(err)
+	}
+	if _, opens := t.(json.Delim); opens && depth == w.depth {
+		return fmt.Errorf("nested more than %d deep", w.depth)
 	}
 	switch t {
 	case json.Delim('{'):
@@ -65,10 +74,7 @@ func (w walker) value(name string, depth int) error {
 }
 
 func (w walker) object(name string, depth int) error {
-	free := false
-	for _, n := range w.data {
-		free = free || n == name
-	}
+	free := w.exact || slices.Contains(w.data, name)
 	seen := map[string]string{}
 	for w.d.More() {
 		t, err := w.d.Token()
@@ -84,6 +90,9 @@ func (w walker) object(name string, depth int) error {
 			same = strings.ToLower(strings.ToUpper(key)) // both: U+017F and U+212A fold as well
 		}
 		if before, twice := seen[same]; twice {
+			if before == key {
+				return fmt.Errorf("key %.60q twice in one object", key)
+			}
 			return fmt.Errorf("keys %.60q and %.60q in one object", before, key)
 		}
 		seen[same] = key

@@ -14,11 +14,11 @@ func TestCheck(t *testing.T) {
 		`{"a":[1,{"b":null}],"c":{"a":1}}`:  "",
 		` "x" `:                             "",
 		`{"targets":{"a.bin":1,"A.bin":2}}`: "",
-		`{"a":1,"a":2}`:                     `keys "a" and "a"`,
-		`{"a":1,"\u0061":2}`:                `keys "a" and "a"`,
+		`{"a":1,"a":2}`:                     `key "a" twice`,
+		`{"a":1,"\u0061":2}`:                `key "a" twice`,
 		`{"signed":1,"Signed":2}`:           `keys "signed" and "Signed"`,
-		`{"targets":{"a":1,"a":2}}`:         `keys "a" and "a"`,
-		`[{"x":{"y":1,"y":1}}]`:             `keys "y" and "y"`,
+		`{"targets":{"a":1,"a":2}}`:         `key "a" twice`,
+		`[{"x":{"y":1,"y":1}}]`:             `key "y" twice`,
 		`{"a":1}{}`:                         "trailing bytes",
 		`{"a":1} x`:                         "trailing bytes",
 		`{"a":1`:                            "unexpected EOF",
@@ -27,6 +27,8 @@ func TestCheck(t *testing.T) {
 		`{1:1}`:                             "invalid character",
 		"\"\xff\"":                          "UTF-8",
 		strings.Repeat("[", 40):             "nested more than 8 deep",
+		"[[[[[[[[1]]]]]]]]":                 "",
+		"[[[[[[[[[]]]]]]]]]":                "nested more than 8 deep",
 	} {
 		err := Check([]byte(text), 8, "targets")
 		if want == "" {
@@ -36,6 +38,8 @@ func TestCheck(t *testing.T) {
 		assert.ErrorContains(t, err, want, text)
 	}
 	require.ErrorIs(t, Check([]byte(`1 1`), 8), ErrTrailing)
+	assert.NoError(t, Exact([]byte(`{"a":1,"A":{"k":1,"K":2}}`), 8))
+	assert.ErrorContains(t, Exact([]byte(`{"a":1,"\u0061":2}`), 8), `key "a" twice`)
 }
 
 func FuzzCheck(f *testing.F) {

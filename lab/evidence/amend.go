@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/sigstore/sigstore/pkg/signature"
+
+	"assay/firmware/strictjson"
 )
 
 // AmendmentType is the predicate type of an amendment's statement.
@@ -161,7 +163,7 @@ func readAmendment(b []byte) (*signedAmendment, error) {
 		return nil, errors.New("it is under a certificate of minutes: amendments are signed under a person's own key")
 	}
 	s.statement.Predicate.Hint = env.Verification.PublicKey.Hint
-	return s, checkKeys(env.DSSE.Payload)
+	return s, strictjson.Exact(env.DSSE.Payload, maxDepth)
 }
 
 type signedAmendment struct {

@@ -50,7 +50,7 @@ func TestJournalRefuses(t *testing.T) {
 		"body that is no JSON":        {KindNote, json.RawMessage(`{"a":`), "append note"},
 		"body that cannot be encoded": {KindNote, func() {}, "unsupported type"},
 		"key twice":                   {KindNote, json.RawMessage(`{"b":[{"a":1,"a":2}]}`), `key "a" twice`},
-		"too deep":                    {KindNote, json.RawMessage(strings.Repeat(`{"a":`, 99) + "1" + strings.Repeat("}", 99)), "deeper"},
+		"too deep":                    {KindNote, json.RawMessage(strings.Repeat(`{"a":`, 99) + "1" + strings.Repeat("}", 99)), "nested more than 64 deep"},
 		"observation without id":      {KindObservation, map[string]any{"step": "s"}, "no id"},
 		"step without name":           {KindStep, nil, "names no step"},
 		"capture without file":        {KindCapture, nil, "names no file"},

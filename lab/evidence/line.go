@@ -8,12 +8,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"assay/firmware/strictjson"
 )
 
 // Bounds for what is read; a journal beyond them is refused when it is written, too.
@@ -103,50 +104,7 @@ func checkBody(b []byte) error {
 	if !bytes.Equal(c.Bytes(), b) {
 		return errors.New("white space between tokens")
 	}
-	return checkKeys(b)
-}
-
-// checkKeys walks valid JSON and refuses keys that occur twice in one object.
-func checkKeys(b []byte) error {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	type level struct {
-		keys map[string]bool // nil in an array
-		key  bool            // the next string is a key
-	}
-	var stack []level
-	for {
-		t, err := d.Token()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if s, ok := t.(string); ok && len(stack) > 0 && stack[len(stack)-1].key {
-			top := &stack[len(stack)-1]
-			if top.keys[s] {
-				return fmt.Errorf("key %.40q twice", s)
-			}
-			top.keys[s], top.key = true, false
-			continue
-		}
-		switch t {
-		case json.Delim('{'):
-			stack = append(stack, level{keys: map[string]bool{}, key: true})
-		case json.Delim('['):
-			stack = append(stack, level{})
-		case json.Delim('}'), json.Delim(']'):
-			stack = stack[:len(stack)-1]
-		}
-		if len(stack) > maxDepth {
-			return fmt.Errorf("nested deeper than %d", maxDepth)
-		}
-		// After a value, an object expects a key again.
-		if n := len(stack); n > 0 && stack[n-1].keys != nil {
-			stack[n-1].key = true
-		}
-	}
+	return strictjson.Exact(b, maxDepth)
 }
 
 // saltSize is how many random bytes a salt has.

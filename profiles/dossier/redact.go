@@ -49,6 +49,11 @@ func (d *Dossier) Redacted() []byte {
 	return out.Bytes()
 }
 
+// Betrays tells whether a text holds one of the dossier's secrets, as far as they are there.
+func (d *Dossier) Betrays(text string) bool {
+	return !d.Withheld && hider(d.secrets())(text) != text
+}
+
 // secrets lists every secret value, the longest first, so that one which contains another is withheld whole.
 func (d *Dossier) secrets() []string {
 	var all []string

@@ -30,14 +30,9 @@ var unitAddress = regexp.MustCompile(`^[a-z0-9]+([.-][a-z0-9]+)*/.+\.[a-z]{1,2}$
 // Read reads a file of reviews strictly, for the product of a dossier, on a day: a review of
 // another product, of the future or without a name is refused. Files are hashed.
 func Read(path string, d *dossier.Dossier, today time.Time) (*File, error) {
-	f, err := os.Open(path)
+	b, err := readWhole(path)
 	if err != nil {
-		return nil, fmt.Errorf("read reviews: %w", err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, strict.MaxBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("read reviews %s: %w", filepath.ToSlash(path), err)
+		return nil, err
 	}
 	return Parse(path, b, filepath.Dir(path), d, today)
 }

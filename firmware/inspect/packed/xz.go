@@ -1,6 +1,7 @@
 package packed
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
@@ -10,34 +11,67 @@ import (
 	"hash/crc32"
 	"hash/crc64"
 	"io"
+	"slices"
 
 	"github.com/ulikunitz/xz/lzma"
 )
 
-// xzReader reads one .xz stream. The library's own reader gives each block the dictionary
-// that its header asks for, up to 4 GB; here the header is looked at before.
+// xzReader reads the container (The .xz File Format 1.1.0) around LZMA2 data. The library's own
+// reader gives each block the dictionary that its header asks for, up to 4 GB; here the header is
+// looked at before.
 type xzReader struct {
 	in    *counted
-	check int
-	sum   hash.Hash
-	block io.Reader
-	start int64 // of the block's data
-	got   int64 // unpacked bytes of the block
-	want  int64 // as the header says, -1 where it does not
+	whole bool // all streams of a file, each index held against its blocks; else one, its index passed over
+
+	flags   [2]byte // of the stream
+	started bool
+	sum     hash.Hash
+	records [][2]int64 // whole: unpadded and unpacked size of each block of the stream
+
+	block io.Reader // nil between blocks
+	head  int64     // length of the block's header
+	start int64     // of the block's data
+	got   int64     // unpacked bytes of the block
+	want  int64     // as the header says, -1 where it does not
 	err   error
 }
 
 func newXZ(in *counted) (io.Reader, error) {
+	x := &xzReader{in: in}
+	return x, x.stream()
+}
+
+// WholeXZ reads an xz file that must be in order to its last byte: each index and footer is what
+// the blocks before it ask for, and nothing but streams and their padding follows the first stream.
+func WholeXZ(r io.Reader) Stream {
+	in := &counted{r: bufio.NewReaderSize(r, 64<<10)}
+	return Stream{Reader: &xzReader{in: in, whole: true}, in: in}
+}
+
+// stream reads the head of a stream; behind the first one there may be padding, or the end.
+func (x *xzReader) stream() error {
+	for x.started {
+		pad, err := x.in.r.Peek(4)
+		if len(pad) == 0 && errors.Is(err, io.EOF) {
+			return io.EOF
+		}
+		if !bytes.Equal(pad, make([]byte, 4)) {
+			break
+		}
+		if err := x.zeros(4); err != nil {
+			return err
+		}
+	}
 	head := make([]byte, 12)
-	if _, err := io.ReadFull(in, head); err != nil {
-		return nil, err
+	if _, err := io.ReadFull(x.in, head); err != nil {
+		return noEOF(err)
 	}
 	if string(head[:6]) != "\xfd7zXZ\x00" || head[6] != 0 || head[7]&0xf0 != 0 ||
 		crc32.ChecksumIEEE(head[6:8]) != binary.LittleEndian.Uint32(head[8:]) {
-		return nil, fmt.Errorf("xz stream header: %w", ErrCorrupt)
+		return fmt.Errorf("xz stream header: %w", ErrCorrupt)
 	}
-	x := &xzReader{in: in, check: int(head[7])}
-	switch x.check {
+	x.started, x.flags, x.sum, x.records = true, [2]byte(head[6:8]), nil, nil
+	switch check := head[7]; check {
 	case 0:
 	case 1:
 		x.sum = crc32.NewIEEE()
@@ -46,9 +80,9 @@ func newXZ(in *counted) (io.Reader, error) {
 	case 10:
 		x.sum = sha256.New()
 	default:
-		return nil, fmt.Errorf("xz check %d: %w", x.check, ErrUnsupported)
+		return fmt.Errorf("xz check %d: %w", check, ErrUnsupported)
 	}
-	return x, nil
+	return nil
 }
 
 func (x *xzReader) Read(b []byte) (int, error) {
@@ -63,10 +97,14 @@ func (x *xzReader) Read(b []byte) (int, error) {
 		if x.sum != nil {
 			x.sum.Write(b[:n])
 		}
-		if errors.Is(err, io.EOF) {
-			err = x.end()
+		switch {
+		case errors.Is(err, io.EOF):
+			x.err = x.end()
+		case err != nil:
+			x.err = err
+		case n == 0 && len(b) > 0:
+			x.err = fmt.Errorf("xz block without data: %w", ErrCorrupt)
 		}
-		x.err = err
 		if n > 0 || len(b) == 0 {
 			return n, nil
 		}
@@ -74,14 +112,29 @@ func (x *xzReader) Read(b []byte) (int, error) {
 	return 0, x.err
 }
 
-// next opens the next block; io.EOF after the index.
+// next opens the next block; io.EOF after the last index.
 func (x *xzReader) next() error {
+	if !x.started {
+		if err := x.stream(); err != nil {
+			return err
+		}
+	}
+	at := x.in.n
 	size, err := x.in.ReadByte()
+	for ; err == nil && size == 0; size, err = x.in.ReadByte() {
+		if !x.whole {
+			return x.passIndex()
+		}
+		if err := x.checkIndex(); err != nil {
+			return err
+		}
+		if err := x.stream(); err != nil {
+			return err
+		}
+		at = x.in.n
+	}
 	if err != nil {
 		return noEOF(err)
-	}
-	if size == 0 {
-		return x.index()
 	}
 	head := make([]byte, 4*(int(size)+1))
 	head[0] = size
@@ -96,7 +149,7 @@ func (x *xzReader) next() error {
 	if err != nil {
 		return err
 	}
-	x.want, x.got, x.start = want, 0, x.in.n
+	x.head, x.want, x.got, x.start = x.in.n-at, want, 0, x.in.n
 	if x.sum != nil {
 		x.sum.Reset()
 	}
@@ -125,8 +178,8 @@ func blockHeader(b []byte) (dict int, want int64, err error) {
 		}
 		want = int64(n)
 	}
-	id, err1 := binary.ReadUvarint(rest)
-	n, err2 := binary.ReadUvarint(rest)
+	id, err1 := rest.ReadByte()
+	n, err2 := rest.ReadByte()
 	bits, err3 := rest.ReadByte()
 	if err := errors.Join(err1, err2, err3); err != nil || id != 0x21 || n != 1 || bits > 40 {
 		return 0, 0, fmt.Errorf("xz filter: %w", ErrUnsupported)
@@ -147,21 +200,30 @@ func (x *xzReader) end() error {
 	if x.want >= 0 && x.want != x.got {
 		return fmt.Errorf("xz block of %d bytes unpacks to %d: %w", x.want, x.got, ErrCorrupt)
 	}
-	if err := x.zeros(-(x.in.n - x.start) & 3); err != nil {
+	size := x.head + x.in.n - x.start
+	if err := x.zeros(-size & 3); err != nil { // a header's length is a multiple of four
 		return err
 	}
-	if x.sum == nil {
-		return nil
+	if x.sum != nil {
+		if err := x.checkSum(); err != nil {
+			return err
+		}
+		size += int64(x.sum.Size())
 	}
+	if x.whole {
+		x.records = append(x.records, [2]int64{size, x.got})
+	}
+	return nil
+}
+
+func (x *xzReader) checkSum() error {
 	got := make([]byte, x.sum.Size())
 	if _, err := io.ReadFull(x.in, got); err != nil {
 		return noEOF(err)
 	}
 	want := x.sum.Sum(nil)
-	if x.check < 10 { // CRCs are stored little endian
-		for i, j := 0, len(want)-1; i < j; i, j = i+1, j-1 {
-			want[i], want[j] = want[j], want[i]
-		}
+	if x.flags[1] < 10 { // CRCs are stored little endian
+		slices.Reverse(want)
 	}
 	if !bytes.Equal(got, want) {
 		return fmt.Errorf("xz block check: %w", ErrCorrupt)
@@ -178,8 +240,30 @@ func (x *xzReader) zeros(n int64) error {
 	return nil
 }
 
-// index passes over the index and the footer.
-func (x *xzReader) index() error {
+// checkIndex compares index and footer with those that the blocks ask for; there is one way to write them.
+func (x *xzReader) checkIndex() error {
+	want := binary.AppendUvarint([]byte{0}, uint64(len(x.records)))
+	for _, r := range x.records {
+		want = binary.AppendUvarint(binary.AppendUvarint(want, uint64(r[0])), uint64(r[1]))
+	}
+	want = append(want, make([]byte, -len(want)&3)...)
+	want = binary.LittleEndian.AppendUint32(want, crc32.ChecksumIEEE(want))
+	foot := binary.LittleEndian.AppendUint32(nil, uint32(len(want)/4-1))
+	foot = append(foot, x.flags[:]...)
+	want = binary.LittleEndian.AppendUint32(want, crc32.ChecksumIEEE(foot))
+	want = append(append(want, foot...), "YZ"...)
+	got := make([]byte, len(want)-1) // the first byte told that it is the index
+	if _, err := io.ReadFull(x.in, got); err != nil {
+		return noEOF(err)
+	}
+	if !bytes.Equal(got, want[1:]) {
+		return fmt.Errorf("xz index or footer: %w", ErrCorrupt)
+	}
+	return nil
+}
+
+// passIndex passes over the index and the footer.
+func (x *xzReader) passIndex() error {
 	start := x.in.n - 1
 	records, err := binary.ReadUvarint(x.in)
 	if err != nil {

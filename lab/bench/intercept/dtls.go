@@ -3,7 +3,6 @@ package intercept
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"net"
 	"sync"
 	"time"
@@ -25,8 +24,7 @@ const (
 // A DTLSDoor takes DTLS associations at one way in and answers the datagrams inside.
 type DTLSDoor struct {
 	door
-	listeners []net.Listener
-	answer    func([]byte) []byte
+	answer func([]byte) []byte
 }
 
 // DTLSDoor opens a way in at UDP sockets, which Close closes too. answer turns one datagram into a reply; an empty
@@ -42,7 +40,7 @@ func (i *Interceptor) DTLSDoor(ctx context.Context, via, url string, answer func
 	d.ctx, d.stop = context.WithCancel(context.WithoutCancel(ctx))
 	for _, conn := range raw {
 		l := associate(conn)
-		d.listeners = append(d.listeners, l)
+		d.raw = append(d.raw, l)
 		d.wait.Go(func() { d.serve(l) })
 	}
 	return d
@@ -52,9 +50,6 @@ func (i *Interceptor) DTLSDoor(ctx context.Context, via, url string, answer func
 func beginsHandshake(datagram []byte) bool {
 	return len(datagram) > dtlsHeader && datagram[0] == handshaking
 }
-
-// Addr is the first socket's.
-func (d *DTLSDoor) Addr() net.Addr { return d.listeners[0].Addr() }
 
 func (d *DTLSDoor) serve(l net.Listener) {
 	for {
@@ -136,28 +131,6 @@ func (d *DTLSDoor) talk(w *watched) {
 			}
 		}
 	}
-}
-
-// Close ends every association.
-func (d *DTLSDoor) Close() error {
-	d.stop()
-	var errs []error
-	for _, l := range d.listeners {
-		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			errs = append(errs, err)
-		}
-	}
-	d.mu.Lock()
-	left := make([]net.Conn, 0, len(d.open))
-	for c := range d.open {
-		left = append(left, c)
-	}
-	d.mu.Unlock()
-	for _, c := range left {
-		_ = c.Close()
-	}
-	d.wait.Wait()
-	return errors.Join(errs...)
 }
 
 // quiet is a logger: the library's log quotes what a device sent.

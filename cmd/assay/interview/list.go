@@ -1,18 +1,17 @@
-package main
+package interview
 
 import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"assay/profiles"
 	"assay/profiles/dossier"
 	"assay/profiles/review"
 )
 
-// A listedUnit is what --list --format json says of a unit.
-type listedUnit struct {
+// A Listed unit is what a program is told of it.
+type Listed struct {
 	Address     string                 `json:"address"`
 	Requirement string                 `json:"requirement"`
 	Title       string                 `json:"title"`
@@ -33,23 +32,16 @@ type listedUnit struct {
 	Because     string                 `json:"because,omitempty"`  // why it is open in spite of an answer, or spared
 }
 
-// listUnits prints what is open; as JSON, every unit and whether it is.
-func listUnits(w io.Writer, units []reviewUnit, d *dossier.Dossier, format string) error {
-	if format == "json" {
-		out := []listedUnit{}
-		for _, u := range units {
-			out = append(out, listed(u, d))
-		}
-		return writeJSON(w, out)
-	}
+// List says which units are open, for a reader.
+func List(w io.Writer, units []review.Unit) error {
 	var p page
 	var open, spared int
 	last := ""
 	for _, u := range units {
-		if u.spared != "" {
+		if u.Spared != "" {
 			spared++
 		}
-		if !u.open() {
+		if !u.Open() {
 			continue
 		}
 		open++
@@ -75,42 +67,29 @@ func listUnits(w io.Writer, units []reviewUnit, d *dossier.Dossier, format strin
 	return err
 }
 
-func listed(u reviewUnit, d *dossier.Dossier) listedUnit {
-	out := listedUnit{
-		Address: u.Address, Requirement: u.Requirement.ID, Title: u.Requirement.Title, Level: u.Requirement.Level,
-		Case: u.Case.ID, Kind: u.Case.Kind, Needs: u.Case.Needs, Class: u.Unit.Review, Asks: u.Unit.Asks, Category: u.Unit.Category,
-		Checks: u.Unit.Checks, Verdicts: u.Case.Verdicts, Tree: u.Case.Tree, Limits: restrictionsOf(u.Requirement), Open: u.open(), Because: u.lacks,
-	}
-	if u.spared != "" {
-		out.Because = u.spared
-	}
-	if u.said != nil {
-		out.Answered = u.said.Answer
-	}
-	for _, r := range d.Declarations(u.Case.IXIT) {
-		out.Rows = append(out.Rows, r.Address)
+// ListAll tells programs of every unit, and whether it is open.
+func ListAll(units []review.Unit, d *dossier.Dossier) []Listed {
+	out := []Listed{}
+	for _, u := range units {
+		out = append(out, listed(u, d))
 	}
 	return out
 }
 
-// templateOf is reviews to fill in with an editor: an entry for each open unit, with nothing answered.
-func templateOf(units []reviewUnit, d *dossier.Dossier, by review.Person, expires string, now time.Time) []review.Review {
-	if expires == "" {
-		expires = now.UTC().AddDate(1, 0, 0).Format(time.DateOnly)
+func listed(u review.Unit, d *dossier.Dossier) Listed {
+	out := Listed{
+		Address: u.Address, Requirement: u.Requirement.ID, Title: u.Requirement.Title, Level: u.Requirement.Level,
+		Case: u.Case.ID, Kind: u.Case.Kind, Needs: u.Case.Needs, Class: u.Unit.Review, Asks: u.Unit.Asks, Category: u.Unit.Category,
+		Checks: u.Unit.Checks, Verdicts: u.Case.Verdicts, Tree: u.Case.Tree, Limits: restrictionsOf(u.Requirement), Open: u.Open(), Because: u.Lacks,
 	}
-	var out []review.Review
-	for _, u := range units {
-		if !u.open() || u.said != nil {
-			continue
-		}
-		r := review.Review{Units: []string{u.Address}, Answer: review.Open, By: by, Date: now.UTC().Format(time.DateOnly), Expires: expires}
-		for _, row := range d.Declarations(u.Case.IXIT) {
-			r.Rows = append(r.Rows, row.Address)
-		}
-		if len(u.Case.Tree) > 0 {
-			r.Items = []review.Item{{}}
-		}
-		out = append(out, r)
+	if u.Spared != "" {
+		out.Because = u.Spared
+	}
+	if u.Said != nil {
+		out.Answered = u.Said.Answer
+	}
+	for _, r := range d.Declarations(u.Case.IXIT) {
+		out.Rows = append(out.Rows, r.Address)
 	}
 	return out
 }

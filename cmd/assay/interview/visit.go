@@ -1,4 +1,4 @@
-package main
+package interview
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 
 // A visit is one unit put to the person once, with the walks through its decision tree so far.
 type visit struct {
-	*asker
-	u     *reviewUnit
+	*Interview
+	u     *review.Unit
 	rows  []dossier.Declaration
 	items []review.Item
 }
@@ -60,7 +60,7 @@ func (v *visit) menu(ctx context.Context) error {
 		case "b", "back":
 			return errPrevious
 		case "q", "quit":
-			if v.u.said != nil && len(v.items) != len(v.u.said.Items) {
+			if v.u.Said != nil && len(v.items) != len(v.u.Said.Items) {
 				v.say("the walks of just now are not kept: the earlier answer stands")
 			}
 			return errQuit
@@ -71,7 +71,7 @@ func (v *visit) menu(ctx context.Context) error {
 				return err
 			}
 		default:
-			v.say("%s is none of these: %s", quote(s), choice)
+			v.say("%q is none of these: %s", s, choice)
 		}
 	}
 }
@@ -84,7 +84,7 @@ func (v *visit) answer(ctx context.Context, answer review.Answer) error {
 		return errBack
 	}
 	if tree && answer != review.Open {
-		if why := misfit(v.u.Case, answer, v.items); why != "" {
+		if why := review.Misfit(v.u.Case, answer, v.items); why != "" {
 			v.say("%s", why)
 			return errBack
 		}
@@ -106,8 +106,8 @@ func (v *visit) answer(ctx context.Context, answer review.Answer) error {
 		}
 		v.say("whoever read documents names them: at least one row or one document, or < to go back")
 	}
-	if answer == review.Open && v.u.said != nil {
-		r.Rows, r.Evidence = v.u.said.Rows, v.u.said.Evidence
+	if answer == review.Open && v.u.Said != nil {
+		r.Rows, r.Evidence = v.u.Said.Rows, v.u.Said.Evidence
 	}
 	if err := v.save(ctx, r); err != nil {
 		return err
@@ -127,13 +127,13 @@ var questions = map[review.Answer]string{
 
 // save stamps a review with its person and its days, and keeps it.
 func (v *visit) save(ctx context.Context, r review.Review) error {
-	r.By, r.Date, r.Expires = v.by, v.file.now().UTC().Format(time.DateOnly), v.expires
+	r.By, r.Date, r.Expires = v.By, v.Keeper.Now().UTC().Format(time.DateOnly), v.Expires
 	return v.keep(ctx, r, v.u)
 }
 
 // earlier is the statement that the same person may keep beside the same answer.
 func (v *visit) earlier(answer review.Answer) string {
-	if s := v.u.said; s != nil && s.By == v.by && s.Answer == answer && !strings.HasPrefix(s.Statement, unfinished) && !expired(*s, v.file.now()) {
+	if s := v.u.Said; s != nil && s.By == v.By && s.Answer == answer && !strings.HasPrefix(s.Statement, unfinished) && !s.Expired(v.Keeper.Now()) {
 		return s.Statement
 	}
 	return ""
@@ -146,8 +146,8 @@ func (v *visit) askRows(ctx context.Context) ([]string, error) {
 		shown = append(shown, r.Address)
 	}
 	usual := shown
-	if v.u.said != nil && len(v.u.said.Rows) > 0 {
-		usual = v.u.said.Rows
+	if v.u.Said != nil && len(v.u.Said.Rows) > 0 {
+		usual = v.u.Said.Rows
 	}
 	question := "rows of the dossier that it rests on, by number or address [none]"
 	if len(usual) > 0 {
@@ -184,8 +184,8 @@ func (v *visit) rowsOf(s string, shown []string) ([]string, error) {
 			}
 			address = shown[n-1]
 		}
-		if _, _, ok := v.d.Row(address); !ok {
-			return nil, fmt.Errorf("the dossier has no row %s: write a number from above, or an address like 1-AuthMech/AuthMech-1", quote(word))
+		if _, _, ok := v.Dossier.Row(address); !ok {
+			return nil, fmt.Errorf("the dossier has no row %q: write a number from above, or an address like 1-AuthMech/AuthMech-1", word)
 		}
 		if !slices.Contains(out, address) {
 			out = append(out, address)
@@ -197,14 +197,14 @@ func (v *visit) rowsOf(s string, shown []string) ([]string, error) {
 // askEvidence takes documents one by one. Files are hashed at once.
 func (v *visit) askEvidence(ctx context.Context) ([]review.Evidence, error) {
 	var out []review.Evidence
-	if v.u.said != nil && !expired(*v.u.said, v.file.now()) {
-		out = slices.Clone(v.u.said.Evidence)
+	if v.u.Said != nil && !v.u.Said.Expired(v.Keeper.Now()) {
+		out = slices.Clone(v.u.Said.Evidence)
 		for _, e := range out {
 			v.say("cited before: %s (- drops all)", e.Document+e.File)
 		}
 	}
 	var known []string
-	for _, d := range v.d.Documents {
+	for _, d := range v.Dossier.Documents {
 		known = append(known, d.ID+" ("+d.Title+")")
 	}
 	if len(known) > 0 {
@@ -240,7 +240,7 @@ func (v *visit) askEvidence(ctx context.Context) ([]review.Evidence, error) {
 }
 
 func (v *visit) cite(s string) (review.Evidence, error) {
-	for _, d := range v.d.Documents {
+	for _, d := range v.Dossier.Documents {
 		if d.ID == s {
 			return review.Evidence{Document: d.ID, SHA256: d.SHA256}, nil
 		}
@@ -248,8 +248,8 @@ func (v *visit) cite(s string) (review.Evidence, error) {
 	if n := len(s); n > 2 && (s[0] == '\'' || s[0] == '"') && s[n-1] == s[0] {
 		s = s[1 : n-1] // a terminal into which a file is dropped writes it so
 	}
-	e, err := review.Cite(v.file.f.Dir, s)
-	if err != nil && len(v.d.Documents) > 0 {
+	e, err := review.Cite(v.Keeper.File().Dir, s)
+	if err != nil && len(v.Dossier.Documents) > 0 {
 		return e, fmt.Errorf("%w, and the dossier has no document of that id", err)
 	}
 	return e, err
@@ -268,12 +268,12 @@ func (v *visit) change(ctx context.Context, drop bool) error {
 		return err
 	}
 	v.walked()
-	if v.u.said != nil && v.u.lacks == "" {
+	if v.u.Said != nil && v.u.Lacks == "" {
 		return nil // a given answer stands until another one is given
 	}
 	r := review.Review{Units: []string{v.u.Address}, Answer: review.Open, Items: v.items, Statement: unfinished + numberOf(len(v.items), "item") + "."}
-	if v.u.said != nil {
-		r.Rows, r.Evidence = v.u.said.Rows, v.u.said.Evidence
+	if v.u.Said != nil {
+		r.Rows, r.Evidence = v.u.Said.Rows, v.u.Said.Evidence
 	}
 	return v.save(ctx, r)
 }
@@ -281,7 +281,7 @@ func (v *visit) change(ctx context.Context, drop bool) error {
 // walked shows the items so far and where the tree led them.
 func (v *visit) walked() {
 	for i, item := range v.items {
-		outcome, err := outcomeOf(v.u.Case, item)
+		outcome, err := item.Outcome(v.u.Case)
 		if err != nil {
 			outcome = err.Error()
 		}
@@ -302,7 +302,7 @@ func (v *visit) walk(ctx context.Context) error {
 	}
 	node := v.u.Case.Tree[0]
 	for {
-		yes, err := v.yes(ctx, node.ID+": "+clean(node.Asks)+" (y/n)")
+		yes, err := v.yes(ctx, node.ID+": "+Clean(node.Asks)+" (y/n)")
 		if err != nil {
 			return err
 		}
@@ -317,7 +317,7 @@ func (v *visit) walk(ctx context.Context) error {
 		}
 		node = v.u.Case.Tree[next]
 	}
-	outcome, err := outcomeOf(v.u.Case, item)
+	outcome, err := item.Outcome(v.u.Case)
 	if err != nil {
 		return err // the loader lets no such tree in
 	}
@@ -337,7 +337,7 @@ func (v *visit) drop(ctx context.Context) error {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 || n > len(v.items) {
-		v.say("there is no item %s", quote(s))
+		v.say("there is no item %q", s)
 		return errBack
 	}
 	v.items = slices.Delete(slices.Clone(v.items), n-1, n)

@@ -1,4 +1,4 @@
-package main
+package interview
 
 import (
 	"cmp"
@@ -24,7 +24,7 @@ type page struct {
 // put writes a paragraph: first stands before its first line, the others go in as far.
 func (p *page) put(first, text string) {
 	line, width := first, cmp.Or(p.width, pageWidth)
-	for _, word := range strings.Fields(clean(text)) {
+	for _, word := range strings.Fields(Clean(text)) {
 		n := len([]rune(line)) + 1 + len([]rune(word))
 		if n > width && strings.TrimSpace(line) != "" && len([]rune(line)) > len([]rune(first)) {
 			p.WriteString(strings.TrimRight(line, " ") + "\n")
@@ -38,8 +38,8 @@ func (p *page) put(first, text string) {
 	p.WriteString(strings.TrimRight(line, " ") + "\n")
 }
 
-// clean keeps what files say from moving a terminal's cursor.
-func clean(s string) string {
+// Clean keeps what files say from moving a terminal's cursor.
+func Clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
@@ -132,9 +132,9 @@ func (p *page) rows(c profiles.Case, rows []dossier.Declaration, whole bool) {
 }
 
 // unit shows the question, and what was said to it before.
-func (p *page) unit(u reviewUnit, n, of int) {
+func (p *page) unit(u review.Unit, n, of int) {
 	p.WriteString("\n")
-	name := "unit " + u.short()
+	name := "unit " + u.Short()
 	if u.Unit.Category != "" {
 		name += ", category " + u.Unit.Category
 	}
@@ -151,13 +151,13 @@ func (p *page) unit(u reviewUnit, n, of int) {
 }
 
 // before shows what was answered before.
-func (p *page) before(u reviewUnit) {
-	if u.said == nil {
+func (p *page) before(u review.Unit) {
+	if u.Said == nil {
 		return
 	}
-	text := fmt.Sprintf("%s, says %s on %s: %s", u.said.Answer, u.said.By.Name, u.said.Date, u.said.Statement)
-	if u.lacks != "" && u.said.Answer != review.Open {
-		text += " [does not count: " + u.lacks + "]"
+	text := fmt.Sprintf("%s, says %s on %s: %s", u.Said.Answer, u.Said.By.Name, u.Said.Date, u.Said.Statement)
+	if u.Lacks != "" && u.Said.Answer != review.Open {
+		text += " [does not count: " + u.Lacks + "]"
 	}
 	p.put("  answered before: ", text)
 }
@@ -176,8 +176,8 @@ func sumWords(verdicts string) string {
 	return "met if an item passes and none fails"
 }
 
-// aboutUnits gives the comments of a file of reviews: the question of each unit, of any standard that is known.
-func aboutUnits(set *profiles.Set, standards []*profiles.Standard) func(unit string) []string {
+// About gives the comments of a file of reviews: the question of each unit, of any standard that is known.
+func About(set *profiles.Set, standards []*profiles.Standard) func(unit string) []string {
 	lines := map[string][]string{}
 	add := func(s *profiles.Standard, r profiles.Requirement, c profiles.Case, u profiles.Unit) {
 		p := page{width: 108}
