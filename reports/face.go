@@ -49,6 +49,7 @@ func (r *Report) Warnings() []string {
 		out = append(out, fmt.Sprintf("The capture lost %d frames; nothing that rests on an absence in that time passes.", r.Dropped))
 	}
 	out = append(out, r.Interruptions()...)
+	out = append(out, r.Unproven()...)
 	return append(out, r.Missing()...)
 }
 

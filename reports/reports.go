@@ -43,6 +43,7 @@ type Report struct {
 	Dropped  uint64           `json:"dropped"`
 
 	Gaps         []lab.Gap            `json:"gaps,omitempty"`
+	SelfTests    []lab.Proof          `json:"selftests,omitempty"` // of the bench, with a known-good device
 	Observations []probes.Observation `json:"observations"`
 
 	Dossier   *dossier.Dossier    `json:"-"` // what the maker declares, secrets withheld; nil: not at hand
@@ -116,7 +117,7 @@ func build(ev *evidence.Evidence, change func(*lab.Inputs)) (*Report, error) {
 		Device:   Device{b.Product.Manufacturer, b.Product.Model, b.Product.Firmware},
 		Profiles: []verdict.Result{*result},
 		Unit:     b.Unit, Units: b.Units, Tool: b.Tool, Operator: b.Operator, Lab: b.Lab, Received: b.Received, State: b.State, Key: b.Key, Note: b.Note,
-		Started: in.Started, Sealed: ev.Sealed, Bench: in.Bench, Observations: in.Observations, Gaps: in.Gaps,
+		Started: in.Started, Sealed: ev.Sealed, Bench: in.Bench, Observations: in.Observations, Gaps: in.Gaps, SelfTests: in.SelfTests,
 		Dossier: in.Dossier, Head: head(ev), Artefacts: ev.Artefacts,
 		set: in.Set, ev: ev, captures: in.Captures,
 	}

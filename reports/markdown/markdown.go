@@ -30,6 +30,14 @@ func Write(w io.Writer, r *reports.Report) error {
 		fmt.Fprintf(&b, "> %s\n\n", Escape(words))
 	}
 	Table(&b, []string{"", ""}, identity(r))
+	if tests := r.ProvenWhen(); len(tests) > 0 {
+		fmt.Fprint(&b, "## The bench, tested with a known-good device\n\n")
+		var rows [][]string
+		for _, f := range tests {
+			rows = append(rows, []string{f.Name, f.Value})
+		}
+		Table(&b, []string{"When", "What came of it"}, rows)
+	}
 	for _, p := range r.Profiles {
 		for _, g := range reports.ByStandard(p) {
 			matrix(&b, g)

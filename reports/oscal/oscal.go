@@ -157,6 +157,9 @@ func (x *writer) result(p verdict.Result) result {
 		}
 		out.Findings = append(out.Findings, f)
 	}
+	for _, t := range r.Provings() {
+		out.Observations = append(out.Observations, x.proving(p, t, tool))
+	}
 	if len(selected.Include) == 0 {
 		selected.All = &struct{}{}
 	}
