@@ -11,6 +11,7 @@ import (
 	"assay/reports"
 	"assay/reports/cyclonedx"
 	"assay/reports/facetest"
+	"assay/reports/html"
 	"assay/reports/intoto"
 	"assay/reports/junit"
 	"assay/reports/markdown"
@@ -63,13 +64,14 @@ func TestProvings(t *testing.T) {
 // TestFacesTellOfTheBench wants every text or machine face to say how the bench was tested, and when it went bad.
 func TestFacesTellOfTheBench(t *testing.T) {
 	faces := map[string]facetest.Write{
-		"text":     func(w io.Writer, r *reports.Report) error { return text.Write(w, r, false) },
-		"markdown": markdown.Write, "junit": junit.Write, "sarif": sarif.Write, "oscal": oscal.Write, "cyclonedx": cyclonedx.Write, "intoto": intoto.Write,
+		"text": func(w io.Writer, r *reports.Report) error { return text.Write(w, r, false) },
+		"html": html.Write, "markdown": markdown.Write, "junit": junit.Write, "sarif": sarif.Write, "oscal": oscal.Write, "cyclonedx": cyclonedx.Write, "intoto": intoto.Write,
 	}
 	for name, face := range faces {
 		t.Run(name, func(t *testing.T) {
 			said := strings.Join(strings.Fields(string(face.Render(t, facetest.Judged(t)))), " ")
-			if name == "markdown" || name == "oscal" {
+			assert.Contains(t, said, facetest.Through, "how far the file is amended")
+			if name == "html" || name == "markdown" || name == "oscal" {
 				assert.Contains(t, said, "before the run")
 				assert.Contains(t, said, "broker: want CONNACK 20020000, got connection refused")
 			} else {

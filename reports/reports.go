@@ -36,6 +36,7 @@ type Report struct {
 	Ended    *time.Time       `json:"ended,omitempty"`
 	Outcome  lab.Outcome      `json:"outcome,omitempty"`
 	Sealed   bool             `json:"sealed"`
+	Through  *Through         `json:"amended_through,omitempty"` // nil: not sealed
 	Key      string           `json:"key"`
 	Note     string           `json:"note,omitempty"`
 	Bench    json.RawMessage  `json:"bench,omitempty"`
@@ -119,7 +120,7 @@ func build(ev *evidence.Evidence, change func(*lab.Inputs)) (*Report, error) {
 		Unit:     b.Unit, Units: b.Units, Tool: b.Tool, Operator: b.Operator, Lab: b.Lab, Received: b.Received, State: b.State, Key: b.Key, Note: b.Note,
 		Started: in.Started, Sealed: ev.Sealed, Bench: in.Bench, Observations: in.Observations, Gaps: in.Gaps, SelfTests: in.SelfTests,
 		Dossier: in.Dossier, Head: head(ev), Artefacts: ev.Artefacts,
-		set: in.Set, ev: ev, captures: in.Captures,
+		Through: ThroughOf(ev), set: in.Set, ev: ev, captures: in.Captures,
 	}
 	if in.End != nil {
 		r.Ended, r.Outcome, r.Frames, r.Dropped = &in.Ended, in.End.Outcome, in.End.Frames, in.End.Dropped

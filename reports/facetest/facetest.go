@@ -41,6 +41,9 @@ func (w Write) Render(t testing.TB, r *reports.Report) []byte {
 // Secret is a password of the dossier that Judged carries. No face may print it.
 const Secret = "correct-horse-battery-9"
 
+// Through is the digest of the last amendment of what Judged was read from. Every face prints it.
+const Through = "7be3a1f09c4d2e58617fab03d94c2e70b1568de2c34f90a7715be8d6230fc9a4"
+
 // Judged is a report with all that a report can have: every verdict, reviews that count and one that does
 // not, restrictions, a waiver, what the profile leaves out.
 func Judged(t testing.TB) *reports.Report {
@@ -49,7 +52,7 @@ func Judged(t testing.TB) *reports.Report {
 	end := start.Add(time.Minute)
 	r := &reports.Report{
 		Run: "run-1", Device: reports.Device{Manufacturer: "Acme", Model: "Gate 7", Firmware: "2.3.1"}, Unit: lab.Unit{ID: "unit-1", Serial: "S1", MAC: "02:00"}, Outcome: lab.Finished,
-		Note: "A note.", Key: "ephemeral", Operator: "Op", Started: start, Ended: &end, Bench: []byte(`{"mode":"reference","versions":{"go":"go1.26"}}`), Sealed: true,
+		Note: "A note.", Key: "ephemeral", Operator: "Op", Started: start, Ended: &end, Bench: []byte(`{"mode":"reference","versions":{"go":"go1.26"}}`), Sealed: true, Through: &reports.Through{Amendments: 2, SHA256: Through},
 		Tool: lab.Tool{Version: "v1.0.0", Go: "go1.26", OS: "linux", Arch: "amd64", SHA256: strings.Repeat("ab", 32)},
 		Head: strings.Repeat("0c", 32), Artefacts: []evidence.Artefact{{Name: lab.FileCapture, MediaType: "application/x-pcapng", SHA256: strings.Repeat("1d", 32), Size: 4096}},
 		Dossier: declared(t), SelfTests: Proofs(start),

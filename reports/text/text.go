@@ -39,6 +39,7 @@ func Write(w io.Writer, r *reports.Report, colour bool) error {
 	}
 	p.linef("")
 	p.wrap("", 0, "The bench: "+r.Proven()+".")
+	p.linef("Amended through: %s", r.Through.String())
 	_, err := io.WriteString(w, p.String())
 	return err
 }
