@@ -100,6 +100,9 @@ func TestStampVerb(t *testing.T) {
 	assert.False(t, f.Stamp.Checked)
 	assert.Contains(t, assay(t, exitDone, "verify", s.file, "--key", s.pub).said(), "NOT CHECKED: name the authority's root")
 	assert.True(t, s.verifies(exitDone, "--tsa-root", a.Root).Stamp.Checked)
+	for _, format := range []string{"html", "markdown"} {
+		assert.Regexp(t, `(?s)Time-stamp\b.*by CN=assay test authority.*tsa-root`, assay(t, exitIncomplete, "report", s.file, "--format", format).said())
+	}
 	assert.Equal(t, "time-stamp", s.verifies(exitUnverified, "--tsa-root", stamptest.New(t, time.Now).Root).Broken)
 	assert.Contains(t, assay(t, exitUnusable, "verify", s.file, "--key", s.pub, "--tsa-root", s.pub).told(), "hint: --tsa-root takes")
 
