@@ -42,6 +42,7 @@ type Report struct {
 	Bench    json.RawMessage  `json:"bench,omitempty"`
 	Frames   uint64           `json:"frames"`
 	Dropped  uint64           `json:"dropped"`
+	Withheld []string         `json:"withheld,omitempty"` // of a redacted copy: what the verdicts do not need
 
 	Gaps         []lab.Gap            `json:"gaps,omitempty"`
 	SelfTests    []lab.Proof          `json:"selftests,omitempty"` // of the bench, with a known-good device
@@ -83,6 +84,9 @@ func Rejudge(ev *evidence.Evidence, set *profiles.Set, reviews *review.File) (*R
 
 // JudgeAll judges a record by several profiles.
 func JudgeAll(ev *evidence.Evidence, sets []*profiles.Set, reviews *review.File) ([]*verdict.Result, error) {
+	if err := judgeable(ev); err != nil {
+		return nil, err
+	}
 	in, err := lab.Read(ev)
 	if err != nil {
 		return nil, err
@@ -102,7 +106,21 @@ func JudgeAll(ev *evidence.Evidence, sets []*profiles.Set, reviews *review.File)
 	return out, nil
 }
 
+// judgeable refuses a redacted copy that withholds what its verdicts are made of: without what failed, or what came out
+// otherwise when it was asked again, the rest could look better than the run was.
+func judgeable(ev *evidence.Evidence) error {
+	if ev.Redacted {
+		if err := Recheck(ev); errors.Is(err, ErrAttested) {
+			return err
+		}
+	}
+	return nil
+}
+
 func build(ev *evidence.Evidence, change func(*lab.Inputs)) (*Report, error) {
+	if err := judgeable(ev); err != nil {
+		return nil, err
+	}
 	in, err := lab.Read(ev)
 	if err != nil {
 		return nil, err
@@ -120,7 +138,7 @@ func build(ev *evidence.Evidence, change func(*lab.Inputs)) (*Report, error) {
 		Unit:     b.Unit, Units: b.Units, Tool: b.Tool, Operator: b.Operator, Lab: b.Lab, Received: b.Received, State: b.State, Key: b.Key, Note: b.Note,
 		Started: in.Started, Sealed: ev.Sealed, Bench: in.Bench, Observations: in.Observations, Gaps: in.Gaps, SelfTests: in.SelfTests,
 		Dossier: in.Dossier, Head: head(ev), Artefacts: ev.Artefacts,
-		Through: ThroughOf(ev), set: in.Set, ev: ev, captures: in.Captures,
+		Through: ThroughOf(ev), Withheld: ev.Withheld, set: in.Set, ev: ev, captures: in.Captures,
 	}
 	if in.End != nil {
 		r.Ended, r.Outcome, r.Frames, r.Dropped = &in.Ended, in.End.Outcome, in.End.Frames, in.End.Dropped

@@ -75,6 +75,8 @@ func amend(cmd *cobra.Command, path string, f amendFlags) error {
 	switch {
 	case errors.Is(err, evidence.ErrAmendment):
 		return unusable(err, "`assay amend --help` shows how; the file is as it was")
+	case errors.Is(err, evidence.ErrNotWhole):
+		return unusable(err, "amend the whole bundle and redact that again")
 	case errors.Is(err, evidence.ErrBroken):
 		return unverified(err, "`assay verify` tells what is broken")
 	case err != nil:
@@ -153,8 +155,8 @@ func since(ev *evidence.Evidence, checked bool) (*later, error) {
 		}
 	}
 	r, err := reports.Amended(ev, standing)
-	if errors.Is(err, evidence.ErrWithheld) {
-		return l, nil // nobody can judge this copy; what was said is told all the same
+	if errors.Is(err, evidence.ErrWithheld) || errors.Is(err, reports.ErrAttested) {
+		r, err = nil, nil // nobody can judge this copy; what was said is told all the same
 	}
 	if err != nil {
 		return nil, err

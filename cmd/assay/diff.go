@@ -62,11 +62,11 @@ func side(path string) (diff.Side, error) {
 	}
 	in, err := lab.Read(ev)
 	if err != nil {
-		return diff.Side{}, unverified(err, "`assay verify` tells what is broken")
+		return diff.Side{}, unjudged(err)
 	}
 	r, err := reports.Build(ev)
 	if err != nil {
-		return diff.Side{}, unverified(err, "`assay verify` tells what is broken")
+		return diff.Side{}, unjudged(err)
 	}
 	return diff.Side{In: in, Result: &r.Profiles[0], Frames: r.Frames}, nil
 }

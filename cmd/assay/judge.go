@@ -45,7 +45,7 @@ func rejudge(w io.Writer, path, profile, reviews, format string) error {
 	}
 	in, err := lab.Read(ev)
 	if err != nil {
-		return unverified(err, "`assay verify` tells what is broken")
+		return unjudged(err)
 	}
 	since := inputs{dossier: in.Dossier, set: set}
 	if err := since.readReviews(os.Stderr, reviews); err != nil {
@@ -66,7 +66,7 @@ func rejudge(w io.Writer, path, profile, reviews, format string) error {
 	}
 	r, err := reports.Rejudge(ev, set, more)
 	if err != nil {
-		return unverified(err, "`assay verify` tells what is broken")
+		return unjudged(err)
 	}
 	if err := face(w, r, format); err != nil {
 		return benchFailed(fmt.Errorf("print the report: %w", err), "is the disk full?")

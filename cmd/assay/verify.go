@@ -177,7 +177,11 @@ func sayFinding(w io.Writer, path string, f finding, format string) error {
 		}
 		fmt.Fprintln(w)
 	default:
-		fmt.Fprintf(w, "%s verifies: %d records, %d observations, %d artefacts; every hash, the chain, the tree and the signature.\n", path, f.Records, f.Observations, f.Artefacts)
+		what := ""
+		if f.Redacted {
+			what = " of what is there"
+		}
+		fmt.Fprintf(w, "%s verifies: %d records, %d observations, %d artefacts; every hash%s, the chain, the tree and the signature.\n", path, f.Records, f.Observations, f.Artefacts, what)
 		f.sayRun(w)
 		saySigner(w, f.Signer)
 		sayStamp(w, f.Stamp)

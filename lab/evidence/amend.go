@@ -97,7 +97,7 @@ func amendmentNumber(name string) int {
 func Amend(ctx context.Context, path string, signer signature.Signer, a Amendment) (*Amendment, error) {
 	e, err := VerifyBy(ctx, path, Trust{Now: a.Time, anySealer: true})
 	if err == nil && e.Root == "" {
-		err = errors.New("only a sealed run is amended")
+		err = fmt.Errorf("%w: only a sealed run is amended", ErrAmendment)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("amend %s: %w", path, err)
