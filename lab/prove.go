@@ -41,6 +41,15 @@ type SelfAnswer struct {
 	NotDone string `json:"not_done,omitempty"` // why this bench has nothing of the kind
 }
 
+// At tells when in the run it was: before the run, after the run, after o-012.
+func (s SelfTest) At() string {
+	switch s.When {
+	case "before", "after":
+		return s.When + " the run"
+	}
+	return "after " + s.When
+}
+
 // Wrong tells in one line what was not as expected; empty: nothing.
 func (s SelfTest) Wrong() string {
 	if s.Sound || s.NotDone != "" {
@@ -127,10 +136,24 @@ func (r *Run) between(ctx context.Context, asked int, last string) (bad bool, er
 	return t != nil && t.Wrong() != "", err
 }
 
+// A Proof is a test of the bench as it stands in a record, and what it takes back.
+type Proof struct {
+	SelfTest
+	Record uint64    `json:"record"` // its number in the journal
+	Time   time.Time `json:"time"`
+	Voids  []string  `json:"voids,omitempty"` // observations that are the bench's error because of it, by id
+}
+
 // A vouching follows a record from one test of the bench to the next, and finds the observations that none vouches for.
 type vouching struct {
-	seen, since int
-	void        map[int]string // why, by the observation's place
+	seen, since, tests int
+	void               map[int]voided // by the observation's place
+}
+
+// voided is why an observation counts for nothing, and which test says so.
+type voided struct {
+	why string
+	by  int
 }
 
 func (v *vouching) observation() { v.seen++ }
@@ -140,24 +163,22 @@ func (v *vouching) test(t SelfTest) {
 	case t.Sound:
 		v.since = v.seen
 	case t.NotDone == "":
-		when := "after " + t.When
-		if t.When == "before" || t.When == "after" {
-			when = t.When + " the run"
-		}
 		if v.void == nil {
-			v.void = map[int]string{}
+			v.void = map[int]voided{}
 		}
 		for ; v.since < v.seen; v.since++ {
-			v.void[v.since] = WentBad + " " + when + ", and this was observed since the last good one: " + wrong
+			v.void[v.since] = voided{WentBad + " " + t.At() + ", and this was observed since the last good one: " + wrong, v.tests}
 		}
 	}
+	v.tests++
 }
 
-// apply makes each of those the bench's error. What was not asked, or was one already, stays.
-func (v *vouching) apply(all []probes.Observation) {
-	for n, why := range v.void {
-		if n < len(all) && all[n].NotAsked == "" && all[n].Error == "" {
-			all[n].Facts, all[n].Alive, all[n].Error = nil, nil, why
+// apply makes each of those the bench's error, and notes it with the test. What was not asked, or was one already, stays.
+func (v *vouching) apply(all []probes.Observation, tests []Proof) {
+	for n := range all {
+		if why, is := v.void[n]; is && all[n].NotAsked == "" && all[n].Error == "" {
+			all[n].Facts, all[n].Alive, all[n].Error = nil, nil, why.why
+			tests[why.by].Voids = append(tests[why.by].Voids, all[n].ID)
 		}
 	}
 }

@@ -89,12 +89,21 @@ func TestWhatNoSoundTestVouchesFor(t *testing.T) {
 			require.NoError(t, j.Close())
 			ev, err := evidence.Open(dir)
 			require.NoError(t, err)
-			all := vouched(t, ev)
+			all, proofs := vouched(t, ev)
 			if c.outcome == Broken {
 				assert.Empty(t, all)
 				return
 			}
 			require.Len(t, all, 4)
+			var voids []string
+			for n, o := range all {
+				if c.void[n] != "" {
+					voids = append(voids, o.ID)
+				}
+			}
+			last := proofs[len(proofs)-1]
+			assert.Equal(t, voids, last.Voids, "the test that went wrong names what it takes back")
+			assert.Equal(t, ev.Records[last.Record-1].Time, last.Time)
 			for n, o := range all {
 				attempt, due := Due(steps[n], "u", all)
 				switch why := c.void[n]; {
@@ -117,12 +126,12 @@ func TestWhatNoSoundTestVouchesFor(t *testing.T) {
 	}
 }
 
-// vouched reads the observations as Read does.
-func vouched(t *testing.T, ev *evidence.Evidence) []probes.Observation {
+// vouched reads the observations, and the tests that vouch for them, as Read does.
+func vouched(t *testing.T, ev *evidence.Evidence) ([]probes.Observation, []Proof) {
 	t.Helper()
 	in := &Inputs{}
 	require.NoError(t, in.records(ev))
-	return in.Observations
+	return in.Observations, in.SelfTests
 }
 
 func TestStoppedWhileProving(t *testing.T) {
@@ -153,10 +162,12 @@ func (r *stoppedRig) Prove(context.Context) SelfTest {
 func TestVouchingForOneThatIsNotThere(t *testing.T) {
 	v := vouching{seen: 3, since: 1}
 	v.test(unsound())
-	v.apply(nil)
+	v.apply(nil, nil)
 	all := make([]probes.Observation, 2)
 	all[1].NotAsked = "no power"
-	v.apply(all)
+	tests := []Proof{{SelfTest: unsound()}}
+	v.apply(all, tests)
+	assert.Empty(t, tests[0].Voids)
 	assert.Empty(t, all[0].Error)
 	assert.Empty(t, all[1].Error)
 }

@@ -161,7 +161,7 @@ type Inputs struct {
 	Ended        time.Time
 	Bench        json.RawMessage
 	Gaps         []Gap
-	SelfTests    []SelfTest
+	SelfTests    []Proof
 	Captures     []Captured // that were closed, or that interruptions ended
 }
 
@@ -225,8 +225,8 @@ func (in *Inputs) records(ev *evidence.Evidence) error {
 			vouched.observation()
 			continue
 		case evidence.KindSelfTest:
-			in.SelfTests = append(in.SelfTests, SelfTest{})
-			into = &in.SelfTests[len(in.SelfTests)-1]
+			in.SelfTests = append(in.SelfTests, Proof{Record: r.Seq, Time: r.Time})
+			into = &in.SelfTests[len(in.SelfTests)-1].SelfTest
 		case evidence.KindGap:
 			in.Gaps = append(in.Gaps, Gap{})
 			into = &in.Gaps[len(in.Gaps)-1]
@@ -243,14 +243,14 @@ func (in *Inputs) records(ev *evidence.Evidence) error {
 			return fmt.Errorf("read record %d (%s): %w", r.Seq, r.Kind, err)
 		}
 		if r.Kind == evidence.KindSelfTest {
-			vouched.test(in.SelfTests[len(in.SelfTests)-1])
+			vouched.test(in.SelfTests[len(in.SelfTests)-1].SelfTest)
 		}
 	}
 	var err error
 	if in.Observations, err = ev.Observations(); err != nil {
 		return err
 	}
-	vouched.apply(in.Observations)
+	vouched.apply(in.Observations, in.SelfTests)
 	return nil
 }
 

@@ -48,8 +48,18 @@ func (r *Report) Warnings() []string {
 	if r.Dropped > 0 {
 		out = append(out, fmt.Sprintf("The capture lost %d frames; nothing that rests on an absence in that time passes.", r.Dropped))
 	}
+	out = append(out, r.Redaction()...)
 	out = append(out, r.Interruptions()...)
+	out = append(out, r.Unproven()...)
 	return append(out, r.Missing()...)
+}
+
+// Redaction tells of a redacted copy what is not in it.
+func (r *Report) Redaction() []string {
+	if len(r.Withheld) == 0 {
+		return nil
+	}
+	return []string{"This was read from a redacted copy, which withholds " + strings.Join(r.Withheld, ", ") + ". The verdicts need nothing of it."}
 }
 
 // SignedWith tells in words what a run is sealed with.

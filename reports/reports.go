@@ -36,13 +36,16 @@ type Report struct {
 	Ended    *time.Time       `json:"ended,omitempty"`
 	Outcome  lab.Outcome      `json:"outcome,omitempty"`
 	Sealed   bool             `json:"sealed"`
+	Through  *Through         `json:"amended_through,omitempty"` // nil: not sealed
 	Key      string           `json:"key"`
 	Note     string           `json:"note,omitempty"`
 	Bench    json.RawMessage  `json:"bench,omitempty"`
 	Frames   uint64           `json:"frames"`
 	Dropped  uint64           `json:"dropped"`
+	Withheld []string         `json:"withheld,omitempty"` // of a redacted copy: what the verdicts do not need
 
 	Gaps         []lab.Gap            `json:"gaps,omitempty"`
+	SelfTests    []lab.Proof          `json:"selftests,omitempty"` // of the bench, with a known-good device
 	Observations []probes.Observation `json:"observations"`
 
 	Dossier   *dossier.Dossier    `json:"-"` // what the maker declares, secrets withheld; nil: not at hand
@@ -81,6 +84,9 @@ func Rejudge(ev *evidence.Evidence, set *profiles.Set, reviews *review.File) (*R
 
 // JudgeAll judges a record by several profiles.
 func JudgeAll(ev *evidence.Evidence, sets []*profiles.Set, reviews *review.File) ([]*verdict.Result, error) {
+	if err := judgeable(ev); err != nil {
+		return nil, err
+	}
 	in, err := lab.Read(ev)
 	if err != nil {
 		return nil, err
@@ -100,7 +106,21 @@ func JudgeAll(ev *evidence.Evidence, sets []*profiles.Set, reviews *review.File)
 	return out, nil
 }
 
+// judgeable refuses a redacted copy that withholds what its verdicts are made of: without what failed, or what came out
+// otherwise when it was asked again, the rest could look better than the run was.
+func judgeable(ev *evidence.Evidence) error {
+	if ev.Redacted {
+		if err := Recheck(ev); errors.Is(err, ErrAttested) {
+			return err
+		}
+	}
+	return nil
+}
+
 func build(ev *evidence.Evidence, change func(*lab.Inputs)) (*Report, error) {
+	if err := judgeable(ev); err != nil {
+		return nil, err
+	}
 	in, err := lab.Read(ev)
 	if err != nil {
 		return nil, err
@@ -116,9 +136,9 @@ func build(ev *evidence.Evidence, change func(*lab.Inputs)) (*Report, error) {
 		Device:   Device{b.Product.Manufacturer, b.Product.Model, b.Product.Firmware},
 		Profiles: []verdict.Result{*result},
 		Unit:     b.Unit, Units: b.Units, Tool: b.Tool, Operator: b.Operator, Lab: b.Lab, Received: b.Received, State: b.State, Key: b.Key, Note: b.Note,
-		Started: in.Started, Sealed: ev.Sealed, Bench: in.Bench, Observations: in.Observations, Gaps: in.Gaps,
+		Started: in.Started, Sealed: ev.Sealed, Bench: in.Bench, Observations: in.Observations, Gaps: in.Gaps, SelfTests: in.SelfTests,
 		Dossier: in.Dossier, Head: head(ev), Artefacts: ev.Artefacts,
-		set: in.Set, ev: ev, captures: in.Captures,
+		Through: ThroughOf(ev), Withheld: ev.Withheld, set: in.Set, ev: ev, captures: in.Captures,
 	}
 	if in.End != nil {
 		r.Ended, r.Outcome, r.Frames, r.Dropped = &in.Ended, in.End.Outcome, in.End.Frames, in.End.Dropped

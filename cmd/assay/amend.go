@@ -30,6 +30,7 @@ func amendCommand() *cobra.Command {
 		Short: "Sign a review, a sign-off, a correction or a withdrawal behind a sealed run",
 		Long: "amend puts a signed statement behind a sealed run. It names the run's root and the amendment before it; nothing that is there\n" +
 			"changes a byte, and the run's own verdicts stay what they are: what reviews change is shown beside them.\n" +
+			"Keep the digest that it prints: `assay verify --amended-through` shows with it whether amendments were cut off later.\n" +
 			"A profile's approvals want sign-offs by distinct persons with distinct keys, none of them the operator; a review or\n" +
 			"correction that comes later wants new ones. `assay verify --key reviewer=FILE --key approver=FILE` checks all of it.",
 		Args: oneArg("sealed file"),
@@ -73,12 +74,14 @@ func amend(cmd *cobra.Command, path string, f amendFlags) error {
 	switch {
 	case errors.Is(err, evidence.ErrAmendment):
 		return unusable(err, "`assay amend --help` shows how; the file is as it was")
+	case errors.Is(err, evidence.ErrNotWhole):
+		return unusable(err, "amend the whole bundle and redact that again")
 	case errors.Is(err, evidence.ErrBroken):
 		return unverified(err, "`assay verify` tells what is broken")
 	case err != nil:
 		return benchFailed(err, "the file is as it was")
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "amendment %d: %s by %s, %s\n", a.Number, a.Kind, a.By, a.Role)
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "amendment %d: %s by %s, %s\namended through: %v\n", a.Number, a.Kind, a.By, a.Role, &reports.Through{Amendments: a.Number, SHA256: a.Digest})
 	return err
 }
 
@@ -147,8 +150,8 @@ func since(ev *evidence.Evidence, checked bool) (*later, error) {
 		}
 	}
 	r, err := reports.Amended(ev, standing)
-	if errors.Is(err, evidence.ErrWithheld) {
-		return l, nil // nobody can judge this copy; what was said is told all the same
+	if errors.Is(err, evidence.ErrWithheld) || errors.Is(err, reports.ErrAttested) {
+		r, err = nil, nil // nobody can judge this copy; what was said is told all the same
 	}
 	if err != nil {
 		return nil, err

@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -100,11 +102,54 @@ func TestAmendmentsReachTheJudge(t *testing.T) {
 	before := assay(t, exitIncomplete, "report", s.file, "--format", "json").report()
 	assay(t, exitDone, "amend", s.file, "--kind", "review", "--by", "R. Eviewer", "--role", "reviewer", "--key", reviewer,
 		"--statement", "Read.", "--reviews", written(t, s.dir, "reviews.yaml", amendReviews))
-	b, err := json.Marshal(assay(t, exitIncomplete, "report", s.file, "--format", "json").report())
-	require.NoError(t, err)
+	after := assay(t, exitIncomplete, "report", s.file, "--format", "json").report()
+	assert.Equal(t, 0, before.Through.Amendments)
+	assert.Equal(t, 1, after.Through.Amendments)
+	assert.NotEqual(t, before.Through.SHA256, after.Through.SHA256)
+	before.Through, after.Through = nil, nil
 	want, err := json.Marshal(before)
+	require.NoError(t, err)
+	b, err := json.Marshal(after)
 	require.NoError(t, err)
 	assert.JSONEq(t, string(want), string(b), "what is sealed is reported as before")
 	assert.Contains(t, assay(t, exitIncomplete, "judge", s.file, "--profile", "baseline").told(), "amendment 1: review by R. Eviewer")
 	assay(t, exitUnusable, "report", newSealed(t, "").file, "--amended")
+}
+
+// TestAmendedThrough keeps a file of which somebody sees more than there is later.
+func TestAmendedThrough(t *testing.T) {
+	t.Parallel()
+	s := newSealed(t, "")
+	sealed := s.verifies(exitDone).Through
+	require.NotNil(t, sealed)
+	assert.Equal(t, 0, sealed.Amendments)
+	before, err := os.ReadFile(s.file)
+	require.NoError(t, err)
+	operator := []string{"amend", s.file, "--kind", "correction", "--by", "O. Perator", "--role", "operator", "--key", s.key, "--reason"}
+	assay(t, exitDone, append(operator, "The label says 7B.")...)
+	said := assay(t, exitDone, append(operator, "The label says 7C.")...).said()
+	f := s.verifies(exitDone)
+	assert.Equal(t, 2, f.Through.Amendments)
+	words := "amended through: amendment 2, which has SHA-256 " + f.Through.SHA256
+	assert.Contains(t, said, words)
+	assert.Contains(t, assay(t, exitDone, "verify", s.file, "--key", s.pub).said(), words)
+	for _, format := range formats() {
+		if format == "pdf" {
+			continue // compressed; its own test looks
+		}
+		assert.Contains(t, assay(t, exitIncomplete, "report", s.file, "--format", format).said(), f.Through.SHA256, format)
+	}
+	s.verifies(exitDone, "--amended-through", f.Through.SHA256)
+	s.verifies(exitDone, "--amended-through", strings.ToUpper(sealed.SHA256))
+
+	require.NoError(t, os.WriteFile(s.file, before, 0o600))
+	s.verifies(exitDone)
+	s.verifies(exitDone, "--amended-through", sealed.SHA256)
+	cut := s.verifies(exitUnverified, "--amended-through", f.Through.SHA256)
+	assert.Equal(t, "amendment", cut.Broken)
+	assert.Contains(t, cut.Why, "it has no amendment, its seal has "+sealed.SHA256+". Amendments were cut off")
+	assert.Contains(t, assay(t, exitUnverified, "verify", s.file, "--key", s.pub, "--amended-through", f.Through.SHA256).said(), "does NOT verify: amendment: ")
+	for _, bad := range []string{"2", f.Through.SHA256 + "00", "amendment 2"} {
+		assert.Contains(t, assay(t, exitUnusable, "verify", s.file, "--key", s.pub, "--amended-through", bad).told(), "64 hexadecimal digits")
+	}
 }

@@ -61,7 +61,7 @@ func side(path string) (diff.Side, error) {
 	}
 	r, err := reports.Build(ev)
 	if err != nil {
-		return diff.Side{}, unverified(err, "`assay verify` tells what is broken")
+		return diff.Side{}, unjudged(err)
 	}
 	return diff.Side{In: in, Result: &r.Profiles[0], Frames: r.Frames}, nil
 }

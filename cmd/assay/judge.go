@@ -61,7 +61,7 @@ func rejudge(w io.Writer, path, profile, reviews, format string) error {
 	}
 	r, err := reports.Rejudge(ev, set, more)
 	if err != nil {
-		return unverified(err, "`assay verify` tells what is broken")
+		return unjudged(err)
 	}
 	if err := face(w, r, format); err != nil {
 		return benchFailed(fmt.Errorf("print the report: %w", err), "is the disk full?")

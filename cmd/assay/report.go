@@ -69,11 +69,8 @@ func report(ctx context.Context, w io.Writer, path string, f reportFlags) error 
 		return sideBySide(w, ev, f.reviews, strings.TrimPrefix(format, "-"), f.out)
 	}
 	r, err := reports.Build(ev)
-	if errors.Is(err, evidence.ErrWithheld) {
-		return &complaint{exitIncomplete, err, "this redacted copy cannot be judged; `assay verify` tells what its seal says"}
-	}
 	if err != nil {
-		return unverified(err, "`assay verify` tells what is broken")
+		return unjudged(err)
 	}
 	said, err := tellSince(ev)
 	if err != nil {
@@ -99,6 +96,14 @@ func report(ctx context.Context, w io.Writer, path string, f reportFlags) error 
 		return err
 	}
 	return said.ended(codeOf(r))
+}
+
+// unjudged is evidence that gives no verdicts: a redacted copy without what they are made of, or broken.
+func unjudged(err error) error {
+	if errors.Is(err, evidence.ErrWithheld) || errors.Is(err, reports.ErrAttested) {
+		return &complaint{exitIncomplete, err, "this redacted copy cannot be judged; `assay verify` tells what its seal says"}
+	}
+	return unverified(err, "`assay verify` tells what is broken")
 }
 
 // into writes to a file where one is named, or else to w.
@@ -129,7 +134,7 @@ func sideBySide(w io.Writer, ev *evidence.Evidence, reviews, format, out string)
 	}
 	in, err := lab.Read(ev)
 	if err != nil {
-		return unverified(err, "`assay verify` tells what is broken")
+		return unjudged(err)
 	}
 	since := inputs{dossier: in.Dossier, set: in.Set}
 	if err := since.readReviews(io.Discard, reviews); err != nil {
@@ -137,7 +142,7 @@ func sideBySide(w io.Writer, ev *evidence.Evidence, reviews, format, out string)
 	}
 	results, err := reports.JudgeAll(ev, all.Sets, since.reviews)
 	if err != nil {
-		return unverified(err, "`assay verify` tells what is broken")
+		return unjudged(err)
 	}
 	t := crosswalk.Make(in.Begin.Run, in.Dossier.Product.Manufacturer+" "+in.Dossier.Product.Model+", firmware "+in.Dossier.Product.Firmware, all, results)
 	return into(w, out, func(w io.Writer) error {
@@ -159,7 +164,7 @@ func recorded(path string) (*evidence.Evidence, error) {
 	}
 	ev, err := evidence.Open(path)
 	if err != nil {
-		return nil, unverified(err, "`assay verify` tells what is broken")
+		return nil, unverified(fmt.Errorf("read %s: %w", path, err), "`assay verify` tells what is broken")
 	}
 	if !begun(ev) {
 		return nil, &complaint{exitIncomplete, fmt.Errorf("%s ends before its first question: there is nothing to report", path), ""}
@@ -175,7 +180,7 @@ func recordedRun(path string) (*evidence.Evidence, *lab.Inputs, error) {
 	}
 	in, err := lab.Read(ev)
 	if err != nil {
-		return nil, nil, unverified(err, "`assay verify` tells what is broken")
+		return nil, nil, unjudged(err)
 	}
 	return ev, in, nil
 }

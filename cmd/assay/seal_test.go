@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +20,7 @@ import (
 	"assay/profiles"
 	"assay/profiles/dossier"
 	"assay/profiles/plan"
+	"assay/profiles/review"
 	"assay/reports"
 )
 
@@ -29,7 +31,7 @@ type sealed struct {
 }
 
 // newSealed seals a run whose profile says more than its standard.
-func newSealed(t *testing.T, more string) *sealed {
+func newSealed(t *testing.T, more string, said ...review.Review) *sealed {
 	t.Helper()
 	s := &sealed{t: t, dir: t.TempDir()}
 	s.file = filepath.Join(s.dir, "run.assay")
@@ -54,6 +56,10 @@ func newSealed(t *testing.T, more string) *sealed {
 	require.NoError(t, lab.Open(j, lab.Begin{Run: "run", Operator: "O. Perator", Product: d.Product, Profile: "p", Edition: "1", Key: "lab"}, d, set, nil, map[string]string{"mode": "none"}, p))
 	_, err = j.AddBytes("device.log", "text/plain", []byte("it says: my owner is Jane\n"))
 	require.NoError(t, err)
+	for _, r := range said {
+		_, err = j.Append(evidence.KindReview, r)
+		require.NoError(t, err)
+	}
 	ev, err := evidence.Open(dir)
 	require.NoError(t, err)
 	verdicts, err := reports.Verdicts(ev)
@@ -107,6 +113,9 @@ func TestStampVerb(t *testing.T) {
 	assert.False(t, f.Stamp.Checked)
 	assert.Contains(t, assay(t, exitDone, "verify", s.file, "--key", s.pub).said(), "NOT CHECKED: name the authority's root")
 	assert.True(t, s.verifies(exitDone, "--tsa-root", a.Root).Stamp.Checked)
+	for _, format := range []string{"html", "markdown"} {
+		assert.Regexp(t, `(?s)Time-stamp\b.*by CN=assay test authority.*tsa-root`, assay(t, exitIncomplete, "report", s.file, "--format", format).said())
+	}
 	assert.Equal(t, "time-stamp", s.verifies(exitUnverified, "--tsa-root", stamptest.New(t, time.Now).Root).Broken)
 	assert.Contains(t, assay(t, exitUnusable, "verify", s.file, "--key", s.pub, "--tsa-root", s.pub).told(), "hint: --tsa-root takes")
 
@@ -156,4 +165,50 @@ reviews: none
 because: no reviewer at hand
 standards: [{standard: etsi-en-303-645, requirements: [5.11-1]}]
 `)
+}
+
+// TestBrokenFilesAreNamed hands every verb that reads evidence a file that was cut, one that was changed and one that is
+// something else: each names the file and exits 4, and none writes anything.
+func TestBrokenFilesAreNamed(t *testing.T) {
+	t.Parallel()
+	s := newSealed(t, "")
+	whole, err := os.ReadFile(s.file)
+	require.NoError(t, err)
+	flipped := bytes.Clone(whole)
+	flipped[bytes.Index(flipped, []byte(`"kind":"plan"`))+9] ^= 1
+	for name, c := range map[string]struct {
+		b    []byte
+		want string
+	}{
+		"cut":   {whole[:len(whole)/2], "the file ends inside it"},
+		"other": {[]byte("<!doctype html>"), "this is no sealed run"},
+		"flip":  {flipped, "journal line"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), name+".assay")
+			require.NoError(t, os.WriteFile(file, c.b, 0o600))
+			said := assay(t, exitUnverified, "verify", file, "--key", s.pub).said()
+			assert.Contains(t, said, file+" does NOT verify: ")
+			assert.Contains(t, said, c.want)
+			for _, args := range [][]string{
+				{"report", file}, {"show", file, "o-001"}, {"judge", file, "--profile", "baseline"}, {"diff", file, s.file}, {"diff", s.file, file}, {"review", file},
+				{"redact", file, "--out", file + ".public", "--withhold", "device.log"},
+				{"amend", file, "--kind", "correction", "--by", "O", "--role", "operator", "--key", s.key, "--reason", "x"},
+				{"stamp", file, "--tsa", "http://127.0.0.1:1/"},
+			} {
+				if name == "flip" && args[0] == "stamp" {
+					continue // a time-stamp is over the seal, which is whole
+				}
+				told := assay(t, exitUnverified, args...).told()
+				assert.Contains(t, told, file, args[0])
+				assert.Contains(t, told, c.want, args[0])
+				assert.Contains(t, told, "hint: `assay verify` tells what is broken", args[0])
+			}
+			left, err := os.ReadFile(file)
+			require.NoError(t, err)
+			assert.Equal(t, c.b, left)
+			assert.NoFileExists(t, file+".public")
+		})
+	}
 }

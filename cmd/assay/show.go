@@ -50,7 +50,7 @@ func showOne(cmd *cobra.Command, path, id, format string, packets int, frame uin
 	}
 	r, err := reports.Build(ev)
 	if err != nil {
-		return unverified(err, "`assay verify` tells what is broken")
+		return unjudged(err)
 	}
 	a, err := show.Find(r, id, packets)
 	if err != nil {

@@ -36,6 +36,8 @@ func stampCommand() *cobra.Command {
 			}
 			s, err := evidence.AddStamp(cmd.Context(), args[0], tsa)
 			switch {
+			case errors.Is(err, evidence.ErrNotWhole):
+				return unusable(err, "stamp the whole bundle and redact that again")
 			case errors.Is(err, evidence.ErrBroken):
 				return unverified(err, "`assay verify` tells what is broken")
 			case errors.Is(err, evidence.ErrStamped):

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +34,7 @@ func verifyCommand() *cobra.Command {
 	}
 	cmd.Flags().StringArrayVar(&o.keys, "key", nil, "public key (PEM) that the seal must verify under, or reviewer=FILE, approver=FILE, operator=FILE for amendments; may be given several times")
 	cmd.Flags().StringVar(&o.authority, "tsa-root", "", "root certificates (PEM) that the seal's time-stamp must lead to")
+	cmd.Flags().StringVar(&o.through, "amended-through", "", "SHA-256 that a report or an earlier verify printed as \"amended through\": fail where the file does not hold that amendment (or seal) any more")
 	o.keyless.add(cmd)
 	formatFlag(cmd, &o.format, "text", "json")
 	return cmd
@@ -41,12 +44,16 @@ func verifyCommand() *cobra.Command {
 type verifyFlags struct {
 	keys              []string
 	authority, format string
+	through           string
 	keyless           keylessRoots
 }
 
 // trust reads what the flags name.
 func (o verifyFlags) trust() (evidence.Trust, error) {
-	t := evidence.Trust{Now: time.Now()}
+	t := evidence.Trust{Now: time.Now(), Through: strings.ToLower(o.through)}
+	if b, err := hex.DecodeString(o.through); o.through != "" && (err != nil || len(b) != sha256.Size) {
+		return t, unusable(fmt.Errorf("--amended-through %.80q is no SHA-256 digest", o.through), "it takes the 64 hexadecimal digits that a report or `assay verify` prints behind \"amended through\"")
+	}
 	t.Roles = map[string][]signature.Verifier{}
 	for _, k := range o.keys {
 		role, path, ok := strings.Cut(k, "=")
@@ -92,6 +99,8 @@ type finding struct {
 
 	Signer *evidence.Certified `json:"signer,omitempty"`
 	Stamp  *evidence.Stamp     `json:"timestamp,omitempty"`
+
+	Through *reports.Through `json:"amended_through,omitempty"`
 	later
 }
 
@@ -125,7 +134,7 @@ func verify(ctx context.Context, w io.Writer, path string, o verifyFlags) error 
 	}
 	if ev != nil {
 		f.Records, f.Artefacts, f.Torn = len(ev.Records), len(ev.Artefacts), ev.Torn
-		f.Complete, f.Stamp, f.Signer = ev.Sealed, ev.Stamp, ev.Signer
+		f.Complete, f.Stamp, f.Signer, f.Through = ev.Sealed, ev.Stamp, ev.Signer, reports.ThroughOf(ev)
 		if seen, err := ev.Observations(); err == nil {
 			f.Observations = len(seen)
 		}
@@ -168,11 +177,16 @@ func sayFinding(w io.Writer, path string, f finding, format string) error {
 		}
 		fmt.Fprintln(w)
 	default:
-		fmt.Fprintf(w, "%s verifies: %d records, %d observations, %d artefacts; every hash, the chain, the tree and the signature.\n", path, f.Records, f.Observations, f.Artefacts)
+		what := ""
+		if f.Redacted {
+			what = " of what is there"
+		}
+		fmt.Fprintf(w, "%s verifies: %d records, %d observations, %d artefacts; every hash%s, the chain, the tree and the signature.\n", path, f.Records, f.Observations, f.Artefacts, what)
 		f.sayRun(w)
 		saySigner(w, f.Signer)
 		sayStamp(w, f.Stamp)
 		f.say(w, true)
+		fmt.Fprintf(w, "amended through: %v\n", f.Through)
 	}
 	return ended(code)
 }

@@ -62,6 +62,7 @@ type Amendment struct {
 	Reviews   []json.RawMessage `json:"reviews,omitempty"` // of kind review
 
 	Hint    string `json:"-"` // names the key that signed
+	Digest  string `json:"-"` // hex SHA-256 of it: what the next one names as previous
 	Checked bool   `json:"-"` // signed under a key that the verifier gave for this role
 }
 
@@ -98,7 +99,7 @@ func amendmentNumber(name string) int {
 func Amend(ctx context.Context, path string, signer signature.Signer, a Amendment) (*Amendment, error) {
 	e, err := VerifyBy(ctx, path, Trust{Now: a.Time, anySealer: true})
 	if err == nil && e.Root == "" {
-		err = errors.New("only a sealed run is amended")
+		err = fmt.Errorf("%w: only a sealed run is amended", ErrAmendment)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("amend %s: %w", path, err)
@@ -123,9 +124,11 @@ func Amend(ctx context.Context, path string, signer signature.Signer, a Amendmen
 			return nil, err
 		}
 		// Reading it back with the verifier's own eyes keeps out what would not verify.
-		if _, err := readAmendment(b); err != nil {
+		s, err := readAmendment(b)
+		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrAmendment, err)
 		}
+		a.Digest = s.statement.Predicate.Digest
 		return []addition{{amendmentName(a.Number), b}}, nil
 	})
 	if err != nil {
@@ -162,7 +165,7 @@ func readAmendment(b []byte) (*signedAmendment, error) {
 	if env.Verification.PublicKey == nil {
 		return nil, errors.New("it is under a certificate of minutes: amendments are signed under a person's own key")
 	}
-	s.statement.Predicate.Hint = env.Verification.PublicKey.Hint
+	s.statement.Predicate.Hint, s.statement.Predicate.Digest = env.Verification.PublicKey.Hint, digest(sha256.Sum256(b)).String()
 	return s, strictjson.Exact(env.DSSE.Payload, maxDepth)
 }
 
@@ -173,10 +176,11 @@ type signedAmendment struct {
 
 // readAmendments reads what stands behind the seal: form and chain, no signature.
 func (c *container) readAmendments(e *Evidence) ([]*signedAmendment, error) {
-	before, _, err := c.small(sealName, maxSeal)
+	seal, _, err := c.small(sealName, maxSeal)
 	if err != nil {
 		return nil, err
 	}
+	e.Through = digest(sha256.Sum256(seal)).String()
 	var all []*signedAmendment
 	for n := 1; ; n++ {
 		name := amendmentName(n)
@@ -192,13 +196,13 @@ func (c *container) readAmendments(e *Evidence) ([]*signedAmendment, error) {
 		switch {
 		case a.Number != n:
 			return nil, broken(layerAmend, name, "says that it is number %d", a.Number)
-		case a.Previous != digest(sha256.Sum256(before)).String():
+		case a.Previous != e.Through:
 			return nil, broken(layerAmend, name, "does not follow what stands before it")
 		}
 		if err := entry.checkSum(b); err != nil {
 			return nil, err
 		}
-		before = b
+		e.Through = a.Digest
 		all, e.Amendments = append(all, s), append(e.Amendments, a)
 	}
 }
@@ -234,7 +238,23 @@ func (c *container) verifyAmendments(e *Evidence, t Trust) error {
 		}
 		a.Checked = true
 	}
-	return nil
+	return e.checkThrough(t.Through)
+}
+
+// checkThrough demands an amendment, or the seal, that somebody saw in this file before: nothing in a file can show
+// that its last amendments were cut off.
+func (e *Evidence) checkThrough(want string) error {
+	held := want == "" || want == e.Through || slices.ContainsFunc(e.Amendments, func(a Amendment) bool { return a.Previous == want })
+	switch n := len(e.Amendments); {
+	case held:
+		return nil
+	case e.Through == "":
+		return broken(layerAmend, sealName, "a run that was never sealed has no amendments, and none with SHA-256 %s", want)
+	case n == 0:
+		return broken(layerAmend, sealName, "nothing in this file has SHA-256 %s: it has no amendment, its seal has %s. Amendments were cut off, or it is another run's", want, e.Through)
+	default:
+		return broken(layerAmend, amendmentName(n), "nothing in this file has SHA-256 %s: it is amended through this one, which has %s. Later amendments were cut off or exchanged, or it is another run's", want, e.Through)
+	}
 }
 
 // speaksFor finds the given key that a hint names, for the wanted role if it can be. The lab's own key is an operator's.

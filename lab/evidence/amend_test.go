@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -158,6 +159,68 @@ func TestForgedAmendments(t *testing.T) {
 			require.Contains(t, requireBroken(t, err).Why, c.want)
 		})
 	}
+}
+
+// TestCutAmendments cuts the last amendments off: what is left verifies by itself, and not for whoever knows what was there.
+func TestCutAmendments(t *testing.T) {
+	p := newPeople(t)
+	_, path := sealRun(t, p.lab)
+	known := []string{digestOf(splitBundle(t, read(t, path))[len(splitBundle(t, read(t, path)))-1].b)} // the seal's
+	for _, kind := range []string{AmendReview, AmendCorrection, AmendSignOff} {
+		a, err := Amend(t.Context(), path, p.reviewer.signer, amendment(kind, RoleReviewer, ""))
+		require.NoError(t, err)
+		require.Equal(t, known[len(known)-1], a.Previous)
+		known = append(known, a.Digest)
+	}
+	all := splitBundle(t, read(t, path))
+	seal := len(all) - 4
+	public := filepath.Join(t.TempDir(), "public.assay")
+	require.NoError(t, Redact(t.Context(), path, public, []string{"capture.pcapng"}, nil))
+	for cut := range 4 {
+		short := write(t, joinBundle(t, all[:len(all)-cut]))
+		files := []string{short}
+		if cut == 0 {
+			files = append(files, public) // a redacted copy has the same amendments
+		}
+		for _, file := range files {
+			opened, err := Open(file)
+			require.NoError(t, err)
+			for n, want := range append(slices.Clone(known), "") {
+				trust := p.trust()
+				trust.Through = want
+				e, err := VerifyBy(t.Context(), file, trust)
+				if n <= 3-cut || want == "" {
+					require.NoError(t, err)
+					require.Len(t, e.Amendments, 3-cut)
+					require.Equal(t, known[3-cut], e.Through)
+					require.Equal(t, digestOf(all[len(all)-cut-1].b), e.Through, "sha256sum of the last file says the same")
+					require.Equal(t, e.Through, opened.Through)
+					continue
+				}
+				b := requireBroken(t, err)
+				require.Equal(t, layerAmend, b.What)
+				require.Equal(t, all[len(all)-cut-1].name, b.Where)
+				require.Contains(t, b.Why, "nothing in this file has SHA-256 "+want)
+				require.Contains(t, b.Why, known[3-cut])
+				require.Contains(t, b.Why, "cut off")
+			}
+		}
+	}
+	require.Equal(t, sealName, all[seal].name)
+
+	// One exchanged for another of the same author is told like one that is gone.
+	last := known[3]
+	forked := write(t, joinBundle(t, all[:len(all)-1]))
+	_, err := Amend(t.Context(), forked, p.reviewer.signer, amendment(AmendCorrection, RoleReviewer, ""))
+	require.NoError(t, err)
+	trust := p.trust()
+	trust.Through = last
+	_, err = VerifyBy(t.Context(), forked, trust)
+	require.Contains(t, requireBroken(t, err).Why, "cut off or exchanged")
+
+	dir, _ := sealRun(t, p.lab)
+	_, err = VerifyBy(t.Context(), dir, trust)
+	require.Contains(t, requireBroken(t, err).Why, "never sealed")
 }
 
 // replaced changes a word inside one amendment's payload.

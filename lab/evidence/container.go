@@ -107,7 +107,12 @@ func (c *container) checkTail(size uint64) error {
 		if err := readAt(c.r, got, at); err != nil {
 			return err
 		}
-		if !bytes.Equal(got, want) {
+		switch {
+		case len(c.entries) == 0:
+			return broken(layerContainer, mimeName, "the file does not begin with it: this is no sealed run")
+		case len(got) < len(want) && bytes.HasPrefix(want, got):
+			return broken(layerContainer, where, "the file ends inside it")
+		case !bytes.Equal(got, want):
 			return broken(layerContainer, where, "does not follow from the entries")
 		}
 		at += uint64(len(want))

@@ -132,6 +132,7 @@ type Evidence struct {
 	Stamp *Stamp // of an authority, over the seal; nil: none, or a directory
 
 	Amendments []Amendment // what was said later, in order
+	Through    string      // hex SHA-256 of the last amendment, of the seal where there is none; empty for a directory
 
 	Redacted bool     // a copy that leaves something out
 	Withheld []string // what: artefacts' names, and records as "record 17"

@@ -14,6 +14,9 @@ type addition struct {
 	b    []byte
 }
 
+// ErrNotWhole says that a redacted copy takes no time-stamp and no amendment.
+var ErrNotWhole = errors.New("it is a redacted copy: only the whole bundle grows")
+
 // grow puts entries behind those of a bundle: into a new file beside it, which takes its name when it
 // is whole and on the disk. The entries that are there keep their bytes.
 func grow(path string, more func(*container, *envelope) ([]addition, error)) error {
@@ -45,7 +48,7 @@ func grow(path string, more func(*container, *envelope) ([]addition, error)) err
 		return broken(layerSeal, sealName, "%v", err)
 	}
 	if _, ok := c.find(redactionName); ok {
-		return errors.New("it is a redacted copy: only the whole bundle grows")
+		return ErrNotWhole
 	}
 	list, err := more(c, env)
 	if err != nil {

@@ -34,28 +34,28 @@ func Open(path string) (*Evidence, error) {
 	if err != nil {
 		return e, err
 	}
-	if e.Hint, err = box.hint(); err != nil {
+	if err := box.readSeal(e); err != nil {
 		return e, err
 	}
 	_, err = box.readAmendments(e)
 	return e, err
 }
 
-// hint is whose seal it is said to be.
-func (c *container) hint() (string, error) {
+// readSeal tells whose seal it is said to be, and when an authority is said to have seen it.
+func (c *container) readSeal(e *Evidence) error {
 	b, _, err := c.small(sealName, maxSeal)
 	if err != nil {
-		return "", err
+		return err
 	}
 	env, err := openSeal(b)
-	if err != nil {
-		return "", broken(layerSeal, sealName, "%v", err)
+	if err == nil {
+		e.Hint, err = env.hint()
 	}
-	hint, err := env.hint()
 	if err != nil {
-		return "", broken(layerSeal, sealName, "%v", err)
+		return broken(layerSeal, sealName, "%v", err)
 	}
-	return hint, nil
+	_, err = c.readStamp(e, env.DSSE.Signatures[0].Sig)
+	return err
 }
 
 // openDir reads a run directory's journal.

@@ -185,28 +185,31 @@ func LoadAuthorities(path string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// verifyStamp reads the bundle's stamp, and checks it where authorities are given.
-func (c *container) verifyStamp(e *Evidence, sig []byte, t Trust) error {
+// readStamp reads the bundle's stamp, unchecked; nil: there is none.
+func (c *container) readStamp(e *Evidence, sig []byte) (*token, error) {
 	b, entry, err := c.optional(stampName, maxStamp)
-	if err != nil {
-		return err
+	if err != nil || b == nil {
+		return nil, err
 	}
-	if b == nil {
-		if t.Authorities != nil {
-			return broken(layerStamp, stampName, "is missing, and authorities are given to check it by")
-		}
-		return nil
-	}
-	token, err := parseToken(b, sig)
+	t, err := parseToken(b, sig)
 	if err != nil {
-		return broken(layerStamp, stampName, "%v", err)
+		return nil, broken(layerStamp, stampName, "%v", err)
 	}
 	if err := entry.checkSum(b); err != nil {
+		return nil, err
+	}
+	e.Stamp = t.stamp()
+	return t, nil
+}
+
+// verifyStamp reads the bundle's stamp, and checks it where authorities are given.
+func (c *container) verifyStamp(e *Evidence, sig []byte, t Trust) error {
+	token, err := c.readStamp(e, sig)
+	if err != nil || t.Authorities == nil {
 		return err
 	}
-	e.Stamp = token.stamp()
-	if t.Authorities == nil {
-		return nil
+	if token == nil {
+		return broken(layerStamp, stampName, "is missing, and authorities are given to check it by")
 	}
 	if err := token.check(t.Authorities, e.Statement.Predicate.Ended, t.Now); err != nil {
 		return broken(layerStamp, stampName, "%v", err)

@@ -34,6 +34,7 @@ type Trust struct {
 	Roles       map[string][]signature.Verifier // of whoever may have amended, by role
 	Authorities *x509.CertPool                  // roots for the time-stamp; nil: it is told, and not checked
 	Keyless     *Keyless                        // whose certificate a seal may be under; nil: nobody's
+	Through     string                          // hex SHA-256 of an amendment, or of the seal, that must be there; empty: none is known
 	Now         time.Time                       // zero: nothing is in the future
 
 	anySealer bool // whoever amends need not know who sealed
@@ -46,7 +47,11 @@ func VerifyBy(ctx context.Context, path string, t Trust) (*Evidence, error) {
 		return nil, fmt.Errorf("verify evidence: %w", err)
 	}
 	if info.IsDir() {
-		return verifyDir(ctx, path)
+		e, err := verifyDir(ctx, path)
+		if err == nil {
+			err = e.checkThrough(t.Through)
+		}
+		return e, err
 	}
 	f, err := openRegular(path)
 	if err != nil {

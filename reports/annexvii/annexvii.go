@@ -207,7 +207,7 @@ func (x *writer) reports() {
 	for _, u := range x.r.Specimens() {
 		units = append(units, u.ID+", serial "+cmp.Or(u.Serial, "not recorded"))
 	}
-	x.printf("Product: %s. Unit: %s. Tool: %s. Journal head: %s.\n\n", x.r.Device.Item(), strings.Join(units, "; "), x.r.Tested(), cmp.Or(x.r.Head, "not recorded"))
+	x.printf("Product: %s. Unit: %s. Tool: %s. Journal head: %s. Amended through: %s.\n\n", x.r.Device.Item(), strings.Join(units, "; "), x.r.Tested(), cmp.Or(x.r.Head, "not recorded"), x.r.Through.String())
 	for _, words := range x.r.Warnings() {
 		x.printf("- %s\n", words)
 	}

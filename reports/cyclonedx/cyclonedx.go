@@ -46,6 +46,7 @@ func Write(w io.Writer, r *reports.Report) error {
 	bom.Metadata = &cdx.Metadata{Timestamp: stamp(r.Said()), Component: &subject,
 		Tools: &cdx.ToolsChoice{Components: &[]cdx.Component{{Type: cdx.ComponentTypeApplication, Name: "assay", Version: plain(r.Tool.Version)}}},
 		Properties: &[]cdx.Property{{Name: "assay:run", Value: plain(r.Run)}, {Name: "assay:journal-head", Value: plain(r.Head)}, {Name: "assay:sealed", Value: fmt.Sprint(r.Sealed)},
+			{Name: "assay:amended-through", Value: plain(r.Through.String())}, {Name: "assay:bench", Value: plain(r.Proven())},
 			{Name: "assay:warnings", Value: plain(strings.Join(r.Warnings(), " "))}, {Name: "assay:limits", Value: plain(strings.Join(r.Limits(), " "))}}}
 	assessor := cdx.Assessor{BOMRef: "assessor", ThirdParty: true, Organization: &cdx.OrganizationalEntity{Name: plain(assessorName(r))}}
 	standards, attestations := []cdx.StandardDefinition{}, []cdx.Attestation{}

@@ -41,6 +41,9 @@ func (w Write) Render(t testing.TB, r *reports.Report) []byte {
 // Secret is a password of the dossier that Judged carries. No face may print it.
 const Secret = "correct-horse-battery-9"
 
+// Through is the digest of the last amendment of what Judged was read from. Every face prints it.
+const Through = "7be3a1f09c4d2e58617fab03d94c2e70b1568de2c34f90a7715be8d6230fc9a4"
+
 // Judged is a report with all that a report can have: every verdict, reviews that count and one that does
 // not, restrictions, a waiver, what the profile leaves out.
 func Judged(t testing.TB) *reports.Report {
@@ -49,10 +52,10 @@ func Judged(t testing.TB) *reports.Report {
 	end := start.Add(time.Minute)
 	r := &reports.Report{
 		Run: "run-1", Device: reports.Device{Manufacturer: "Acme", Model: "Gate 7", Firmware: "2.3.1"}, Unit: lab.Unit{ID: "unit-1", Serial: "S1", MAC: "02:00"}, Outcome: lab.Finished,
-		Note: "A note.", Key: "ephemeral", Operator: "Op", Started: start, Ended: &end, Bench: []byte(`{"mode":"reference","versions":{"go":"go1.26"}}`), Sealed: true,
+		Note: "A note.", Key: "ephemeral", Operator: "Op", Started: start, Ended: &end, Bench: []byte(`{"mode":"reference","versions":{"go":"go1.26"}}`), Sealed: true, Through: &reports.Through{Amendments: 2, SHA256: Through},
 		Tool: lab.Tool{Version: "v1.0.0", Go: "go1.26", OS: "linux", Arch: "amd64", SHA256: strings.Repeat("ab", 32)},
 		Head: strings.Repeat("0c", 32), Artefacts: []evidence.Artefact{{Name: lab.FileCapture, MediaType: "application/x-pcapng", SHA256: strings.Repeat("1d", 32), Size: 4096}},
-		Dossier: declared(t),
+		Dossier: declared(t), SelfTests: Proofs(start),
 		Observations: []probes.Observation{{ID: "o-001", Step: "update/refusal{variant=tampered}", Attempt: 1, Probe: "update/refusal", Version: "1", With: []byte(`{"via":"https"}`), Unit: "unit-1",
 			Start: start, End: end, Facts: []byte(`{"accepted":true}`), Frames: &probes.Frames{File: lab.FileCapture, First: 3, Last: 9}}},
 		Profiles: []verdict.Result{{
@@ -68,6 +71,27 @@ func Judged(t testing.TB) *reports.Report {
 		}},
 	}
 	return r
+}
+
+// Proofs are tests of the bench with a known-good device of every kind: four sound ones, one that went bad and takes
+// an observation back, and one that could not be done.
+func Proofs(start time.Time) []lab.Proof {
+	answers := func(ok bool, got string) []lab.SelfAnswer {
+		return []lab.SelfAnswer{{Asked: "time", Want: "50 answers", Got: "50 answers", OK: true}, {Asked: "broker", Want: "CONNACK 20020000", Got: got, OK: ok}, {Asked: "image over coap", NotDone: "it has no CoAP"}}
+	}
+	var out []lab.Proof
+	for i, when := range []string{"before", "o-010", "o-020", "o-030", "o-040", "after"} {
+		p := lab.Proof{Record: uint64(10 * (i + 1)), Time: start.Add(time.Duration(i) * 10 * time.Second), SelfTest: lab.SelfTest{When: when, Sound: i < 4, Device: "a process of its own", MAC: "02:a5:5a:5e:1f:01", Address: "192.0.2.102/24",
+			Milliseconds: 178, Frames: &probes.Frames{File: lab.FileCapture, First: 1, Last: 2}, Answers: answers(true, "CONNACK 20020000")}}
+		switch i {
+		case 4:
+			p.Answers, p.Mend, p.Voids = answers(false, "connection refused"), "`assay doctor` looks at the machine", []string{"o-031", "o-040"}
+		case 5:
+			p.SelfTest = lab.SelfTest{When: when, NotDone: "the segment is not the lab's", Mend: "use mode gateway"}
+		}
+		out = append(out, p)
+	}
+	return out
 }
 
 // declared is a dossier with every provision and every table, and a secret.

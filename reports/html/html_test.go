@@ -17,6 +17,7 @@ import (
 	"assay/profiles/dossier"
 	"assay/profiles/review"
 	"assay/reports"
+	"assay/reports/facetest"
 	"assay/reports/html"
 	"assay/reports/verdict"
 
@@ -98,7 +99,7 @@ func judged() *reports.Report {
 	end := start.Add(time.Minute)
 	r := &reports.Report{
 		Run: "run-1", Device: reports.Device{Manufacturer: "Acme", Model: "Gate 7", Firmware: "2.3.1"}, Unit: lab.Unit{ID: "unit-1", Serial: "S1", MAC: "02:00"}, Outcome: lab.Finished,
-		Note: "A note.", Key: "ephemeral", Operator: "Op", Started: start, Ended: &end, Bench: []byte(`{"mode":"reference"}`),
+		Note: "A note.", Key: "ephemeral", Operator: "Op", Started: start, Ended: &end, Bench: []byte(`{"mode":"reference"}`), SelfTests: facetest.Proofs(start),
 		Observations: []probes.Observation{{ID: "o-001", Probe: "update/refusal", With: []byte(`{"via":"https"}`), Start: start, End: end, Facts: []byte(`{"accepted":true}`), Frames: &probes.Frames{File: "capture.pcapng", First: 3, Last: 9}}},
 		Profiles: []verdict.Result{{
 			ID: "mix", Version: "1", Title: "A mixed profile", Judged: "2026-11-25", Conformity: verdict.NonConformant, Reason: "1 mandatory requirement failed: 5.3-2",
@@ -192,6 +193,30 @@ func TestEachStandardHasItsMatrixAndLimits(t *testing.T) {
 		assert.Contains(t, said, want)
 	}
 	assert.NotContains(t, said, "Every requirement", "a small standard needs no map")
+}
+
+func TestTheBenchIsShownProvenOrNot(t *testing.T) {
+	page := render(t, judged())
+	_, section, _ := strings.Cut(page, `aria-labelledby="bench"`)
+	section, _, _ = strings.Cut(section, "</section>")
+	said := text("</style>" + section)
+	for _, want := range []string{
+		"sound before the run each of 2 answers is the known one; 1 could not be asked for on this bench When 2026-11-25T20:00:00Z, record 10 of the journal",
+		"not sound after o-040 broker: want CONNACK 20020000, got connection refused",
+		"What was observed since the last sound test, 2026-11-25 20:00:30 UTC, counts for nothing: 2 observations, o-031 to o-040.",
+		"`assay doctor` looks at the machine",
+		"broker CONNACK 20020000 connection refused no image over coap it has no CoAP not asked",
+		"not done after the run the segment is not the lab&#39;s. To mend it: use mode gateway",
+	} {
+		assert.Contains(t, said, want)
+	}
+	assert.NotContains(t, section, `verdict pass`, "a sound bench is no verdict")
+	assert.Equal(t, 1, strings.Count(section, `open>`))
+	head, _, _ := strings.Cut(page, "</header>")
+	assert.Contains(t, text(head), "The bench failed its test with a known-good device after o-040, 2026-11-25 20:00:40 UTC: broker:")
+	r := judged()
+	r.SelfTests = nil
+	assert.Contains(t, text(render(t, r)), "There is none on record: nothing shows")
 }
 
 func TestRequirementsTellWhoAnswered(t *testing.T) {

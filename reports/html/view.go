@@ -24,6 +24,7 @@ type (
 		Profiles  []profileView
 		Warnings  []string
 		Timeline  template.HTML
+		Tests     []provenView
 		Record    []pair
 	}
 	profileView struct {
@@ -53,7 +54,7 @@ type place struct{ anchor, under, name string }
 const reasonMost = 240
 
 func view(r *reports.Report) pageView {
-	v := pageView{Run: r.Run, Device: r.Device, Style: template.CSS(style), Warnings: r.Warnings(), Timeline: timeline(r), Record: record(r)}
+	v := pageView{Run: r.Run, Device: r.Device, Style: template.CSS(style), Warnings: r.Warnings(), Timeline: timeline(r), Tests: proven(r), Record: record(r)}
 	seen := map[string]probes.Observation{}
 	for _, o := range r.Observations {
 		seen[o.ID] = o

@@ -29,6 +29,7 @@ const NotAsked = "not asked by this profile"
 // A Document is all tables of one report.
 type Document struct {
 	Run      string         `json:"run"`
+	Through  string         `json:"amended_through"`
 	Device   reports.Device `json:"device"`
 	Standard string         `json:"standard"`
 	Edition  string         `json:"edition"`
@@ -93,7 +94,7 @@ func Make(r *reports.Report) (*Document, error) {
 	if d == nil {
 		d = &dossier.Dossier{}
 	}
-	out := &Document{Run: reports.Plain(r.Run), Device: reports.Device{Manufacturer: reports.Plain(r.Device.Manufacturer), Model: reports.Plain(r.Device.Model), Firmware: reports.Plain(r.Device.Firmware)},
+	out := &Document{Run: reports.Plain(r.Run), Through: reports.Plain(r.Through.String()), Device: reports.Device{Manufacturer: reports.Plain(r.Device.Manufacturer), Model: reports.Plain(r.Device.Model), Firmware: reports.Plain(r.Device.Firmware)},
 		Standard: Standard, Edition: dossier.Edition, Limits: r.Limits()}
 	for _, id := range dossier.Provisions() {
 		claim, _ := d.Support(id)
@@ -161,7 +162,7 @@ func Write(w io.Writer, r *reports.Report) error {
 		return err
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# ICS and IXIT of %s\n\nEN 303 645 %s, by the tables of TS 103 701. Report %s.\n\n", markdown.Escape(r.Device.Item()), d.Edition, markdown.Escape(d.Run))
+	fmt.Fprintf(&b, "# ICS and IXIT of %s\n\nEN 303 645 %s, by the tables of TS 103 701. Report %s, amended through: %s.\n\n", markdown.Escape(r.Device.Item()), d.Edition, markdown.Escape(d.Run), markdown.Escape(d.Through))
 	fmt.Fprintf(&b, "## Implementation conformance statement: %d provisions\n\n", len(d.ICS))
 	var rows [][]string
 	for _, p := range d.ICS {

@@ -125,7 +125,7 @@ func subjects(r *reports.Report) ([]evidence.Subject, error) {
 
 // configuration is what was tested by what: the tool, and each profile with its counts.
 func configuration(r *reports.Report) []descriptor {
-	tool := descriptor{Name: "assay", Annotations: map[string]string{"version": reports.Plain(r.Tool.Version), "run": reports.Plain(r.Run), "device": reports.Plain(r.Device.Item()), "outcome": reports.Plain(string(r.Outcome))}}
+	tool := descriptor{Name: "assay", Annotations: map[string]string{"version": reports.Plain(r.Tool.Version), "run": reports.Plain(r.Run), "device": reports.Plain(r.Device.Item()), "outcome": reports.Plain(string(r.Outcome)), "bench": reports.Clip(r.Proven(), 2000), "amended_through": reports.Plain(r.Through.String())}}
 	if digest.MatchString(r.Tool.SHA256) {
 		tool.Digest = map[string]string{"sha256": r.Tool.SHA256}
 	}

@@ -191,7 +191,7 @@ func detail(r *reports.Report, q verdict.Requirement) []string {
 }
 
 func properties(r *reports.Report, p verdict.Result) []property {
-	return []property{{"run", plain(r.Run)}, {"device", plain(r.Device.Item())}, {"profile", plain(p.ID + " version " + p.Version)}, {"conformity", plain(string(p.Conformity))}, {"tool", plain(r.Tested())}}
+	return []property{{"run", plain(r.Run)}, {"device", plain(r.Device.Item())}, {"profile", plain(p.ID + " version " + p.Version)}, {"conformity", plain(string(p.Conformity))}, {"tool", plain(r.Tested())}, {"bench", plain(r.Proven())}, {"amended-through", plain(r.Through.String())}}
 }
 
 func plain(s string) string { return reports.Clip(s, most) }

@@ -30,6 +30,14 @@ func Write(w io.Writer, r *reports.Report) error {
 		fmt.Fprintf(&b, "> %s\n\n", Escape(words))
 	}
 	Table(&b, []string{"", ""}, identity(r))
+	if tests := r.ProvenWhen(); len(tests) > 0 {
+		fmt.Fprint(&b, "## The bench, tested with a known-good device\n\n")
+		var rows [][]string
+		for _, f := range tests {
+			rows = append(rows, []string{f.Name, f.Value})
+		}
+		Table(&b, []string{"When", "What came of it"}, rows)
+	}
 	for _, p := range r.Profiles {
 		for _, g := range reports.ByStandard(p) {
 			matrix(&b, g)
@@ -112,7 +120,10 @@ func matrix(b *bytes.Buffer, g reports.Group) {
 
 func finding(b *bytes.Buffer, r *reports.Report, q verdict.Requirement) {
 	v := reports.Closed(q.Verdict)
-	fmt.Fprintf(b, "**%s %s %s** %s\n\n- %s\n", reports.Sign(v), Escape(q.ID), string(v), Escape(q.Title), Escape(q.Reason))
+	fmt.Fprintf(b, "**%s %s %s** %s\n\n", reports.Sign(v), Escape(q.ID), string(v), Escape(q.Title))
+	if !repeated(q) {
+		fmt.Fprintf(b, "- %s\n", Escape(q.Reason))
+	}
 	for _, c := range q.Checks {
 		if v := reports.Closed(c.Verdict); v != verdict.Fail && v != verdict.Inconclusive {
 			continue
@@ -132,6 +143,17 @@ func finding(b *bytes.Buffer, r *reports.Report, q verdict.Requirement) {
 		}
 	}
 	fmt.Fprintln(b)
+}
+
+// repeated tells whether a requirement's reason is nothing but its checks', each of which has a line of its own.
+func repeated(q verdict.Requirement) bool {
+	rest := q.Reason
+	for _, c := range q.Checks {
+		if v := reports.Closed(c.Verdict); v == verdict.Fail || v == verdict.Inconclusive {
+			rest = strings.Replace(rest, c.ID+": "+c.Reason, "", 1)
+		}
+	}
+	return strings.Trim(rest, "; ") == ""
 }
 
 func limits(b *bytes.Buffer, g reports.Group) {

@@ -20,6 +20,8 @@ func TestTheReportIsWhole(t *testing.T) {
 	} {
 		assert.Contains(t, b, want)
 	}
+	assert.Equal(t, 2, strings.Count(b, "update/tampered: It ran a changed image."), "once for each requirement that it fails")
+	assert.Contains(t, b, "- no review is on record of 5.1-3-1.a\n", "what no check says is said")
 }
 
 func TestNothingOpenLooksPassed(t *testing.T) {

@@ -2,6 +2,7 @@ package oscal
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 	"time"
 
@@ -41,6 +42,23 @@ func (x *writer) check(p verdict.Result, c verdict.Check, unit, tool string) obs
 	}
 	if reports.Closed(c.Verdict) == verdict.Fail && c.Remedy != "" {
 		o.Remarks = text("To mend: " + c.Remedy)
+	}
+	return o
+}
+
+// proving is a test of the bench with a known-good device. It is of no control: what it takes back is in the checks.
+func (x *writer) proving(p verdict.Result, t reports.Proving, tool string) observation {
+	o := observation{UUID: x.names.UUID("proving", p.ID, fmt.Sprint(t.Record)), Title: text("The bench's test with a known-good device, " + t.At()), Description: text(t.Word + ": " + t.Says),
+		Props:   []prop{property("bench", t.Word), property("record", fmt.Sprint(t.Record))},
+		Methods: []string{"TEST"}, Types: []string{"assessment-platform"}, Origins: []origin{{[]actor{{"tool", tool}}}}, Collected: stamp(t.Time)}
+	if t.Proof.Frames != nil {
+		o.Evidence = []evidence{{x.link(t.Proof.Frames.File), text(t.Frames)}}
+	}
+	if t.Takes != "" {
+		o.Remarks = text(t.Takes)
+	}
+	if len(t.Voids) > 0 {
+		o.Props = append(o.Props, property("voids", strings.Join(t.Voids, ", ")))
 	}
 	return o
 }

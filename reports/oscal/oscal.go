@@ -59,7 +59,7 @@ func Write(w io.Writer, r *reports.Report) error {
 		a.Results = append(a.Results, x.result(verdict.Result{Conformity: verdict.Incomplete, Reason: "no profile was judged"}))
 	}
 	a.Metadata = metadata{Title: text("Test report " + r.Run + ": " + r.Device.Item()), Modified: stamp(r.Said()), Version: text(r.Run), OSCAL: version,
-		Props: []prop{property("tool", r.Tested()), property("sealed", fmt.Sprint(r.Sealed))}, Parties: x.parties, Remarks: strings.Join(append(r.Warnings(), r.Limits()...), " ")}
+		Props: []prop{property("tool", r.Tested()), property("sealed", fmt.Sprint(r.Sealed)), property("amended-through", r.Through.String())}, Parties: x.parties, Remarks: strings.Join(append(r.Warnings(), r.Limits()...), " ")}
 	if r.Head != "" {
 		a.Metadata.Props = append(a.Metadata.Props, property("journal-head", r.Head))
 	}
@@ -156,6 +156,9 @@ func (x *writer) result(p verdict.Result) result {
 			f.Observations = append(f.Observations, related{o.UUID})
 		}
 		out.Findings = append(out.Findings, f)
+	}
+	for _, t := range r.Provings() {
+		out.Observations = append(out.Observations, x.proving(p, t, tool))
 	}
 	if len(selected.Include) == 0 {
 		selected.All = &struct{}{}

@@ -101,7 +101,7 @@ type (
 		Methods     []string   `json:"methods"`
 		Types       []string   `json:"types"`
 		Origins     []origin   `json:"origins"`
-		Subjects    []subject  `json:"subjects"`
+		Subjects    []subject  `json:"subjects,omitempty"`
 		Evidence    []evidence `json:"relevant-evidence,omitempty"`
 		Collected   string     `json:"collected"`
 		Expires     string     `json:"expires,omitempty"`

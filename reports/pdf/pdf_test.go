@@ -51,7 +51,8 @@ func TestTheReportNamesWhatALaboratoryMustName(t *testing.T) {
 	for _, want := range []string{
 		"non-conformant", "Report number run-1", "Tested by Op", "Client Acme", "Main Street 1", "Gate 7, firmware 2.3.1", "unit-1, serial S1", "2026-11-25 20:00:00 to 2026-11-25 20:01:00 UTC",
 		"Baseline, V3.1.3, tested by TS 103 701", "mix, version 1", "assay v1.0.0", "It ran a changed image", "Verify the signature.", "frames 3 to 9 of capture.pcapng", "7-UpdMech/UpdMech-1",
-		"review is on record of", "Ada Example", "The generator was read.", "OJ-1", "conformity to a part is not conformity to the whole", "recalled", "does not count", "Signature", "not recorded in the evidence",
+		"review is on record of", "Ada Example", "The generator was read.", "OJ-1", "conformity to a part is not conformity to the whole", "recalled", "does not count", "Signature", "Amended through amendment 2, which has SHA-256 " + facetest.Through,
+		"Bench proven 4 of 6 tests with a known-good device sound", "after o-040 not sound, 2026-11-25 20:00:40 UTC: broker: want CONNACK 20020000, got connection refused", "not recorded in the evidence",
 	} {
 		assert.Contains(t, all, want)
 	}

@@ -130,6 +130,9 @@ func (d *document) blocks() []block {
 	}
 	method = append(method, reports.Field{Name: "Decision rule", Value: "One failed check or review fails its requirement; one that is open leaves it inconclusive; only what was asked and held passes."})
 	blocks := []block{{"Report", report}, {"Item", item}, {"Method", method}, {"Environment and equipment", d.environment()}}
+	if tests := r.ProvenWhen(); len(tests) > 0 {
+		blocks = append(blocks, block{"The bench, tested with a known-good device", tests})
+	}
 	if since := r.Since(); len(since) > 0 {
 		blocks = append(blocks, block{"Since the seal", since})
 	}
@@ -192,7 +195,7 @@ func (d *document) environment() []reports.Field {
 			out = append(out, f)
 		}
 	}
-	out = append(out, reports.Field{Name: "Capture", Value: fmt.Sprintf("%d frames, %d lost", r.Frames, r.Dropped)},
+	out = append(out, reports.Field{Name: "Bench proven", Value: r.Proven()}, reports.Field{Name: "Capture", Value: fmt.Sprintf("%d frames, %d lost", r.Frames, r.Dropped)},
 		reports.Field{Name: "Tool", Value: join(r.Tested(), r.Tool.Go, r.Tool.OS+"/"+r.Tool.Arch)})
 	if r.Tool.SHA256 != "" {
 		out = append(out, reports.Field{Name: "SHA-256", Value: r.Tool.SHA256})

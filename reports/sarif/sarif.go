@@ -49,7 +49,7 @@ func runOf(r *reports.Report, p verdict.Result, names reports.Names) run {
 		Automation: automation{ID: plain("assay/" + p.ID + "/" + r.Run), GUID: names.UUID("sarif", p.ID)},
 		Artifacts:  artifacts(r), Results: []result{},
 		Properties: map[string]any{"conformity": plain(string(p.Conformity)), "reason": plain(p.Reason), "profile": plain(p.ID), "profileVersion": plain(p.Version),
-			"device": plain(r.Device.Item()), "limits": r.Limits()},
+			"device": plain(r.Device.Item()), "bench": plain(r.Proven()), "amendedThrough": plain(r.Through.String()), "limits": r.Limits()},
 	}
 	out.Invocations = []invocation{{Successful: r.Outcome == lab.Finished, Start: stamp(r.Started), End: ended(r)}}
 	for _, words := range r.Warnings() {

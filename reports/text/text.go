@@ -7,6 +7,7 @@ package text
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -30,13 +31,16 @@ func Write(w io.Writer, r *reports.Report, colour bool) error {
 	if r.Outcome == "" {
 		p.linef("\nThis run never came to its end: what was observed until then is judged, the rest is inconclusive.")
 	}
-	for _, gap := range r.Interruptions() {
+	for _, gap := range slices.Concat(r.Redaction(), r.Interruptions(), r.Unproven()) {
 		p.linef("")
 		p.wrap("", 0, gap)
 	}
 	if r.Dropped > 0 {
 		p.linef("\nThe capture lost %d of %d frames; nothing that rests on an absence in that time passes.", r.Dropped, r.Dropped+r.Frames)
 	}
+	p.linef("")
+	p.wrap("", 0, "The bench: "+r.Proven()+".")
+	p.linef("Amended through: %s", r.Through.String())
 	_, err := io.WriteString(w, p.String())
 	return err
 }
