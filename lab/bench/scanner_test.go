@@ -63,7 +63,7 @@ func TestScannerOver6(t *testing.T) {
 	}
 	defer listening.Close()
 	port := listening.Addr().(*net.TCPAddr).Port
-	quiet := netip.MustParseAddr("100::1") // discard-only (RFC 6666): nobody is there
+	quiet := netip.MustParseAddr("fe80::1%lo") // on the loopback there is no link: nobody is there
 	for name, c := range map[string]struct {
 		found     []netip.Addr
 		lacks     string
@@ -76,7 +76,7 @@ func TestScannerOver6(t *testing.T) {
 		"nobody can be asked":   {nil, "IPv6: no way", false, nil, "IPv6: no way"},
 		"too many":              {[]netip.Addr{lo, lo, lo, lo, lo, lo, lo}, "", false, []string{"::1", "::1", "::1", "::1", "::1", "::1"}, "IPv6: the device has 7 addresses, 6 were scanned"},
 		"one is gone":           {[]netip.Addr{quiet, lo}, "", true, []string{"::1"}, ""},
-		"one says nothing":      {[]netip.Addr{quiet}, "", false, []string{"100::1"}, "100::1: 3 ports stayed silent"},
+		"one says nothing":      {[]netip.Addr{quiet}, "", false, []string{"fe80::1%lo"}, "fe80::1%lo: 3 ports stayed silent"},
 		"some, and one unknown": {[]netip.Addr{lo}, "IPv6: and more", false, []string{"::1"}, "IPv6: and more"},
 	} {
 		t.Run(name, func(t *testing.T) {
