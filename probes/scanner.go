@@ -6,7 +6,8 @@ import "context"
 // network can: it connects and hangs up, or asks one harmless question of the protocol.
 type Scanner interface {
 	// Scan tries every TCP port of a range and, where asked for, the UDP ports that the dossier
-	// declares or that a well-known protocol uses.
+	// declares or that a well-known protocol uses: at the device's own address, and at every IPv6
+	// address of it that can be found.
 	Scan(ctx context.Context, r ScanRequest) (Scan, error)
 }
 
@@ -17,11 +18,16 @@ type ScanRequest struct {
 	Rate        int  // TCP ports a second, at most; 0: what this bench thinks is fit
 }
 
-// A Scan is what answered. A TCP port that is not in it was closed or silent.
+// A Scan is what answered at any address. A TCP port that is not in it was closed or silent.
 type Scan struct {
-	Tried  int    // TCP ports
+	Addresses []string // that were tried, the device's own first
+	// Unscanned tells which addresses, or which of IPv4 and IPv6, could not be tried, each with the reason. A scan with
+	// one is not complete.
+	Unscanned []string
+
+	Tried  int    // TCP ports of each address
 	TCP    []Port // open, in order
-	Silent int    // TCP ports that let every try fall
+	Silent int    // TCP ports that let every try fall, of all addresses together
 	UDP    []Port // every UDP port that was asked, in order
 	// Complete says that every TCP port answered that it is open or closed, or let each of several
 	// tries fall while a port that is known to answer went on answering.
@@ -35,6 +41,7 @@ type Port struct {
 	Number int
 	State  PortState
 	Speaks Speech
+	Only6  bool // it answered over IPv6 and not at the device's own address
 }
 
 // PortState is what a port did.

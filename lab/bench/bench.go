@@ -232,7 +232,7 @@ func (b *Bench) drive(o Options, address string, s *servers, button drive.Button
 	}
 	b.driver, b.operations, b.Probes.Device = d, o.Dossier.Operations, d
 	if b.Mode != ModeReduced {
-		b.Probes.Scanner = newScanner(b.Mode, b.Host, o.Dossier)
+		b.Probes.Scanner = b.scanner(o)
 	}
 	return nil
 }

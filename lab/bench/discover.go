@@ -247,7 +247,8 @@ func (b *Bench) knockAtAll(ctx context.Context, w Watching, out *Watched) error 
 	w.Doing("scanning the ports of " + out.Host + ",")
 	scanning, cancel := context.WithTimeout(ctx, afterwards)
 	defer cancel()
-	s, err := newScanner(b.Mode, b.Host, &dossier.Dossier{}).Scan(scanning, probes.ScanRequest{First: 1, Last: 65535, UDP: true})
+	knocks := b.knocks(newScanner(b.Mode, b.Host, &dossier.Dossier{}), w.File.Interface, out.MAC)
+	s, err := knocks.Scan(scanning, probes.ScanRequest{First: 1, Last: 65535, UDP: true})
 	switch {
 	case ctx.Err() != nil:
 		out.Notes = append(out.Notes, without)
@@ -255,7 +256,7 @@ func (b *Bench) knockAtAll(ctx context.Context, w Watching, out *Watched) error 
 	case err != nil:
 		return err
 	case !s.Complete || !s.AliveAfter:
-		out.Notes = append(out.Notes, "the scan is not complete: there may be more services")
+		out.Notes = append(out.Notes, strings.Join(append([]string{"the scan is not complete: there may be more services"}, s.Unscanned...), "; "))
 	}
 	out.Scan = &s
 	for _, p := range s.TCP {

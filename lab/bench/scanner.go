@@ -24,6 +24,8 @@ type scanner struct {
 	rate     int
 	controls []int
 	udp      []scan.Socket
+	others   func(context.Context, netip.Addr) ([]netip.Addr, string, error) // IPv6 addresses of the device beside its own; nil: not looked for
+	gone     func(context.Context, netip.Addr) bool                          // whether nobody has the address any more
 }
 
 // newScanner takes from the dossier which ports should answer: TCP ports for the control, UDP ports
@@ -53,8 +55,57 @@ func (s *scanner) Scan(ctx context.Context, r probes.ScanRequest) (probes.Scan, 
 	if err := foreign(target); err != nil {
 		return probes.Scan{}, fmt.Errorf("scan the device: %w: %w", err, probes.ErrBench)
 	}
-	one := scan.Scanner{Target: target, Controls: s.controls, UDP: s.udp, Rate: s.rate}
-	return one.Scan(ctx, r)
+	out, err := s.at(target).Scan(ctx, r)
+	if err != nil || s.others == nil {
+		return out, err
+	}
+	if err := s.over6(ctx, r, target, &out); err != nil {
+		return probes.Scan{}, err
+	}
+	return out, nil
+}
+
+func (s *scanner) at(target netip.Addr) *scan.Scanner {
+	return &scan.Scanner{Target: target, Controls: s.controls, UDP: s.udp, Rate: s.rate}
+}
+
+// maxScanned6 bounds the IPv6 addresses that are scanned: a host has one of its link, and for each prefix one that stays, one
+// that changes and one that was leased.
+const maxScanned6 = 6
+
+// over6 scans the device's IPv6 addresses. A firewall that guards one family alone, or a service that listens on one, is
+// an old story: what was not tried is told, and makes the scan incomplete.
+func (s *scanner) over6(ctx context.Context, r probes.ScanRequest, own netip.Addr, out *probes.Scan) error {
+	all, lacks, err := s.others(ctx, own)
+	if err != nil {
+		return fmt.Errorf("scan the device over IPv6: %w: %w", err, probes.ErrBench)
+	}
+	if lacks != "" {
+		out.Unscanned = append(out.Unscanned, lacks)
+	}
+	for i, a := range all {
+		if i == maxScanned6 {
+			out.Unscanned = append(out.Unscanned, fmt.Sprintf("IPv6: the device has %d addresses, %d were scanned", len(all), i))
+			break
+		}
+		answers, err := s.at(a).Answers(ctx)
+		if err != nil {
+			return fmt.Errorf("scan %s: %w: %w", a, err, probes.ErrBench)
+		}
+		if !answers && s.gone(ctx, a) {
+			continue // it had the address once
+		}
+		six, err := s.at(a).Scan(ctx, r)
+		if err != nil {
+			return err
+		}
+		if !six.Complete {
+			out.Unscanned = append(out.Unscanned, fmt.Sprintf("%s: %d ports stayed silent, and none that was known to answer meanwhile", a, six.Silent))
+		}
+		scan.Join(out, six)
+	}
+	out.Complete = out.Complete && len(out.Unscanned) == 0
+	return nil
 }
 
 // lookup finds the address of a host.

@@ -1,7 +1,11 @@
 package bench
 
 import (
+	"context"
+	"errors"
+	"net"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -47,4 +51,51 @@ func TestOffersScanner(t *testing.T) {
 		Instrument: probes.InstrumentScanner,
 		Because:    "on the reduced bench the device shares its address with this machine, and a port that answers may be anybody's", Mend: mendReduced,
 	})
+}
+
+// What cannot be tried over IPv6 is told, and makes the scan incomplete; an address that nobody has any more does not.
+func TestScannerOver6(t *testing.T) {
+	own, request := netip.MustParseAddr("192.0.2.100"), probes.ScanRequest{First: 1, Last: 3}
+	lo := netip.MustParseAddr("::1")
+	listening, err := net.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		t.Skip("needs IPv6 on the loopback: " + err.Error())
+	}
+	defer listening.Close()
+	port := listening.Addr().(*net.TCPAddr).Port
+	quiet := netip.MustParseAddr("fe80::1%lo") // on the loopback there is no link: nobody is there
+	for name, c := range map[string]struct {
+		found     []netip.Addr
+		lacks     string
+		gone      bool
+		addresses []string
+		unscanned string
+	}{
+		"no address":            {nil, "", false, nil, ""},
+		"one":                   {[]netip.Addr{lo}, "", false, []string{"::1"}, ""},
+		"nobody can be asked":   {nil, "IPv6: no way", false, nil, "IPv6: no way"},
+		"too many":              {[]netip.Addr{lo, lo, lo, lo, lo, lo, lo}, "", false, []string{"::1", "::1", "::1", "::1", "::1", "::1"}, "IPv6: the device has 7 addresses, 6 were scanned"},
+		"one is gone":           {[]netip.Addr{quiet, lo}, "", true, []string{"::1"}, ""},
+		"one says nothing":      {[]netip.Addr{quiet}, "", false, []string{"fe80::1%lo"}, "fe80::1%lo: 3 ports stayed silent"},
+		"some, and one unknown": {[]netip.Addr{lo}, "IPv6: and more", false, []string{"::1"}, "IPv6: and more"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &scanner{
+				rate: rateReference, controls: []int{port},
+				others: func(_ context.Context, at netip.Addr) ([]netip.Addr, string, error) {
+					assert.Equal(t, own, at)
+					return c.found, c.lacks, nil
+				},
+				gone: func(context.Context, netip.Addr) bool { return c.gone },
+			}
+			out := probes.Scan{Complete: true, AliveBefore: true, AliveAfter: true}
+			require.NoError(t, s.over6(t.Context(), request, own, &out))
+			assert.Equal(t, c.addresses, out.Addresses)
+			assert.Contains(t, strings.Join(out.Unscanned, "; "), c.unscanned)
+			assert.Equal(t, c.unscanned == "", out.Complete)
+			assert.Equal(t, c.unscanned == "", len(out.Unscanned) == 0)
+		})
+	}
+	broken := &scanner{others: func(context.Context, netip.Addr) ([]netip.Addr, string, error) { return nil, "", errors.New("on fire") }}
+	require.ErrorIs(t, broken.over6(t.Context(), request, own, &probes.Scan{}), probes.ErrBench)
 }

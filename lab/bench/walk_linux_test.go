@@ -54,7 +54,7 @@ func TestInNamespaces(t *testing.T) {
 	}
 	for name := range inside {
 		t.Run(name, func(t *testing.T) {
-			code, err := Enter(within(t, 100*time.Second), insideArgs(), []string{insideTest + "=" + name})
+			code, err := Enter(within(t, 250*time.Second), insideArgs(), []string{insideTest + "=" + name})
 			require.NoError(t, err)
 			require.Zero(t, code)
 		})
@@ -64,7 +64,7 @@ func TestInNamespaces(t *testing.T) {
 		var all sync.WaitGroup
 		for _, flaw := range impostorFlaws() {
 			all.Go(func() {
-				code, err := Enter(within(t, 100*time.Second), insideArgs(), []string{insideTest + "=" + impostorTest + string(flaw)})
+				code, err := Enter(within(t, 250*time.Second), insideArgs(), []string{insideTest + "=" + impostorTest + string(flaw)})
 				assert.NoError(t, err, string(flaw))
 				assert.Zero(t, code, string(flaw))
 			})
@@ -86,7 +86,7 @@ func TestInNamespaces(t *testing.T) {
 }
 
 func insideArgs() []string {
-	args := []string{"-test.run=^TestInNamespaces$", "-test.timeout=90s"}
+	args := []string{"-test.run=^TestInNamespaces$", "-test.timeout=240s"}
 	if testing.Verbose() {
 		args = append(args, "-test.v")
 	}

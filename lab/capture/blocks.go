@@ -13,11 +13,11 @@ const (
 	maxBody      = 1 << 20 // bytes of one
 	maxBodies    = 8 << 20 // bytes of all, with what keeping a block costs besides
 	blockCost    = 96
-	maxBlock1024 = 1024 // over UDP (RFC 7959, section 2.2)
+	maxBlock1024 = 1024 // (RFC 7959, section 2.2)
 )
 
-// blocks puts block-wise transfers of CoAP (RFC 7959) together, so that what was cut in two by a block's border is found.
-// Every block was yielded by itself before.
+// blocks puts block-wise transfers of CoAP (RFC 7959; over TCP RFC 8323, section 6) together, so that what was cut in two
+// by a block's border is found. Every block was yielded by itself before.
 type blocks struct {
 	yield func([]byte) bool
 	known map[transfer]map[int][]byte // blocks by their offset
@@ -30,6 +30,7 @@ type blocks struct {
 type transfer struct {
 	from, to     netip.Addr
 	sport, dport uint16
+	tcp          bool
 	option       int // Block1 or Block2
 	token        string
 	whatever     bool // the token
@@ -44,19 +45,32 @@ func (b *blocks) add(p *wire.Packet) {
 	if !p.Ports || p.Proto != wire.ProtoUDP {
 		return
 	}
-	m, ok := wire.ParseCoAP(p.Payload)
-	if !ok || len(m.Payload) == 0 {
+	if m, ok := wire.ParseCoAP(p.Payload); ok {
+		b.message(transfer{from: p.From, to: p.To, sport: p.SourcePort, dport: p.DestinationPort}, &m)
+	}
+}
+
+// message takes a message between the two ends of a transfer.
+func (b *blocks) message(t transfer, m *wire.CoAP) {
+	// Of a request that has both, only Block1 is about its payload; of an answer, only Block2.
+	block := m.Block1
+	if t.option = 1; m.Code > 7 {
+		block, t.option = m.Block2, 2
+	}
+	if !block.Set || block.BERT && !t.tcp {
 		return
 	}
-	for option, block := range map[int]wire.Block{1: m.Block1, 2: m.Block2} {
-		// Of a request that has both, only Block1 is about its payload; of an answer, only Block2.
-		if answer := m.Code > 7; !block.Set || block.Size > maxBlock1024 || answer != (option == 2) {
-			continue
+	offset, payload := block.Num*block.Size, m.Payload
+	for len(payload) > 0 {
+		n := len(payload)
+		if block.BERT {
+			n = min(n, block.Size)
 		}
-		t := transfer{from: p.From, to: p.To, sport: p.SourcePort, dport: p.DestinationPort, option: option, token: string(m.Token)}
-		b.put(t, block.Num*block.Size, m.Payload)
+		t.token, t.whatever = string(m.Token), false
+		b.put(t, offset, payload[:n])
 		t.token, t.whatever = "", true
-		b.put(t, block.Num*block.Size, m.Payload)
+		b.put(t, offset, payload[:n])
+		offset, payload = offset+n, payload[n:]
 	}
 }
 

@@ -120,7 +120,7 @@ func story(p *wire.Packet) (protocol, info string) {
 }
 
 func tcpStory(p *wire.Packet) (string, string) {
-	for _, recognise := range []func(*wire.Packet) (string, string){tlsStory, httpStory, mqttStory, dnsStory} {
+	for _, recognise := range []func(*wire.Packet) (string, string){tlsStory, httpStory, mqttStory, dnsStory, coapStreamStory} {
 		if protocol, info := recognise(p); protocol != "" {
 			return protocol, info
 		}

@@ -96,7 +96,7 @@ func connectText(first byte, body []byte) string {
 
 // coapStory reads CoAP over UDP (RFC 7252, section 3). A port has to hint: the header is four bytes of little order.
 func coapStory(p *wire.Packet) (string, string) {
-	if !p.On(5683) {
+	if !p.On(coapPort) {
 		return "", ""
 	}
 	// A message whose end is missing or malformed is still told as far as it was read.
@@ -104,15 +104,54 @@ func coapStory(p *wire.Packet) (string, string) {
 	if !ok && m.Token == nil {
 		return "", ""
 	}
-	kind := [...]string{"con", "non", "ack", "rst"}[m.Type]
-	text := kind + " " + wire.CoAPCode(m.Code)
-	switch {
-	case m.Code == 0:
-		return "CoAP", kind + " empty"
-	case wire.CoAPMethod(m.Code) != "": // 5 to 7: RFC 8132
-		text = kind + " " + wire.CoAPMethod(m.Code)
-	case m.Code>>5 < 2 || m.Code>>5 > 5:
+	text := coapText(&m)
+	if text == "" || m.Code>>5 == 7 {
 		return "", ""
+	}
+	return "CoAP", [...]string{"con", "non", "ack", "rst"}[m.Type] + " " + text
+}
+
+// coapStreamStory reads the messages of CoAP over TCP that begin in a segment (RFC 8323).
+func coapStreamStory(p *wire.Packet) (string, string) {
+	b := p.Payload
+	if !p.On(coapPort) && !wire.IsCoAPSettings(b) {
+		return "", ""
+	}
+	var parts []string
+	for len(b) > 0 && len(parts) < 4 {
+		head, body, more := wire.CoAPFrame(b)
+		if more {
+			break
+		}
+		// One whose end is in the next segment is told as far as it was read.
+		m, ok := wire.ParseCoAPTCP(b)
+		text := coapText(&m)
+		if text == "" || m.Token == nil || !ok && len(b) >= head+body {
+			break
+		}
+		parts, b = append(parts, text), b[min(len(b), head+body):]
+	}
+	if len(parts) == 0 {
+		return "", ""
+	}
+	return "CoAP", strings.Join(parts, ", ")
+}
+
+// coapText tells code, path and blocks; "" is no code of CoAP.
+func coapText(m *wire.CoAP) string {
+	text := wire.CoAPCode(m.Code)
+	switch class := m.Code >> 5; {
+	case m.Code == 0:
+		return "empty"
+	case wire.CoAPMethod(m.Code) != "": // 5 to 7: RFC 8132
+		text = wire.CoAPMethod(m.Code)
+	case class == 7: // signals of the transport (RFC 8323, section 5)
+		if names := [...]string{1: "csm", 2: "ping", 3: "pong", 4: "release", 5: "abort"}; int(m.Code&31) < len(names) {
+			return text + " " + names[m.Code&31]
+		}
+		return text
+	case class < 2 || class > 5:
+		return ""
 	}
 	if m.Path != "" { // the query is left out as for HTTP
 		text += " " + Printable(m.Path, maxText)
@@ -122,5 +161,5 @@ func coapStory(p *wire.Packet) (string, string) {
 			text += fmt.Sprintf(", block %d", b.Num)
 		}
 	}
-	return "CoAP", text
+	return text
 }

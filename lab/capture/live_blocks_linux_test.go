@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// liveBlocks stores a mark on libcoap's server and reads it back, in blocks so small that none holds it whole.
+// liveBlocks stores a mark on libcoap's server and reads it back, over UDP and TCP, in blocks so small that none holds it whole.
 func liveBlocks(t *testing.T) {
 	for _, program := range []string{"coap-server-notls", "coap-client-notls"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -37,14 +37,23 @@ func liveBlocks(t *testing.T) {
 	c, err := Open(t.Context(), Options{Interface: "lo", Path: filepath.Join(t.TempDir(), "run.pcapng"), Clock: wall{}})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = c.Close() })
-	marked := mark32(canary)
-	for name, ask := range map[string][]string{
-		"block1": {"-m", "put", "-b", "32", "-e", marked, "coap://127.0.0.1/example_data"},
-		"block2": {"-b", "32", "coap://127.0.0.1/example_data"},
+	marked, kilobytes := mark32(canary), strings.Repeat("x", 3*1024-8)+canary+strings.Repeat("y", 3000)
+	stored := ""
+	for _, step := range []struct {
+		name, stored string
+		ask          []string
+	}{
+		{"block1", "", []string{"-m", "put", "-b", "32", "-e", marked, "coap://127.0.0.1/example_data"}},
+		{"block2", marked, []string{"-b", "32", "coap://127.0.0.1/example_data"}},
+		{"block1 over TCP", "", []string{"-m", "put", "-b", "32", "-e", marked, "coap+tcp://127.0.0.1/example_data"}},
+		{"block2 over TCP", marked, []string{"-b", "32", "coap+tcp://127.0.0.1/example_data"}},
+		{"BERT: blocks of 3072 bytes, as messages may have 4000", kilobytes, []string{"-X", "4000", "coap+tcp://127.0.0.1/example_data"}},
 	} {
-		if name == "block2" {
-			client("-m", "put", "-b", "32", "-e", marked, "coap://127.0.0.1/example_data")
+		name, ask := step.name, step.ask
+		if step.stored != stored && step.stored != "" {
+			client("-m", "put", "-e", step.stored, "coap+tcp://127.0.0.1/example_data")
 		}
+		stored = step.stored
 		from := mark(t, c)
 		client(ask...)
 		to := mark(t, c)

@@ -25,6 +25,7 @@ type run struct {
 	start   uint32 // sequence number of the first byte held
 	data    []byte
 	yielded int // bytes of data that were in the piece before
+	coap    messages
 }
 
 // streams puts TCP segments into order. Nothing the device sent is thrown away: a segment that
@@ -32,13 +33,14 @@ type run struct {
 // what does not join comes as separate runs.
 type streams struct {
 	yield func([]byte) bool
+	coap  func(flow, *wire.CoAP)
 	known map[flow][]*run
 	order []flow // by age
 	held  int
 }
 
-func newStreams(yield func([]byte) bool) streams {
-	return streams{yield: yield, known: map[flow][]*run{}}
+func newStreams(yield func([]byte) bool, coap func(flow, *wire.CoAP)) streams {
+	return streams{yield: yield, coap: coap, known: map[flow][]*run{}}
 }
 
 func (s *streams) add(p *wire.Packet) {
@@ -62,14 +64,14 @@ func (s *streams) add(p *wire.Packet) {
 		}
 		s.order = append(s.order, key)
 	}
-	s.known[key] = s.place(runs, seq, p.Payload)
+	s.known[key] = s.place(key, runs, seq, p.Payload)
 	if s.held > holdBytes {
 		s.relieve()
 	}
 }
 
 // place adds a segment to the run that it continues, or begins one.
-func (s *streams) place(runs []*run, seq uint32, payload []byte) []*run {
+func (s *streams) place(key flow, runs []*run, seq uint32, payload []byte) []*run {
 	at := -1
 	for i, r := range runs {
 		if seq-r.start <= uint32(len(r.data)) {
@@ -85,8 +87,10 @@ func (s *streams) place(runs []*run, seq uint32, payload []byte) []*run {
 		runs = append(runs, &run{start: seq})
 		at = len(runs) - 1
 	}
-	s.extend(runs[at], seq, payload)
+	r := runs[at]
+	s.extend(r, seq, payload)
 	runs = s.absorb(runs, at)
+	r.coap.read(key, r.data, s.coap)
 	for _, r := range runs {
 		if len(r.data) >= pieceBytes {
 			s.piece(r)
@@ -127,7 +131,7 @@ func (s *streams) piece(r *run) {
 	if r.yielded < len(r.data) {
 		s.yield(r.data)
 	}
-	drop := max(0, len(r.data)-overlapBytes)
+	drop := r.coap.keep(max(0, len(r.data)-overlapBytes))
 	r.start += uint32(drop)
 	r.data = append([]byte(nil), r.data[drop:]...)
 	r.yielded = len(r.data)

@@ -30,7 +30,10 @@ func newUnpacker(yield func([]byte) bool) *unpacker {
 		}
 		return !u.stopped
 	}
-	u.streams, u.blocks = newStreams(u.yield), newBlocks(u.yield)
+	u.blocks = newBlocks(u.yield)
+	u.streams = newStreams(u.yield, func(f flow, m *wire.CoAP) {
+		u.blocks.message(transfer{from: f.from, to: f.to, sport: f.sport, dport: f.dport, tcp: true}, m)
+	})
 	return u
 }
 

@@ -138,7 +138,7 @@ func TestLongStreams(t *testing.T) {
 			total += len(b)
 			found += bytes.Count(b, canary)
 			return true
-		})
+		}, nil)
 		seq := uint32(0xffff0000)
 		for len(stream) > 0 {
 			n := min(len(stream), 1+random.IntN(1460))
@@ -159,7 +159,7 @@ func TestManyStreamsStayBounded(t *testing.T) {
 			seen[string(word)] = true
 		}
 		return true
-	})
+	}, func(flow, *wire.CoAP) {})
 	blob := bytes.Repeat([]byte(" "), 20<<10)
 	for i := range 2 * maxStreams {
 		s.add(&wire.Packet{SourcePort: uint16(i), DestinationPort: uint16(i >> 8), Seq: 5, Payload: fmt.Appendf(nil, " s%d ", i)})
@@ -191,7 +191,7 @@ func FuzzUnpack(f *testing.F) {
 			for i := range payload {
 				payload[i] = byte(random.IntN(256))
 			}
-			p := &wire.Packet{Proto: wire.ProtoTCP, SourcePort: uint16(m & 1), Seq: uint32(m>>2) * 7, Payload: payload}
+			p := &wire.Packet{Proto: wire.ProtoTCP, SourcePort: []uint16{1, coapPort}[m&1], Seq: uint32(m>>2) * 7, Payload: payload}
 			if m == 0 {
 				p.Flags = wire.SYN
 			}

@@ -39,6 +39,7 @@ const (
 	WipeKeepsAccounts     FlawName = "wipe-keeps-accounts"
 	ButtonKeepsData       FlawName = "button-keeps-data"
 	HiddenTelnet          FlawName = "hidden-telnet"
+	HiddenTelnetIPv6      FlawName = "hidden-telnet-ipv6"
 	SkipsTLSVerification  FlawName = "skips-tls-verification"
 	IgnoresHostName       FlawName = "ignores-host-name"
 	IgnoresExpiry         FlawName = "ignores-expiry"
@@ -112,11 +113,13 @@ func wipeFlaws() []Flaw {
 }
 
 func exposureFlaws() []Flaw {
+	found := []string{
+		"exposure/undeclared", "exposure/undeclared-login", // and the dossier denies what was seen:
+		"credentials/telnet-open", "credentials/telnet-default", "credentials/telnet-derived", "credentials/telnet-bruteforce",
+	}
 	return []Flaw{
-		{HiddenTelnet, "a Telnet login prompt answers at a port that no paper mentions", []string{
-			"exposure/undeclared", "exposure/undeclared-login", // and the dossier denies what was seen:
-			"credentials/telnet-open", "credentials/telnet-default", "credentials/telnet-derived", "credentials/telnet-bruteforce",
-		}},
+		{HiddenTelnet, "a Telnet login prompt answers at a port that no paper mentions", found},
+		{HiddenTelnetIPv6, "such a prompt answers over IPv6 alone, on a device that everybody knows by its IPv4 address", found},
 	}
 }
 

@@ -247,3 +247,17 @@ func (l *life) listen(ctx context.Context, port int) (*listener, error) {
 	}
 	return newListener(in), nil
 }
+
+// listen6 opens a TCP port over IPv6 alone: at every address that the device has, or that of its loopback where its own is of the loopback.
+func (l *life) listen6(ctx context.Context, port int) (*listener, error) {
+	host := "::"
+	if l.config.Network.Mode == ModeLoopback {
+		host = "::1"
+	}
+	var config net.ListenConfig
+	in, err := config.Listen(ctx, "tcp6", net.JoinHostPort(host, strconv.Itoa(port)))
+	if err != nil {
+		return nil, err
+	}
+	return newListener(in), nil
+}

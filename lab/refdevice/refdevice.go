@@ -69,7 +69,7 @@ type Ports struct {
 	MQTT   int `json:"mqtt"`   // local broker over TLS
 	CoAPS  int `json:"coaps"`  // CoAP over DTLS with a pre-shared key
 	CoAP   int `json:"coap"`   // plain CoAP; open only with the flaw open-coap
-	Telnet int `json:"telnet"` // a login prompt; open only with the flaw hidden-telnet
+	Telnet int `json:"telnet"` // a login prompt; open only with the flaws hidden-telnet and hidden-telnet-ipv6
 }
 
 // DefaultPorts are the ports of the reference segment.

@@ -19,27 +19,35 @@ const (
 // startTelnet opens the console of the maker's developers, which only a flawed device still has. No
 // account is left on it; that it answers at all, and is in no declaration, is the flaw.
 func (l *life) startTelnet(ctx context.Context) (func(time.Duration), error) {
-	if !l.flaws.has(HiddenTelnet) {
-		return func(time.Duration) {}, nil
-	}
-	in, err := l.listen(ctx, l.config.Ports.Telnet)
-	if err != nil {
-		return nil, fmt.Errorf("open telnet: %w", err)
-	}
+	var open []*listener
 	var talks sync.WaitGroup
-	talks.Go(func() {
-		for {
-			conn, err := in.Accept()
-			if err != nil {
-				return
-			}
-			talks.Go(func() { telnet(conn, l.config.Now().Add(telnetPatience)) })
+	stop := func(time.Duration) {
+		for _, in := range open {
+			in.cut()
 		}
-	})
-	return func(time.Duration) {
-		in.cut()
 		talks.Wait()
-	}, nil
+	}
+	for flaw, listen := range map[FlawName]func(context.Context, int) (*listener, error){HiddenTelnet: l.listen, HiddenTelnetIPv6: l.listen6} {
+		if !l.flaws.has(flaw) {
+			continue
+		}
+		in, err := listen(ctx, l.config.Ports.Telnet)
+		if err != nil {
+			stop(0)
+			return nil, fmt.Errorf("open telnet: %w", err)
+		}
+		open = append(open, in)
+		talks.Go(func() {
+			for {
+				conn, err := in.Accept()
+				if err != nil {
+					return
+				}
+				talks.Go(func() { telnet(conn, l.config.Now().Add(telnetPatience)) })
+			}
+		})
+	}
+	return stop, nil
 }
 
 // telnet asks for a login and takes none.

@@ -17,7 +17,7 @@ func (s scanner) Scan(ctx context.Context, r probes.ScanRequest) (probes.Scan, e
 	s.t.mu.Lock()
 	defer s.t.mu.Unlock()
 	e := s.t.script.Exposing
-	out := probes.Scan{Tried: r.Last - r.First + 1, Silent: e.Drops, Complete: !e.Flickers, AliveBefore: !e.Dark, AliveAfter: !e.Dark && !e.Unplugged}
+	out := probes.Scan{Addresses: []string{"192.0.2.100"}, Unscanned: e.Unscanned, Tried: r.Last - r.First + 1, Silent: e.Drops, Complete: !e.Flickers, AliveBefore: !e.Dark, AliveAfter: !e.Dark && !e.Unplugged}
 	for _, p := range append([]probes.Port{{Number: 8443, Speaks: probes.SpeaksTLS}, {Number: 8884, Speaks: probes.SpeaksTLS}}, e.More...) {
 		if p.Number >= r.First && p.Number <= r.Last && !slices.Contains(e.Shut, p.Number) {
 			p.State = probes.PortOpen

@@ -85,6 +85,7 @@ type Exposing struct {
 	Dark       bool          // no port answers that should
 	Unplugged  bool          // nothing answers any more at the end
 	Topples    bool          // the scan makes it ill
+	Unscanned  []string      // what the bench could not try
 }
 
 func (s Script) withDefaults() Script {

@@ -411,3 +411,30 @@ func TestPowerCut(t *testing.T) {
 		})
 	}
 }
+
+// The scan's first version knew one address of the device: what it saw is judged as it was, without the facts that came later.
+func TestOldScanIsJudged(t *testing.T) {
+	set, d := baseline(t), thermostat()
+	for name, c := range map[string]struct {
+		facts change
+		want  verdict.Verdict
+	}{"clean": {nil, verdict.Pass}, "hidden Telnet": {telnet(), verdict.Fail}, "link broke": {change{"complete": false}, verdict.Inconclusive}} {
+		obs := look(t, d, set, map[string]change{"exposure/services": c.facts})
+		for i, o := range obs {
+			if o.Probe != "exposure/services" {
+				continue
+			}
+			facts := map[string]any{}
+			require.NoError(t, json.Unmarshal(o.Facts, &facts))
+			for _, later := range []string{"addresses", "unscanned", "ipv6_only"} {
+				require.Contains(t, facts, later)
+				delete(facts, later)
+			}
+			var err error
+			obs[i].Version = "1"
+			obs[i].Facts, err = json.Marshal(facts)
+			require.NoError(t, err)
+		}
+		assert.Equal(t, c.want, check(t, judge(t, d, set, obs...), "exposure/undeclared").Verdict, name)
+	}
+}

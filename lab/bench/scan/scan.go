@@ -71,20 +71,12 @@ func (s *Scanner) Scan(ctx context.Context, r probes.ScanRequest) (probes.Scan, 
 }
 
 func (s *Scanner) scan(ctx context.Context, r probes.ScanRequest) (probes.Scan, error) {
-	p := s.Patience
-	if len(p.TCP) == 0 || len(p.UDP) == 0 {
-		p = usual()
-	}
-	rate := r.Rate
-	if rate == 0 {
-		rate = s.Rate
-	}
-	k := &knocker{target: s.Target, patience: p, rate: rate}
+	k := s.knocker(r.Rate)
 	c, err := k.control(ctx, s.Controls)
 	if err != nil {
 		return probes.Scan{}, err
 	}
-	out := probes.Scan{AliveBefore: c != nil, Tried: r.Last - r.First + 1}
+	out := probes.Scan{AliveBefore: c != nil, Tried: r.Last - r.First + 1, Addresses: []string{s.Target.String()}}
 	// The UDP ports wait long for what never comes, and meanwhile the TCP ports are tried.
 	var udp sync.WaitGroup
 	var udpErr error
@@ -105,6 +97,18 @@ func (s *Scanner) scan(ctx context.Context, r probes.ScanRequest) (probes.Scan, 
 		out.AliveAfter, err = k.same(ctx, *c)
 	}
 	return out, err
+}
+
+// knocker begins a scan; rate 0 is the scanner's own.
+func (s *Scanner) knocker(rate int) *knocker {
+	p := s.Patience
+	if len(p.TCP) == 0 || len(p.UDP) == 0 {
+		p = usual()
+	}
+	if rate == 0 {
+		rate = s.Rate
+	}
+	return &knocker{target: s.Target, patience: p, rate: rate}
 }
 
 // A knocker is one scan under way.

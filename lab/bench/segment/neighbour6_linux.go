@@ -41,17 +41,21 @@ func Neighbour6(ctx context.Context, on string, at netip.Addr, patience time.Dur
 	}
 }
 
-func known6(link netlink.Link, at netip.Addr) (net.HardwareAddr, error) {
-	const known = netlink.NUD_REACHABLE | netlink.NUD_STALE | netlink.NUD_DELAY | netlink.NUD_PROBE
-	var list []netlink.Neigh
-	var err error
+// neighbours6 lists what the kernel knows of hosts on a link.
+func neighbours6(link netlink.Link) (list []netlink.Neigh, err error) {
 	for range 3 { // a dump that the table changed under is begun again
 		if list, err = netlink.NeighList(link.Attrs().Index, netlink.FAMILY_V6); !errors.Is(err, netlink.ErrDumpInterrupted) {
 			break
 		}
 	}
+	return list, refused("list neighbours", err)
+}
+
+func known6(link netlink.Link, at netip.Addr) (net.HardwareAddr, error) {
+	const known = netlink.NUD_REACHABLE | netlink.NUD_STALE | netlink.NUD_DELAY | netlink.NUD_PROBE
+	list, err := neighbours6(link)
 	if err != nil {
-		return nil, refused("list neighbours", err)
+		return nil, err
 	}
 	for _, n := range list {
 		if a, ok := netip.AddrFromSlice(n.IP); ok && a == at && n.State&known != 0 && len(n.HardwareAddr) == 6 {

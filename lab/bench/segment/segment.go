@@ -56,6 +56,9 @@ func (e *StepError) Unwrap() error {
 	return e.Errno
 }
 
+// ErrNoIPv6 says that this machine cannot ask over IPv6 on a link.
+var ErrNoIPv6 = errors.New("no IPv6 from here")
+
 // An InUseError says that an interface is somebody's already.
 type InUseError struct{ Name, Because string }
 

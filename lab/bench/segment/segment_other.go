@@ -5,6 +5,7 @@ package segment
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"runtime"
@@ -162,6 +163,14 @@ func FreeTCP6(context.Context, netip.Addr, int) (net.Listener, error) {
 func Neighbour6(context.Context, string, netip.Addr, time.Duration) (net.HardwareAddr, error) {
 	return nil, refused("look for a neighbour", errSystem)
 }
+
+// Hosts6 says so.
+func Hosts6(context.Context, string, net.HardwareAddr, []netip.Addr, time.Duration) ([]netip.Addr, error) {
+	return nil, fmt.Errorf("%w: %w", ErrNoIPv6, refused("look for IPv6 addresses", errSystem))
+}
+
+// HasIPv6 tells nothing here: nobody asks.
+func HasIPv6() bool { return true }
 
 // FreeUDP6 says so.
 func FreeUDP6(context.Context, netip.Addr, int) (net.PacketConn, error) {

@@ -49,7 +49,7 @@ func tsharkReads(t *testing.T, path string) shark {
 			}
 		}
 		if f[5] != "" {
-			s.coap++
+			s.coap += len(strings.Split(f[5], ","))
 		}
 	}
 	return s

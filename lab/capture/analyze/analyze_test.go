@@ -65,7 +65,7 @@ func TestOneDevice(t *testing.T) {
 
 	_, firmware := coapBlocks(24)
 	sum := sha256.Sum256(firmware)
-	require.Len(t, a.CoAP, 1, "a payload over many blocks is one")
+	require.Len(t, a.CoAP, 2, "a payload over many blocks is one, over UDP and over TCP")
 	assert.Equal(t, Body{Bytes: Count(len(firmware)), Blocks: 24, Whole: true, SHA256: hex.EncodeToString(sum[:])}, a.CoAP[0].Received)
 	assert.Equal(t, []any{"GET", "/fw", "2.05", "udp"}, []any{a.CoAP[0].Method, a.CoAP[0].Path, a.CoAP[0].Code, a.CoAP[0].Transport})
 
@@ -90,7 +90,7 @@ func TestOneDevice(t *testing.T) {
 		services[v.Server+"/"+v.Transport] = v.Protocol
 	}
 	assert.Equal(t, map[string]string{"192.0.2.1:53/udp": "DNS", "192.0.2.1:123/udp": "NTP", "192.0.2.1:1883/tcp": "MQTT", "192.0.2.1:80/tcp": "HTTP", "192.0.2.1:8883/tcp": "TLS",
-		"192.0.2.1:443/tcp": "TLS", "192.0.2.1:5684/udp": "DTLS", "192.0.2.1:5683/udp": "CoAP", "192.0.2.1:67/udp": "DHCP"}, services)
+		"192.0.2.1:443/tcp": "TLS", "192.0.2.1:5684/udp": "DTLS", "192.0.2.1:5683/udp": "CoAP", "192.0.2.1:5683/tcp": "CoAP", "192.0.2.1:67/udp": "DHCP"}, services)
 	for _, e := range a.Endpoints {
 		if e.Address == "192.0.2.3" {
 			assert.Equal(t, []string{"02:00:00:00:01:01"}, e.MACs)

@@ -27,47 +27,56 @@ type joint struct {
 	next   int // the block that is due
 	size   int
 	hash   hash.Hash
+	last   bool // nothing comes after the part that was opened
 	broken bool
 }
 
-// add takes one payload or block.
-func (j *joint) add(body *Body, b wire.Block, payload []byte) {
+// open tells whether the next so many bytes, a payload or a block of one, belong to the body. They may then be written.
+func (j *joint) open(body *Body, b wire.Block, length int) bool {
 	if !b.Set {
-		body.Bytes, body.Blocks, body.Whole = Count(len(payload)), 0, true
-		body.SHA256 = ""
-		if len(payload) > 0 {
-			sum := sha256.Sum256(payload)
-			body.SHA256 = hex.EncodeToString(sum[:])
-		}
-		return
+		*j, *body = joint{hash: sha256.New(), last: true}, Body{}
+		return true
 	}
+	count := b.Count(length)
 	if b.Num == 0 {
-		if j.next == 1 && j.size == b.Size && b.More {
-			return // sent again
+		if j.next == count && j.size == b.Size && b.More {
+			return false // sent again
 		}
-		*j = joint{hash: sha256.New(), size: b.Size}
-		*body = Body{}
+		*j, *body = joint{hash: sha256.New(), size: b.Size}, Body{}
 	}
 	// A server may choose smaller blocks on the way: numbers then count those (section 2.3).
 	if j.hash == nil || j.broken {
-		return
+		return false
 	}
 	if b.Size != j.size && j.size > 0 {
 		j.next, j.size = j.next*j.size/b.Size, b.Size
 	}
 	switch {
 	case b.Num < j.next:
-		return // sent again
-	case b.Num > j.next:
+		return false // sent again
+	case b.Num > j.next || b.BERT && b.More && length != count*b.Size:
 		j.broken = true
+		return false
+	}
+	j.next += count
+	j.last = !b.More
+	body.Blocks += count
+	return true
+}
+
+func (j *joint) write(body *Body, part []byte) {
+	j.hash.Write(part)
+	body.Bytes += Count(len(part))
+}
+
+// close ends what was opened.
+func (j *joint) close(body *Body) {
+	if !j.last {
 		return
 	}
-	j.next++
-	j.hash.Write(payload)
-	body.Bytes += Count(len(payload))
-	body.Blocks++
-	if !b.More {
-		body.Whole, body.SHA256 = true, hex.EncodeToString(j.hash.Sum(nil))
+	body.Whole = true
+	if body.Bytes > 0 || body.Blocks > 0 {
+		body.SHA256 = hex.EncodeToString(j.hash.Sum(nil))
 	}
 }
 
@@ -77,52 +86,102 @@ func (a *analyzer) coapDatagram(f *flow, dir int, b []byte) {
 		*a.total("coap malformed")++
 		return
 	}
-	a.coapMessage(f, dir, &m, "udp")
+	a.coapMessage(f, dir, &m, len(m.Payload), "udp").write(m.Payload)
 }
 
-// A coapStream reads CoAP over TCP (RFC 8323).
-type coapStream struct{}
+// A coapPart is a payload that is on its way into a body. The zero value is one that nobody wants.
+type coapPart struct {
+	left  int // bytes to come
+	joint *joint
+	body  *Body
+}
 
-func (*coapStream) lost(int)             {}
+func (p *coapPart) write(b []byte) {
+	p.left -= len(b)
+	if p.joint == nil {
+		return
+	}
+	p.joint.write(p.body, b)
+	if p.left == 0 {
+		p.joint.close(p.body)
+	}
+}
+
+// A coapStream reads CoAP over TCP (RFC 8323). Messages may have megabytes: their payloads are not kept.
+type coapStream struct {
+	parts [2]*coapPart
+}
+
+func (s *coapStream) lost(dir int)       { s.parts[dir] = nil }
 func (*coapStream) end(*analyzer, *flow) {}
 
-func (*coapStream) take(a *analyzer, f *flow, dir int, b []byte) int {
+// maxCoAPOptions is how much of a message has to hold its options.
+const maxCoAPOptions = 8 << 10
+
+func (s *coapStream) take(a *analyzer, f *flow, dir int, b []byte) int {
+	if p := s.parts[dir]; p != nil {
+		n := min(p.left, len(b))
+		if p.write(b[:n]); p.left == 0 {
+			s.parts[dir] = nil
+		}
+		return n
+	}
 	head, body, more := wire.CoAPFrame(b)
-	if more {
-		return 0
-	}
-	if body > maxHeldStream/2 {
-		f.half[dir].skip = int64(head + body)
-		return 0
-	}
-	if len(b) < head+body {
-		return 0
-	}
-	m, ok := wire.ParseCoAPTCP(b[:head+body])
-	if !ok {
+	if !more && b[0]&15 > 8 {
+		*a.total("coap malformed")++
 		return done
 	}
-	a.coapMessage(f, dir, &m, "tcp")
-	return head + body
+	if more || len(b) < head+min(body, maxCoAPOptions) {
+		return 0
+	}
+	b = b[:min(len(b), head+body)]
+	m, ok := wire.ParseCoAPTCP(b)
+	if !ok || len(b) < head+body && len(m.Payload) == 0 {
+		*a.total("coap malformed")++
+		return done
+	}
+	missing := head + body - len(b)
+	p := a.coapMessage(f, dir, &m, len(m.Payload)+missing, "tcp")
+	if p.write(m.Payload); p.left > 0 {
+		s.parts[dir] = p
+	}
+	return len(b)
 }
 
-func (a *analyzer) coapMessage(f *flow, dir int, m *wire.CoAP, transport string) {
+// coapMessage takes a message with a payload of so many bytes, and tells where that belongs.
+func (a *analyzer) coapMessage(f *flow, dir int, m *wire.CoAP, payload int, transport string) *coapPart {
 	*a.total("coap messages")++
-	method := wire.CoAPMethod(m.Code)
-	switch {
+	part := &coapPart{left: payload}
+	var t *coapTalk
+	var block wire.Block
+	var body *Body
+	switch method := wire.CoAPMethod(m.Code); {
 	case m.Code == 0 || m.Code>>5 == 7: // empty, or a signal of the transport
-		return
+		return part
 	case method != "":
-		a.coapRequest(f, dir, m, method, transport)
+		t, block = a.coapRequest(f, dir, m, method, transport), m.Block1
+		body = &t.exchange.Sent
 	default:
-		a.coapResponse(f, dir, m)
+		if t, block = a.coapResponse(f, dir, m), m.Block2; t == nil {
+			return part
+		}
+		body = &t.exchange.Received
 	}
+	// A response is on the way to who asked, whoever opened the connection.
+	joint := &t.bodies[toServer]
+	if m.Code > 7 {
+		joint = &t.bodies[toClient]
+	}
+	if (block.Set || payload > 0) && joint.open(body, block, payload) {
+		part.joint, part.body = joint, body
+	}
+	return part
 }
 
 // Both ends may ask in CoAP: the client is who asks.
 func coapEnds(f *flow, dir int) (from, to netip.AddrPort) { return f.ends[dir], f.ends[1-dir] }
 
-func (a *analyzer) coapRequest(f *flow, dir int, m *wire.CoAP, method, transport string) {
+func (a *analyzer) coapRequest(f *flow, dir int, m *wire.CoAP, method, transport string) *coapTalk {
 	client, server := coapEnds(f, dir)
 	key := coapKey{client, server, string(m.Token)}
 	byPath := coapKey{client, server, "\x00" + method + " " + m.Path + "?" + m.Query}
@@ -145,9 +204,7 @@ func (a *analyzer) coapRequest(f *flow, dir int, m *wire.CoAP, method, transport
 	a.coapRemember(t, byPath)
 	t.exchange.Requests++
 	t.exchange.LastFrame = a.frame.Number
-	if m.Block1.Set || len(m.Payload) > 0 {
-		t.bodies[toServer].add(&t.exchange.Sent, m.Block1, m.Payload)
-	}
+	return t
 }
 
 // coapRemember makes an exchange found under a key. When the table is full it starts over: answers to what
@@ -163,12 +220,12 @@ func (a *analyzer) coapRemember(t *coapTalk, key coapKey) {
 	a.coap[key] = t
 }
 
-func (a *analyzer) coapResponse(f *flow, dir int, m *wire.CoAP) {
+func (a *analyzer) coapResponse(f *flow, dir int, m *wire.CoAP) *coapTalk {
 	server, client := coapEnds(f, dir)
 	t := a.coap[coapKey{client, server, string(m.Token)}]
 	if t == nil {
 		*a.total("coap responses without request")++
-		return
+		return nil
 	}
 	e := t.exchange
 	e.Responses++
@@ -179,7 +236,5 @@ func (a *analyzer) coapResponse(f *flow, dir int, m *wire.CoAP) {
 	if m.Observe >= 0 && e.Observe {
 		e.Notifications++
 	}
-	if m.Block2.Set || len(m.Payload) > 0 {
-		t.bodies[toClient].add(&e.Received, m.Block2, m.Payload)
-	}
+	return t
 }

@@ -39,6 +39,7 @@ type world struct {
 	w       *pcapgo.NgWriter
 	at      time.Time
 	packets int
+	lose    int // this packet is not written
 	mac     [2]net.HardwareAddr
 	buffer  gopacket.SerializeBuffer
 }
@@ -57,7 +58,9 @@ func (w *world) write(parts ...gopacket.SerializableLayer) {
 	w.t.Helper()
 	require.NoError(w.t, gopacket.SerializeLayers(w.buffer, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, parts...))
 	w.at = w.at.Add(50 * time.Microsecond)
-	w.packets++
+	if w.packets++; w.packets == w.lose {
+		return
+	}
 	data := w.buffer.Bytes()
 	require.NoError(w.t, w.w.WritePacket(gopacket.CaptureInfo{Timestamp: w.at, CaptureLength: len(data), Length: len(data)}, data))
 }
@@ -378,7 +381,7 @@ func dhcp(t testing.TB, kind layers.DHCPMsgType, mac net.HardwareAddr, ip net.IP
 
 // scenes are conversations recorded once and replayed by every device.
 type scenes struct {
-	tls12, tls13, dtls, http, coap []turn
+	tls12, tls13, dtls, http, coap, bert []turn
 }
 
 func newScenes(t testing.TB) scenes {
@@ -392,6 +395,7 @@ func newScenes(t testing.TB) scenes {
 	s.tls12 = tlsTurns(t, client(tls.VersionTLS12), server, 40000)
 	s.tls13 = tlsTurns(t, client(tls.VersionTLS13), server, 40000)
 	s.coap, _ = coapBlocks(24)
+	s.bert, _ = coapBERT(3, 2048, 4096, 700)
 	return s
 }
 
@@ -435,6 +439,7 @@ func (w *world) device(n int, s *scenes) {
 			w.udp(p, said.dir, said.data)
 		}
 	}
+	w.tcp(to(5683), s.bert)
 }
 
 // generate writes a mixed capture of at least so many packets and tells how many it has.

@@ -49,7 +49,7 @@ func (a *analyzer) recognise(f *flow, dir int, b []byte) bool {
 		return f.speaks("HTTP", false, &httpTalk{})
 	case maybeHTTP(b):
 		return false
-	case port == 5683:
+	case port == 5683 || wire.IsCoAPSettings(b):
 		return f.speaks("CoAP", false, &coapStream{})
 	case bytes.HasPrefix(b, []byte("SSH-")):
 		return f.speaks("SSH", true, nil)

@@ -15,7 +15,8 @@ const (
 	optBlock2        = 23
 	optBlock1        = 27
 
-	maxPath = 1024
+	maxPath   = 1024
+	maxLength = 1 << 30 // of a message: longer ones are as long as this
 )
 
 // A Block is the value of a block option (RFC 7959, section 2.2).
@@ -24,6 +25,15 @@ type Block struct {
 	Num  int
 	More bool
 	Size int
+	BERT bool // the payload is several blocks of 1024 bytes, over TCP only (RFC 8323, section 6)
+}
+
+// Count is how many blocks a payload of so many bytes is.
+func (b Block) Count(bytes int) int {
+	if !b.BERT {
+		return 1
+	}
+	return max(1, (bytes+b.Size-1)/b.Size)
 }
 
 // A CoAP is one message. Token, host and payload alias the message.
@@ -90,21 +100,44 @@ func CoAPFrame(b []byte) (head, body int, more bool) {
 	case 14:
 		length = int(binary.BigEndian.Uint16(b[1:])) + 269
 	case 15:
-		length = int(binary.BigEndian.Uint32(b[1:])) + 65805
+		length = int(min(uint64(binary.BigEndian.Uint32(b[1:]))+65805, maxLength))
 	}
 	return size + 1 + int(b[0]&15), length, false
 }
 
-// ParseCoAPTCP reads a whole message over TCP.
+// ParseCoAPTCP reads a message over TCP, or the beginning of one with all its options: its payload is then as far as
+// it is there. Without a token, not even nil, its head is no message's.
 func ParseCoAPTCP(b []byte) (m CoAP, ok bool) {
 	m.Observe, m.ContentFormat = -1, -1
 	head, body, more := CoAPFrame(b)
-	token := int(b[0] & 15)
-	if more || token > 8 || head+body > len(b) {
+	if more || b[0]&15 > 8 || head > len(b) {
 		return m, false
 	}
+	token := int(b[0] & 15)
 	m.Code, m.Token = b[head-token-1], b[head-token:head]
-	return m, m.options(b[head : head+body])
+	if class := m.Code >> 5; m.Code > 7 && class < 2 || class == 6 {
+		return m, false
+	}
+	return m, m.options(b[head:min(len(b), head+body)])
+}
+
+// IsCoAPSettings tells whether a stream begins with the capabilities and settings that each end of CoAP over TCP has to
+// send first (7.01: RFC 8323, section 5.3). Those without an option are too short to tell.
+func IsCoAPSettings(b []byte) bool {
+	head, body, more := CoAPFrame(b)
+	if more || b[0]&15 != 0 || body == 0 || len(b) < head+body || b[head-1] != 0xe1 {
+		return false
+	}
+	// The largest message and that blocks are understood (sections 5.3.1 and 5.3.2); the longest token (RFC 8974).
+	number := 0
+	for rest := b[head : head+body]; len(rest) > 0; {
+		length := int(rest[0] & 15)
+		if number += int(rest[0] >> 4); number != 2 && number != 4 && number != 6 || length > 4 || length >= len(rest) {
+			return false
+		}
+		rest = rest[1+length:]
+	}
+	return true
 }
 
 // options reads options and payload. False is a message that breaks its own form.
@@ -162,7 +195,7 @@ func block(value []byte) Block {
 		return Block{}
 	}
 	n := coapUint(value)
-	return Block{Set: true, Num: n >> 4, More: n&8 != 0, Size: 1 << (n&7 + 4)}
+	return Block{Set: true, Num: n >> 4, More: n&8 != 0, Size: 1 << (min(n&7, 6) + 4), BERT: n&7 == 7}
 }
 
 func coapUint(value []byte) (n int) {

@@ -82,8 +82,10 @@ func (p *Packet) link(link int, frame []byte) ([]byte, bool) {
 func (p *Packet) tagged(ether uint16, rest []byte) ([]byte, bool) {
 	p.Ether = ether
 	for range maxTags {
-		if p.Ether != etherVLAN && p.Ether != etherQinQ {
-			break
+		switch p.Ether {
+		case etherVLAN, etherQinQ, etherQ9100, etherQ9200:
+		default:
+			return rest, true
 		}
 		if len(rest) < 4 {
 			return nil, false

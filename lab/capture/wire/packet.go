@@ -10,11 +10,12 @@ import (
 
 // The numbers that the unpacker knows: IEEE 802 EtherTypes and IANA protocol numbers.
 const (
-	EtherIPv4 = 0x0800
-	EtherARP  = 0x0806
-	etherVLAN = 0x8100
-	EtherIPv6 = 0x86DD
-	etherQinQ = 0x88A8
+	EtherIPv4              = 0x0800
+	EtherARP               = 0x0806
+	etherVLAN              = 0x8100
+	EtherIPv6              = 0x86DD
+	etherQinQ              = 0x88A8
+	etherQ9100, etherQ9200 = 0x9100, 0x9200 // what switches put before a second tag when that had no number yet
 
 	protoHop      = 0 // IPv6 hop-by-hop options
 	ProtoICMP     = 1

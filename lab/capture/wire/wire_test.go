@@ -83,6 +83,26 @@ func TestCoAPForms(t *testing.T) {
 	}
 }
 
+func TestCoAPOverTCP(t *testing.T) {
+	for text, want := range map[string]bool{
+		"\x40\xe1\x23\x10\x00\x00": true, "\x50\xe1\x23\x10\x00\x00\x20...": true, "\x20\xe1\x21\x10": true, "\x10\xe1\x40": true,
+		"": false, "\x40": false, "\x00\xe1": false, "\x41\xe1\x01\x23\x10\x00\x00": false, "\x40\xe2\x23\x10\x00\x00": false, "\x40\xe1\x23\x10\x00": false,
+		"\x40\xe1\x33\x10\x00\x00": false, "\x40\xe1\x25\x10\x00\x00": false, "\x20\xe1\x22\x10": false, "\x20\xe1\xff\x10": false,
+	} {
+		assert.Equal(t, want, IsCoAPSettings([]byte(text)), "%x", text)
+	}
+	m, ok := ParseCoAPTCP([]byte("\xd0\x00\x45\xd1\x0a\x3f\xff..........")) // block 3 of BERT, and more
+	require.True(t, ok)
+	assert.Equal(t, Block{Set: true, Num: 3, More: true, Size: 1024, BERT: true}, m.Block2)
+	assert.Equal(t, []int{1, 1, 1, 2, 4}, []int{m.Block2.Count(0), m.Block2.Count(1), m.Block2.Count(1024), m.Block2.Count(1025), m.Block2.Count(4096)})
+	_, body, _ := CoAPFrame([]byte{0xf0, 0xff, 0xff, 0xff, 0xff, 1})
+	assert.Equal(t, maxLength, body)
+	for _, text := range []string{"\x00", "\x09\x01", "\x00\x21", "\x00\xc1", "\x08\x01abc"} {
+		_, ok := ParseCoAPTCP([]byte(text))
+		assert.False(t, ok, "%x", text)
+	}
+}
+
 func coapTCP(body []byte) []byte {
 	n, token := len(body), byte(1)
 	var b []byte
@@ -125,6 +145,9 @@ func FuzzWire(f *testing.F) {
 		ParseServerHello(b)
 		Certificates(b)
 		ParseCoAP(b)
+		if _, body, _ := CoAPFrame(b); IsCoAPSettings(b) && body > len(b) {
+			t.Fatal("settings that are not there")
+		}
 		if len(b) > 0 {
 			ParseCoAPTCP(b)
 			ParseMQTTPublish(b[0], b[1:], b[0]&7)

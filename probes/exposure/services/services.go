@@ -15,7 +15,7 @@ import (
 func Kind() probes.Kind {
 	return probes.Kind{
 		Name:    "exposure/services",
-		Version: "1",
+		Version: "2", // 1 knew one address of the device
 		Asks:    "At which network ports does the device answer?",
 		Needs: []probes.Need{
 			{Instrument: probes.InstrumentDevice},
@@ -23,7 +23,7 @@ func Kind() probes.Kind {
 			{Instrument: probes.InstrumentClock},
 		},
 		Touch:   probes.Interact,
-		Typical: 12,
+		Typical: 20,
 		New:     func() probes.Probe { return &Probe{FirstPort: 1, LastPort: 65535, UDP: true} },
 		Facts:   func() probes.Facts { return Facts{} },
 	}
@@ -47,8 +47,11 @@ type Facts struct {
 	UDPAnswering []string `json:"udp_answering"` // sent something back
 	UDPClosed    []string `json:"udp_closed"`    // said that nobody is there
 	UDPSilent    []string `json:"udp_silent"`    // said nothing, which proves nothing
+	Addresses    []string `json:"addresses"`     // that were tried, the device's own first: "192.0.2.100", "fe80::5eff:fe10:4a7f%br0"
+	Unscanned    []string `json:"unscanned"`     // what could not be tried, with the reason: "IPv6: eth0 has no IPv6 address"
+	IPv6Only     []string `json:"ipv6_only"`     // those of services that did not answer at the device's own address, but at another
 	Services     []string `json:"services"`      // tcp_open and udp_answering, each with what it was heard to speak: "tcp/2323 telnet", "tcp/9000 unknown"
-	Complete     bool     `json:"complete"`      // each TCP port was open, closed, or silent in every try while a port that answers went on answering
+	Complete     bool     `json:"complete"`      // each TCP port was open, closed, or silent in every try while a port that answers went on answering; at every address, and there is none that could not be tried
 	AliveBefore  bool     `json:"alive_before"`  // control: the device was healthy and a port of it answered
 	AliveAfter   bool     `json:"alive_after"`   // control: as before
 	Seconds      float64  `json:"seconds"`       // from the first to the last try: 4.2
@@ -64,7 +67,7 @@ func (p *Probe) Ask(ctx context.Context, b *probes.Bench) (probes.Facts, error) 
 	if p.FirstPort < 1 || p.LastPort > 65535 || p.FirstPort > p.LastPort || p.Rate < 0 {
 		return nil, fmt.Errorf("exposure/services: ports %d to %d at rate %d: %w", p.FirstPort, p.LastPort, p.Rate, probes.ErrBench)
 	}
-	f := Facts{TCPOpen: []string{}, UDPAnswering: []string{}, UDPClosed: []string{}, UDPSilent: []string{}, Services: []string{}}
+	f := Facts{TCPOpen: []string{}, UDPAnswering: []string{}, UDPClosed: []string{}, UDPSilent: []string{}, Services: []string{}, Addresses: []string{}, Unscanned: []string{}, IPv6Only: []string{}}
 	healthy, err := health(ctx, b)
 	if err != nil {
 		return nil, err
@@ -100,23 +103,32 @@ func (p *Probe) Ask(ctx context.Context, b *probes.Bench) (probes.Facts, error) 
 
 // note writes down what answered.
 func (f *Facts) note(s probes.Scan) {
-	f.PortsTried, f.TCPOpenCount, f.TCPSilent, f.Complete = s.Tried, len(s.TCP), s.Silent, s.Complete
+	f.PortsTried, f.TCPOpenCount, f.TCPSilent, f.Complete = s.Tried, len(s.TCP), s.Silent, s.Complete && len(s.Unscanned) == 0
+	f.Addresses, f.Unscanned = append(f.Addresses, s.Addresses...), append(f.Unscanned, s.Unscanned...)
 	for _, port := range s.TCP[:min(len(s.TCP), maxListed)] {
 		name := fmt.Sprintf("tcp/%d", port.Number)
 		f.TCPOpen = append(f.TCPOpen, name)
-		f.Services = append(f.Services, name+" "+string(port.Speaks))
+		f.serves(name, port)
 	}
 	for _, port := range s.UDP {
 		name := fmt.Sprintf("udp/%d", port.Number)
 		switch port.State {
 		case probes.PortOpen:
 			f.UDPAnswering = append(f.UDPAnswering, name)
-			f.Services = append(f.Services, name+" "+string(port.Speaks))
+			f.serves(name, port)
 		case probes.PortClosed:
 			f.UDPClosed = append(f.UDPClosed, name)
 		case probes.PortSilent:
 			f.UDPSilent = append(f.UDPSilent, name)
 		}
+	}
+}
+
+func (f *Facts) serves(name string, port probes.Port) {
+	service := name + " " + string(port.Speaks)
+	f.Services = append(f.Services, service)
+	if port.Only6 {
+		f.IPv6Only = append(f.IPv6Only, service)
 	}
 }
 

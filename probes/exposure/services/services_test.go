@@ -19,11 +19,18 @@ func TestAsk(t *testing.T) {
 			"ports_tried": 65535, "tcp_open": []any{"tcp/8443", "tcp/8884"}, "tcp_open_count": 2, "tcp_silent": 0, "complete": true,
 			"udp_asked": true, "udp_answering": []any{"udp/5684"}, "udp_closed": []any{"udp/53", "udp/5683"}, "udp_silent": []any{"udp/5353"},
 			"services":     []any{"tcp/8443 tls", "tcp/8884 tls", "udp/5684 dtls"},
-			"alive_before": true, "alive_after": true,
+			"alive_before": true, "alive_after": true, "addresses": []any{"192.0.2.100"}, "unscanned": []any{}, "ipv6_only": []any{},
 		}},
 		{Name: "hidden-telnet", Script: script(probetest.Exposing{More: telnet}), Want: map[string]any{
 			"tcp_open": []any{"tcp/2323", "tcp/8443", "tcp/8884", "tcp/60000"},
 			"services": []any{"tcp/2323 telnet", "tcp/8443 tls", "tcp/8884 tls", "tcp/60000 unknown", "udp/5684 dtls"},
+		}},
+		{Name: "hidden-telnet-ipv6", Script: script(probetest.Exposing{More: []probes.Port{{Number: 2323, Speaks: probes.SpeaksTelnet, Only6: true}}}), Want: map[string]any{
+			"tcp_open": []any{"tcp/2323", "tcp/8443", "tcp/8884"}, "ipv6_only": []any{"tcp/2323 telnet"}, "complete": true,
+			"services": []any{"tcp/2323 telnet", "tcp/8443 tls", "tcp/8884 tls", "udp/5684 dtls"},
+		}},
+		{Name: "unfair-no-ipv6", Script: script(probetest.Exposing{Unscanned: []string{"IPv6: eth0 has no IPv6 address"}}), Want: map[string]any{
+			"complete": false, "unscanned": []any{"IPv6: eth0 has no IPv6 address"}, "alive_after": true, "ipv6_only": []any{},
 		}},
 		{Name: "plain-coap", Script: script(probetest.Exposing{PlainCoAP: true}), Want: map[string]any{
 			"udp_answering": []any{"udp/5683", "udp/5684"}, "services": []any{"tcp/8443 tls", "tcp/8884 tls", "udp/5683 coap", "udp/5684 dtls"},
