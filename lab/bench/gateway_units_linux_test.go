@@ -141,8 +141,12 @@ func apart(t *testing.T, both []*Bench) (told []impostor.Facts) {
 	t.Helper()
 	for n, b := range both {
 		quiet := both[1-n]
-		before, err := quiet.Probes.Interceptor.Calls(t.Context(), probes.ViaMQTTS)
-		require.NoError(t, err)
+		var before []probes.Call
+		require.Eventually(t, func() bool {
+			var err error
+			before, err = quiet.Probes.Interceptor.Calls(t.Context(), probes.ViaMQTTS)
+			return err == nil && len(before) > 0 && before[len(before)-1].Bytes > 0 && !before[len(before)-1].Ended
+		}, 20*time.Second, 10*time.Millisecond, "it is at its cloud")
 		f := ask[impostor.Facts](t, b, impostor.Kind(), map[string]any{"via": probes.ViaMQTTS, "scenario": string(probes.UnknownCA), "tries": 1})
 		assert.True(t, f.Called && f.GenuineBefore && f.GenuineAfter, "controls of unit %d: %+v", n+1, f)
 		told = append(told, f)
