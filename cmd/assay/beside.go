@@ -56,11 +56,27 @@ func (s *session) identities(first *bench.Bench) error {
 	return nil
 }
 
-// finishBeside closes the benches of the further units and adds what they captured and logged.
-func (s *session) finishBeside() error {
+// strangers writes down who else was on the bench's own segment.
+func (s *session) strangers(b *bench.Bench) error {
+	all := b.Strangers()
+	if len(all) == 0 {
+		return nil
+	}
+	for _, one := range all {
+		s.progress.say("%v was on %s too, which no unit of the dossier has: nothing of it counts as a unit's", one, s.in.file.Interface)
+	}
+	_, err := s.journal.Append(evidence.KindNote, struct {
+		About     string           `json:"about"`
+		Strangers []bench.Stranger `json:"strangers"`
+	}{"strangers", all})
+	return err
+}
+
+// finishBeside closes the benches of the further units and adds what they captured and logged beside the first one's.
+func (s *session) finishBeside(first *bench.Bench) error {
 	s.closeBeside()
 	for _, b := range s.beside {
-		if b.Capture != nil {
+		if b.Capture != nil && b.Capture != first.Capture {
 			if _, err := lab.KeepCapture(s.journal, b.Capture); err != nil {
 				return err
 			}

@@ -19,7 +19,6 @@ import (
 	"assay/lab/bench"
 	"assay/lab/evidence"
 	"assay/probes"
-	"assay/profiles/dossier"
 	"assay/profiles/plan"
 	"assay/reports"
 )
@@ -163,7 +162,7 @@ func (s *session) finish(b *bench.Bench, outcome lab.Outcome) error {
 func (s *session) closeBench(b *bench.Bench, end *lab.End) error {
 	s.progress.doing("closing the bench")
 	j := s.journal
-	if err := s.finishBeside(); err != nil {
+	if err := s.finishBeside(b); err != nil {
 		return err
 	}
 	if err := b.Close(); err != nil {
@@ -175,6 +174,9 @@ func (s *session) closeBench(b *bench.Bench, end *lab.End) error {
 			return err
 		}
 		end.Capture, end.Frames, end.Dropped = kept.File, kept.Frames, kept.Dropped
+	}
+	if err := s.strangers(b); err != nil {
+		return err
 	}
 	for _, log := range b.Logs() {
 		if _, err := j.AddFile(filepath.Base(log), "text/plain", log); err != nil {
@@ -269,7 +271,7 @@ func (s *session) publish(ev *evidence.Evidence) (*reports.Report, error) {
 func (s *session) begin() lab.Begin {
 	var units []lab.Unit
 	if len(s.in.others) > 0 {
-		for _, u := range append([]dossier.Unit{s.in.unit}, s.in.others...) {
+		for _, u := range s.in.specimens() {
 			units = append(units, lab.Unit{ID: u.ID, Serial: u.Serial, MAC: u.MAC})
 		}
 	}

@@ -62,21 +62,21 @@ esac
 	w.dossier = w.product.Dossier
 	require.NoError(t, os.WriteFile(w.dossier, []byte(text), 0o600))
 	w.bench = written(t, w.dir, "gateway.yaml", "assay: bench/v1\nmode: gateway\ninterface: eth1\nflash: {file: "+unit.Flash+"}\nbutton: {command: [sh, "+hand+", button, '{{button}}', '{{seconds}}']}\n")
-	w.plug(t, unit, line, answers)
+	started(t, "eth1", unit, line, answers)
 	return w
 }
 
-// plug starts the device's process in a network namespace of its own.
-func (w *wired) plug(t *testing.T, unit refdevice.Unit, line, answers string) {
+// started starts the device's process in a network namespace of its own, at the far end of a cable.
+func started(t *testing.T, near string, unit refdevice.Unit, line, answers string) {
 	t.Helper()
 	hw, err := net.ParseMAC(unit.MAC)
 	require.NoError(t, err)
-	require.NoError(t, netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth1"}, PeerName: "eth0", PeerHardwareAddr: hw}))
+	require.NoError(t, netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: near}, PeerName: "eth0", PeerHardwareAddr: hw}))
 	stdin, err := os.OpenFile(line, os.O_RDWR, 0)
 	require.NoError(t, err)
 	stdout, err := os.Create(answers)
 	require.NoError(t, err)
-	log, err := os.Create(filepath.Join(w.dir, "device.log"))
+	log, err := os.Create(answers + ".log")
 	require.NoError(t, err)
 	self, err := os.Executable()
 	require.NoError(t, err)
@@ -85,23 +85,23 @@ func (w *wired) plug(t *testing.T, unit refdevice.Unit, line, answers string) {
 	cmd.Env = withoutBench(os.Environ())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, log
-	started, ended := make(chan error, 1), make(chan struct{})
+	begun, ended := make(chan error, 1), make(chan struct{})
 	go func() {
 		defer close(ended)
 		runtime.LockOSThread() // the device dies with the thread that started it
 		err := cmd.Start()
-		started <- err
+		begun <- err
 		if err == nil {
 			_ = cmd.Wait()
 		}
 	}()
-	require.NoError(t, <-started)
+	require.NoError(t, <-begun)
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		<-ended
 		_ = stdin.Close()
 		if t.Failed() {
-			said := slurp(filepath.Join(w.dir, "device.log"))
+			said := slurp(answers + ".log")
 			t.Logf("device: %s", said[max(0, len(said)-4000):])
 		}
 	})

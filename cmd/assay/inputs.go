@@ -67,21 +67,34 @@ func (in *inputs) readReviews(w io.Writer, path string) error {
 	return nil
 }
 
-// allUnits stands for every unit of the dossier that has an address.
+// allUnits stands for every unit of the dossier that a bench can find: by its address, or on a gateway by its MAC address.
 const allUnits = "all"
 
-// chooseUnits finds the specimens to test: one, several separated by commas, or all that have a host.
+// everyUnit lists the units that a bench can find.
+func (in *inputs) everyUnit(gateway bool) ([]string, error) {
+	var ids []string
+	for _, u := range in.dossier.Units {
+		if gateway && u.MAC != "" || !gateway && u.Host != "" {
+			ids = append(ids, u.ID)
+		}
+	}
+	switch {
+	case len(ids) > 0:
+		return ids, nil
+	case gateway:
+		return nil, unusable(errors.New("no unit of the dossier has a mac"), "give each unit on the bench the MAC address of its label: `mac: 02:00:5e:00:53:01`")
+	}
+	return nil, unusable(errors.New("no unit of the dossier has a host"), "give each unit on the bench its address: `host: 192.0.2.50`")
+}
+
+// chooseUnits finds the specimens to test: one, several separated by commas, or all.
 func (in *inputs) chooseUnits(spec string) error {
+	gateway := in.file != nil && in.file.Mode == bench.ModeGateway
 	ids := strings.Split(spec, ",")
 	if spec == allUnits {
-		ids = nil
-		for _, u := range in.dossier.Units {
-			if u.Host != "" {
-				ids = append(ids, u.ID)
-			}
-		}
-		if len(ids) == 0 {
-			return unusable(errors.New("no unit of the dossier has a host"), "give each unit on the bench its address: `host: 192.0.2.50`")
+		var err error
+		if ids, err = in.everyUnit(gateway); err != nil {
+			return err
 		}
 	}
 	at := map[string]string{}
@@ -93,7 +106,7 @@ func (in *inputs) chooseUnits(spec string) error {
 		if u.ID == in.unit.ID || slices.ContainsFunc(in.others, func(o dossier.Unit) bool { return o.ID == u.ID }) {
 			return unusable(fmt.Errorf("unit %s is named twice", u.ID), "name each unit once")
 		}
-		if other, taken := at[u.Host]; taken && u.Host != "" {
+		if other, taken := at[u.Host]; taken && u.Host != "" && !gateway {
 			return unusable(fmt.Errorf("units %s and %s have the same host %q", other, u.ID, u.Host), "each unit of a run has an address of its own")
 		}
 		at[u.Host] = u.ID
@@ -106,9 +119,12 @@ func (in *inputs) chooseUnits(spec string) error {
 	if in.file == nil {
 		return nil
 	}
-	if in.file.Mode == bench.ModeGateway && len(in.others) > 0 {
-		return unusable(fmt.Errorf("%s: mode gateway has one unit at a time on its interface, and %d were asked for", in.file.Name, len(in.units())),
-			"name one unit with --unit, or test several on a network of the lab: mode: attached")
+	if gateway && len(in.others) > 0 {
+		for _, u := range in.specimens() {
+			if u.MAC == "" {
+				return unusable(fmt.Errorf("unit %s has no mac, by which a gateway tells it from the other units", u.ID), "give it the MAC address of its label: `mac: 02:00:5e:00:53:01`")
+			}
+		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(in.file.Units)) {
 		if _, err := chooseUnit(in.dossier, id); err != nil || id == "" {
@@ -120,11 +136,16 @@ func (in *inputs) chooseUnits(spec string) error {
 
 // units lists the ids of all that are tested.
 func (in *inputs) units() []string {
-	ids := []string{in.unit.ID}
-	for _, u := range in.others {
+	var ids []string
+	for _, u := range in.specimens() {
 		ids = append(ids, u.ID)
 	}
 	return ids
+}
+
+// specimens are all that are tested, the first one first.
+func (in *inputs) specimens() []dossier.Unit {
+	return append([]dossier.Unit{in.unit}, in.others...)
 }
 
 // loadProfile takes a name of an embedded profile or a file.

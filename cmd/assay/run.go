@@ -117,8 +117,12 @@ func run(cmd *cobra.Command, dossierPath, benchPath, reviews string, sample samp
 	put := bench.Attached
 	if in.file.Mode == bench.ModeGateway {
 		put = bench.Gateway
-		p.say("the bench takes %s as its own; unit %s (%s) has %s to ask for an address there: switch it off and on again now",
-			in.file.Interface, in.unit.ID, in.unit.MAC, bench.LeasePatience)
+		var who []string
+		for _, u := range in.specimens() {
+			who = append(who, fmt.Sprintf("%s (%s)", u.ID, u.MAC))
+		}
+		p.say("the bench takes %s as its own and waits there for %s, %s for each to ask for an address: switch it off and on again now",
+			in.file.Interface, strings.Join(who, ", "), bench.LeasePatience)
 	}
 	r, err := s.conduct(cmd.Context(), offer{has, missing}, put)
 	p.end()

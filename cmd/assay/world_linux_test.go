@@ -39,7 +39,7 @@ func TestInNamespaces(t *testing.T) {
 	inside := map[string]func(*testing.T){
 		"attached": insideAttached, "attached resumes": insideAttachedResumes, "logins": insideLogins, "without privilege": insideUnprivileged, "full disk": insideFullDisk, "small disk": insideSmallDisk,
 		"dead interface": insideDeadInterface, "gateway": insideGateway, "gateway ends": insideGatewayEnds, "gateway goes bad": insideGatewayGoesBad,
-		"gateway believes": insideGatewayBelieves, "gateway verifies": insideGatewayVerifies,
+		"gateway units": insideGatewayUnits, "gateway believes": insideGatewayBelieves, "gateway verifies": insideGatewayVerifies,
 		"gateway discovers": insideGatewayDiscovers, "attached discovers": insideAttachedDiscovers,
 	}
 	if bench.Inside() {
@@ -92,6 +92,8 @@ func needStrangers(t *testing.T, test string) {
 	switch test {
 	case "full disk", "gateway", "gateway ends", "gateway discovers":
 		return
+	case "gateway units":
+		needed = map[string]string{"ip": "iproute2", "bash": "bash"}
 	case "logins":
 		needed = map[string]string{"dropbear": "dropbear-bin", "telnetd": "inetutils-telnetd", "openssl": "openssl", "unshare": "util-linux"}
 	case "gateway believes", "gateway verifies":

@@ -90,7 +90,7 @@ func (b *Bench) watch(ctx context.Context, o Options, unit dossier.Unit) error {
 // serveAttached starts what bench.yaml lets the bench serve, and tells the bench's address.
 func (b *Bench) serveAttached(ctx context.Context, o Options) (*servers, string, error) {
 	if first := o.Beside; first != nil {
-		b.provide(first.serves)
+		b.provide(first.serves, o.Unit)
 		return first.serves, first.address, nil
 	}
 	b.serves = &servers{}
@@ -103,13 +103,13 @@ func (b *Bench) serveAttached(ctx context.Context, o Options) (*servers, string,
 		return nil, "", unusable(fmt.Errorf("%s: serve.address: %w", o.File.Name, err))
 	}
 	s, err := serve(ctx, o.Dossier, serving{
-		address: address, broker: f.Broker, updates: f.Updates, log: o.Log, keys: b.keys, from: callsFrom(ctx, b.Host),
+		address: address, broker: f.Broker, updates: f.Updates, log: o.Log, keys: b.keys, callers: b.callers(ctx, o, "", ""),
 	})
 	if err != nil {
 		return nil, "", withHint(err, "serve.address must be an address of this machine, and its ports free: ip addr show "+o.File.Interface)
 	}
 	b.onClose(s.close)
-	b.provide(s)
+	b.provide(s, o.Unit)
 	b.serves, b.address = s, address.String()
 	return s, b.address, nil
 }

@@ -195,7 +195,10 @@ func newBench(mode string, o Options) (*Bench, error) {
 		b.keys = intercept.NewKeys(o.file("keys", ".log"))
 		b.onClose(b.keys.Close)
 	}
-	_, all := Offers(mode, o.File, o.Dossier)
+	can, all := Offers(mode, o.File, o.Dossier)
+	if b.several {
+		all = append(all, everybodys(mode, can)...)
+	}
 	for _, m := range all {
 		// What an instrument cannot do for this dossier is the planner's to know; here it is whether there is one.
 		if !strings.Contains(string(m.Instrument), "/") {

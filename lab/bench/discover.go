@@ -87,10 +87,10 @@ func (b *Bench) watchGateway(ctx context.Context, w Watching, file *File, out *W
 	if err != nil {
 		return err
 	}
-	leases, _, err := b.gatewayUp(ctx, Options{Dir: w.Dir, Dossier: &dossier.Dossier{}, File: file, Log: w.Log}, address, nil)
-	if err != nil {
+	if err := b.gatewayUp(ctx, Options{Dir: w.Dir, Dossier: &dossier.Dossier{}, File: file, Log: w.Log}, address, nil); err != nil {
 		return err
 	}
+	leases := b.leased
 	b.deafEars(ctx, address.Addr())
 	b.knows(func() string { return out.Host })
 	waiting, cancel := context.WithTimeout(ctx, w.For)

@@ -44,46 +44,27 @@ func (b *Bench) gateway(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if o.Beside != nil {
-		return unusable(errors.New("a gateway has one unit at a time on its interface"))
-	}
-	o.File = o.File.of(unit.ID, false)
+	o.File = o.File.of(unit.ID, o.Beside != nil)
 	mac, err := net.ParseMAC(unit.MAC)
 	if err != nil || len(mac) != 6 {
 		return withHint(unusable(fmt.Errorf("dossier: unit %s has no mac: a gateway leases an address to it and must know it", unit.ID)),
 			"give the unit the MAC address of its label: `mac: 02:00:5e:00:53:01`")
 	}
-	if err := MayGateway(); err != nil {
-		return err
-	}
-	address, err := GatewayAddress(o.File)
-	if err != nil {
-		return err
-	}
-	leases, s, err := b.gatewayUp(ctx, o, address, mac)
-	if err != nil {
-		return err
-	}
-	b.leased, b.serves = leases, s
 	on := o.File.Interface
-	b.prover(o, address, proof{
-		how:  "a process in a network namespace of its own; what it sends is received at " + on + " and what goes out there reaches it",
-		plug: func(mac net.HardwareAddr) (*segment.Guest, error) { return segment.Visit(on, mac) },
-		live: func() bool { return true },
-	})
-	b.knows(func() string {
-		if l, ok := leases.Lease(mac.String()); ok {
-			return l.Address.String()
-		}
-		return ""
-	})
-	b.description.Device = "plugged into " + o.File.Interface + ", which the bench owns"
+	b.description.Device = "plugged into " + on + ", which the bench owns"
+	if o.Beside != nil {
+		b.besideOn(o.Beside, unit.ID, mac)
+		b.description.Device += ", beside others"
+	} else if err := b.gatewayGround(ctx, o, mac); err != nil {
+		return err
+	}
+	b.knows(func() string { return b.leaseOf(mac.String()) })
 	b.unit(unit)
 	button, err := b.instruments(ctx, o)
 	if err != nil {
 		return err
 	}
-	if err := b.drive(o, address.Addr().String(), s, button); err != nil {
+	if err := b.drive(o, b.address, b.serves, button); err != nil {
 		return err
 	}
 	b.pressed = button != nil
@@ -92,26 +73,50 @@ func (b *Bench) gateway(ctx context.Context, o Options) error {
 	if why := b.stays(); why != "" {
 		b.say("between steps the device stays as it is: %s", why)
 	}
-	if err := b.awaitLease(ctx, leases, mac.String(), o.File.Interface); err != nil {
+	if err := b.awaitLease(ctx, o.Dossier, mac.String(), on); err != nil {
 		return err
 	}
 	if err := b.reachable(ctx, b.Host()); err != nil {
 		return err
 	}
-	return b.identify(ctx, o.File.Interface, o.Dossier, unit, true)
+	return b.identify(ctx, on, o.Dossier, unit, true)
+}
+
+// gatewayGround makes the gateway that the units are plugged into.
+func (b *Bench) gatewayGround(ctx context.Context, o Options, mac net.HardwareAddr) error {
+	if err := MayGateway(); err != nil {
+		return err
+	}
+	address, err := GatewayAddress(o.File)
+	if err != nil {
+		return err
+	}
+	if err := roomFor(o.Dossier, o.File, address); err != nil {
+		return err
+	}
+	if err := b.gatewayUp(ctx, o, address, mac); err != nil {
+		return err
+	}
+	on := o.File.Interface
+	b.prover(o, address, proof{
+		how:  "a process in a network namespace of its own; what it sends is received at " + on + " and what goes out there reaches it",
+		plug: func(mac net.HardwareAddr) (*segment.Guest, error) { return segment.Visit(on, mac) },
+		live: func() bool { return true },
+	})
+	return nil
 }
 
 // gatewayUp takes the interface, starts everything that the device will find there, arms the capture, and
 // only then sets the interface up.
-func (b *Bench) gatewayUp(ctx context.Context, o Options, address netip.Prefix, mac net.HardwareAddr) (*services.DHCP, *servers, error) {
+func (b *Bench) gatewayUp(ctx context.Context, o Options, address netip.Prefix, mac net.HardwareAddr) error {
 	began := b.Probes.Clock.Now()
 	f := o.File
 	if _, err := net.InterfaceByName(f.Interface); err != nil {
-		return nil, nil, noInterface(f.Interface)
+		return noInterface(f.Interface)
 	}
 	out, err := findWay(ctx, f)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	owned := []netip.Prefix{address}
 	if second := secondServer(f, address); second.IsValid() {
@@ -123,7 +128,7 @@ func (b *Bench) gatewayUp(ctx context.Context, o Options, address netip.Prefix, 
 	}
 	nic, err := segment.Take(f.Interface, owned)
 	if err != nil {
-		return nil, nil, takeHint(err, f.Interface)
+		return takeHint(err, f.Interface)
 	}
 	b.onClose(nic.Close)
 	b.description.Interfaces = []segment.Interface{nic.Interface()}
@@ -131,44 +136,46 @@ func (b *Bench) gatewayUp(ctx context.Context, o Options, address netip.Prefix, 
 		b.note("the address %s of an earlier run that was killed was found on %s and taken over", stale, f.Interface)
 	}
 	if err := b.fence(f, nic, address, out); err != nil {
-		return nil, nil, err
+		return err
 	}
 	names := services.DNSOptions{Pinned: out.pinned}
 	names.Pinned[selfName] = []netip.Addr{address.Addr()}
 	if f.DNS != nil {
 		names.Lie, names.Upstream = f.DNS.Lie, f.DNS.Upstream
 	}
+	if b.leased, err = b.gatewayLeases(ctx, o, address); err != nil {
+		return withHint(err, "another DHCP server of this machine has the port: sudo ss -lnup | grep -w :67")
+	}
 	s, err := serve(ctx, o.Dossier, serving{
 		address: address.Addr(), address6: at6.Addr(), dns: true, ntp: true, broker: true, updates: true, nameUpdates: true, names: names, log: o.Log,
-		keys: b.keys, from: callsFrom6(context.WithoutCancel(ctx), callsFrom(ctx, b.Host), f.Interface, mac),
+		keys: b.keys, callers: b.callers(ctx, o, f.Interface, mac.String()),
 	})
 	if err != nil {
-		return nil, nil, withHint(err, "another server of this machine has the port: sudo ss -lntup | grep -w "+portOf(err))
+		return withHint(err, "another server of this machine has the port: sudo ss -lntup | grep -w "+portOf(err))
 	}
 	b.onClose(s.close)
-	leases, err := b.gatewayLeases(ctx, o, address)
-	if err != nil {
-		return nil, nil, withHint(err, "another DHCP server of this machine has the port: sudo ss -lnup | grep -w :67")
-	}
-	b.provide(s)
+	b.serves, b.address = s, address.Addr().String()
+	b.provide(s, o.Unit)
 	if err := errors.Join(b.names6(ctx, o, address, names, at6), b.gateway6(ctx, o, at6)); err != nil {
-		return nil, nil, err
+		return err
 	}
 	frames, err := b.capturing(o, mac)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	if err := b.capture(ctx, frames); err != nil {
-		return nil, nil, err
+		return err
 	}
-	b.cable(f.Interface)
+	if !b.several { // it is the others' cable, too
+		b.cable(f.Interface)
+	}
 	b.checkOwned(f.Interface, address)
 	b.checkNames(netip.AddrPortFrom(address.Addr(), portDNS).String())
 	if err := nic.Up(); err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", err, probes.ErrBench)
+		return fmt.Errorf("%w: %w", err, probes.ErrBench)
 	}
 	b.say("gateway: %s is up at %s after %d ms", f.Interface, address, b.Probes.Clock.Now().Sub(began).Milliseconds())
-	return leases, s, nil
+	return nil
 }
 
 func (b *Bench) note(format string, args ...any) {
@@ -318,61 +325,6 @@ func (d *DHCPFile) tell() []dhcpv4.Modifier {
 		out = append(out, dhcpv4.WithGeneric(dhcpv4.GenericOptionCode(code), value))
 	}
 	return out
-}
-
-// awaitLease waits until the device has its address. Who else asked is told where it never did: the wrong
-// label, or the wrong plug.
-func (b *Bench) awaitLease(ctx context.Context, leases *services.DHCP, mac, on string) error {
-	b.say("gateway: waiting for %s to ask for an address on %s", mac, on)
-	waiting, cancel := context.WithTimeout(ctx, LeasePatience)
-	defer cancel()
-	for next := b.Probes.Clock.Now().Add(holdPatience); b.Host() == ""; {
-		if b.Probes.Clock.Wait(waiting, upInterval) == nil {
-			if !b.Probes.Clock.Now().Before(next) {
-				b.adopt(waiting, leases, mac, on)
-				next = b.Probes.Clock.Now().Add(holdPatience)
-			}
-			continue
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		var others []string
-		for _, l := range leases.Leases() {
-			others = append(others, l.MAC)
-		}
-		hint := "is it plugged into " + on + " and switched on? does it use DHCP?"
-		if len(others) > 0 {
-			hint = "those that did: " + strings.Join(others, ", ") + ". Is one of them the unit? then its label and the dossier's `mac` differ"
-		}
-		return withHint(fmt.Errorf("the unit %s asked for no address on %s within %s: %w", mac, on, LeasePatience, probes.ErrBench), hint)
-	}
-	b.say("gateway: %s has %s", mac, b.Host())
-	return nil
-}
-
-// adopt finds a device that asks for nothing because it still holds the lease of an earlier run: it has the
-// very address that it would get, and answers for it by its own MAC address.
-func (b *Bench) adopt(ctx context.Context, leases *services.DHCP, mac, on string) {
-	at, ok := leases.Expected(mac)
-	if !ok {
-		return
-	}
-	owners, err := segment.WhoHas(ctx, on, at, holdAnswer)
-	if err == nil && len(owners) == 1 && strings.EqualFold(owners[0].String(), mac) {
-		leases.Adopt(mac)
-		b.note("%s asked for no address: it still holds %s of an earlier run", mac, at)
-	}
-}
-
-// takeHint tells what to do about an interface that cannot be the bench's own.
-func takeHint(err error, name string) error {
-	err = fmt.Errorf("%w: %w", err, probes.ErrBench)
-	var used *segment.InUseError
-	if errors.As(err, &used) {
-		return withHint(err, "a gateway runs a DHCP server, which would harm others on that network: name an interface that is for the device alone, or free it first: sudo ip addr flush dev "+name)
-	}
-	return withHint(err, "`assay doctor --bench` tells what is wrong with "+name)
 }
 
 // portOf is the port in an error about a listener, for the hint.

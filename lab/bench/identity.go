@@ -82,10 +82,8 @@ func (b *Bench) answersFrom(ctx context.Context, on string, d *dossier.Dossier, 
 		return seen.String(), nil
 	}
 	owner := "which no unit of the dossier has"
-	for _, other := range d.Units {
-		if mac, err := net.ParseMAC(other.MAC); err == nil && mac.String() == seen.String() {
-			owner = "which is that of " + other.ID
-		}
+	if other := ownerOf(seen, d); other != "" {
+		owner = "which is that of " + other
 	}
 	return "", withHint(fmt.Errorf("%s answers from the MAC address %s, %s; that of %s is %s: %w", b.Host(), seen, owner, unit.ID, want, probes.ErrBench),
 		"is the right unit on the bench, and the only one at that address? correct host or mac of "+unit.ID+" in the dossier")

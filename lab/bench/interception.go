@@ -150,7 +150,7 @@ func (v *servers) serveRest(ctx context.Context, d *dossier.Dossier, s serving) 
 		}
 	}
 	for _, port := range callers(d, probes.ViaCoAPS, 0) {
-		var answer func([]byte) []byte
+		var answer func(net.Addr, []byte) []byte
 		if v.updates != nil {
 			answer = v.updates.Answer
 		}

@@ -66,16 +66,28 @@ func OffersAll(mode string, file *File, d *dossier.Dossier, units []string) ([]p
 		}
 	}
 	if len(units) > 1 {
-		if !lacks[probes.InstrumentInterceptor] {
-			missing = append(missing, Missing{probes.InstrumentInterceptor, "the bench stands between one unit and its cloud at a time, and this run has several", "test one unit: --unit ID"})
+		for _, m := range everybodys(mode, has) {
+			if !lacks[m.Instrument] {
+				lacks[m.Instrument] = true
+				missing = append(missing, m)
+			}
 		}
-		lacks[probes.InstrumentInterceptor] = true
-		has = slices.DeleteFunc(has, func(i probes.Instrument) bool {
-			return strings.HasPrefix(string(i), string(probes.InstrumentInterceptor)+"/")
-		})
 	}
-	has = slices.DeleteFunc(has, func(i probes.Instrument) bool { return lacks[i] })
+	has = slices.DeleteFunc(has, func(i probes.Instrument) bool {
+		of, _, _ := strings.Cut(string(i), "/") // without a link there is no slow one either
+		return lacks[i] || lacks[probes.Instrument(of)]
+	})
 	return has, missing
+}
+
+// everybodys are those of a bench's instruments that would do to every unit what is meant for one.
+func everybodys(mode string, has []probes.Instrument) []Missing {
+	const alone = "test one unit: --unit ID"
+	all := []Missing{{probes.InstrumentTime, "the bench tells every unit the same time, and this run has several", alone}}
+	if mode == ModeGateway {
+		all = append(all, Missing{probes.InstrumentLink, "the interface's cable is that of every unit, and this run has several", alone})
+	}
+	return slices.DeleteFunc(all, func(m Missing) bool { return !slices.Contains(has, m.Instrument) })
 }
 
 type offering struct {

@@ -33,7 +33,7 @@ func (b *Bench) reduced(ctx context.Context, o Options) error {
 		return err
 	}
 	b.onClose(s.close)
-	b.provide(s)
+	b.provide(s, o.Unit)
 	m, err := prepare(o, func(c *refdevice.Config) {
 		c.Network = refdevice.Network{
 			Mode: refdevice.ModeLoopback, Host: loopback,

@@ -68,13 +68,8 @@ func (b *Bench) reference(ctx context.Context, o Options) error {
 	} else if err := b.ground(ctx, o, mac.String()); err != nil {
 		return err
 	}
-	b.provide(b.serves)
-	b.knows(func() string {
-		if l, ok := b.leased.Lease(mac.String()); ok {
-			return l.Address.String()
-		}
-		return ""
-	})
+	b.provide(b.serves, o.Unit)
+	b.knows(func() string { return b.leaseOf(mac.String()) })
 	// The device's end of the cable goes with its process: the capture is closed before that, and after the last frame.
 	var p *process
 	b.onClose(func() error {
@@ -120,17 +115,19 @@ func (b *Bench) ground(ctx context.Context, o Options, mac string) error {
 	b.onClose(b.segment.Close)
 	b.cables = 1
 	b.description.Interfaces, b.description.Notes = b.segment.Interfaces(), b.segment.Notes()
+	if b.leased, err = b.leases(ctx, o, address); err != nil {
+		return err
+	}
 	if b.serves, err = serve(ctx, o.Dossier, serving{
 		address: address.Addr(), dns: true, ntp: true, broker: true, updates: true, nameUpdates: true, log: o.Log,
 		names: services.DNSOptions{Pinned: map[string][]netip.Addr{selfName: {address.Addr()}}},
-		keys:  b.keys, from: callsFrom(ctx, b.Host),
+		keys:  b.keys, callers: b.callers(ctx, o, "", mac),
 	}); err != nil {
 		return err
 	}
 	b.address = address.Addr().String()
 	b.onClose(b.serves.close)
-	b.leased, err = b.leases(ctx, o, address)
-	return err
+	return nil
 }
 
 // plug gives one more unit a cable of its own, and tells the name of the bench's end.
@@ -164,23 +161,26 @@ func (b *Bench) leases(ctx context.Context, o Options, address netip.Prefix) (*s
 }
 
 // provide hands the services to the probes and to the record.
-func (b *Bench) provide(s *servers) {
+func (b *Bench) provide(s *servers, unit string) {
 	if s.dns != nil {
 		b.counters["dns"] = s.dns.Counts
 	}
 	if s.ntp != nil {
 		b.counters["ntp"] = s.ntp.Counts
-		b.ntp, b.Probes.Time = s.ntp, timeTeller{s.ntp, b.say}
+		b.ntp = s.ntp
+		if !b.several { // it tells everybody the same
+			b.Probes.Time = timeTeller{s.ntp, b.say}
+		}
 	}
 	if s.updates != nil {
-		b.Probes.Updates = s.updates
+		b.Probes.Updates = s.updatesFor(unit, b.several)
 		b.counters["updates over coap"] = s.updates.Counts
 	}
 	if s.broker != nil {
 		b.Probes.Broker = s.broker
 	}
-	if s.broker != nil && b.Mode != ModeReduced && !b.several { // it tells calls apart by one unit's address
-		b.Probes.Interceptor = s.impostor
+	if own := s.units[unit]; s.broker != nil && b.Mode != ModeReduced && own != nil { // on loopback a call may be anybody's
+		b.Probes.Interceptor = own
 	}
 	b.description.Services = append(b.description.Services, s.list...)
 }

@@ -38,8 +38,8 @@ type serving struct {
 	nameUpdates               bool                // the device resolves the dossier's hosts to us: name them in URLs
 	names                     services.DNSOptions // what DNS says beside the dossier's hosts
 	log                       func(string)
-	keys                      *intercept.Keys     // where the keys of terminated connections go
-	from                      func(net.Addr) bool // whether a caller is the device
+	keys                      *intercept.Keys // where the keys of terminated connections go
+	callers                   []caller        // by which units are told apart; nil: whoever calls is the device
 }
 
 // servers are a bench's running services; those it does not run are nil.
@@ -51,6 +51,8 @@ type servers struct {
 	inside  drive.Cloud // the bench's own way into the broker
 	// impostor stands at every way in to the cloud, also while it is the genuine one; nil: there is no cloud
 	impostor *intercept.Interceptor
+	units    map[string]*intercept.Unit // it, as each unit has it; the first is the impostor's own
+	callers  []caller
 	list     []Service
 	at       map[string]netip.AddrPort
 	closers  []func() error
@@ -62,9 +64,9 @@ func serve(ctx context.Context, d *dossier.Dossier, s serving) (*servers, error)
 	if err != nil {
 		return nil, err
 	}
-	v := &servers{at: map[string]netip.AddrPort{}}
+	v := &servers{at: map[string]netip.AddrPort{}, callers: s.callers}
 	if cloud.Genuine != nil {
-		v.impostor = intercept.New(intercept.Options{Cloud: cloud, From: s.from, Now: Clock{}.Now, Keys: s.keys, Log: s.log})
+		v.intercept(cloud, s)
 	}
 	steps := []func() error{
 		func() error { return v.serveNames(ctx, d, s) },

@@ -109,14 +109,15 @@ func attachedPair(t *testing.T, o Options, first, second *Bench) {
 	assert.NotContains(t, has, probes.InstrumentPower)
 	assert.Equal(t, 1, count(missing, probes.InstrumentPower))
 
-	// Calls are told apart by one unit's address: with several nobody is intercepted.
+	// Each has its own cloud and its own cable on the reference bench, but the time is everybody's.
 	has, missing = OffersAll(ModeReference, nil, &d, []string{"unit-1", "unit-2"})
-	assert.Equal(t, 1, count(missing, probes.InstrumentInterceptor))
-	assert.Contains(t, has, probes.InstrumentBroker)
-	assert.NotContains(t, has, probes.InstrumentInterceptor)
-	assert.NotContains(t, has, probes.InstrumentInterceptor+"/mqtts/expired")
+	for _, i := range []probes.Instrument{probes.InstrumentBroker, probes.InstrumentLink, probes.InstrumentInterceptor + "/mqtts/expired"} {
+		assert.Contains(t, has, i)
+	}
+	assert.NotContains(t, has, probes.InstrumentTime)
+	assert.Equal(t, 1, count(missing, probes.InstrumentTime))
 	has, _ = OffersAll(ModeReference, nil, &d, []string{"unit-1"})
-	assert.Contains(t, has, probes.InstrumentInterceptor+"/mqtts/expired")
+	assert.Contains(t, has, probes.InstrumentTime)
 }
 
 func count(missing []Missing, i probes.Instrument) int {

@@ -32,7 +32,7 @@ func TestInNamespaces(t *testing.T) {
 		"gateway": insideGateway, "gateway refuses": insideGatewayRefuses, "gateway and reference device": insideGatewayReference,
 		"gateway link": insideGatewayLink, "gateway slow link": insideGatewaySlow, "gateway uplink": insideGatewayUplink, "gateway failover": insideGatewayFailover, "gateway flood": insideGatewayFlood,
 		"gateway ipv6": insideGateway6, "gateway cloud ipv6": insideGatewayCloud6, "gateway calls ipv6": insideGatewayCalls6,
-		"gateway proves": insideGatewayProves, "gateway firewall": insideGatewayFirewall, "instruments": insideInstruments, "units": insideUnits,
+		"gateway proves": insideGatewayProves, "gateway firewall": insideGatewayFirewall, "instruments": insideInstruments, "units": insideUnits, "gateway units": insideGatewayUnits,
 	}
 	if Inside() {
 		switch name := os.Getenv(insideTest); name {

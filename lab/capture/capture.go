@@ -134,6 +134,7 @@ type Capture struct {
 	mu        sync.Mutex  // guards what follows
 	release   func() bool // forgets the context
 	device    net.HardwareAddr
+	senders   []net.HardwareAddr
 	comments  []string
 	secrets   []byte // a key log on its way to the file
 	known     int    // bytes of key logs in all
@@ -254,6 +255,7 @@ func (c *Capture) collect() {
 	var told uint64 // losses written down so far
 	var written uint64
 	var last uint64 // the newest frame's time
+	heard := map[[6]byte]bool{}
 	for {
 		b := <-c.free
 		b.bytes, b.frames, b.secrets = b.bytes[:0], 0, false
@@ -262,6 +264,7 @@ func (c *Capture) collect() {
 			b.bytes = appendPacket(b.bytes, p, c.takeComments())
 			b.frames++
 			last = p.nanoseconds
+			c.hear(heard, p)
 		})
 		written += b.frames
 		if keyLog := c.takeSecrets(); keyLog != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -64,6 +65,42 @@ func TestMarkWaitsForWhatTheKernelHolds(t *testing.T) {
 	lines, err := Describe(c.options.Path, 1, m.Frame, 0)
 	require.NoError(t, err)
 	assert.Len(t, lines, 2, "marked frames are in the file")
+}
+
+// TestDevicesOfOneCapture: each has the frames that bear its address, and who sent any is known, this machine apart.
+func TestDevicesOfOneCapture(t *testing.T) {
+	c, s := scripted(t)
+	second := net.HardwareAddr{2, 0, 0x5e, 0, 0x53, 0x63}
+	from, err := c.Mark(t.Context())
+	require.NoError(t, err)
+	theirs, ours := udpFrame(t, 7, 7, []byte("of the second")), udpFrame(t, 8, 8, []byte("of this machine"))
+	copy(theirs[6:], second)
+	copy(ours[6:], benchMAC)
+	s.give(udpFrame(t, 1, 2, []byte("of the first")), theirs, theirs)
+	s.change(func() {
+		s.waiting, s.taken = append(s.waiting, packet{data: ours, original: len(ours), outbound: true}), s.taken+1
+	})
+	to, err := c.Mark(t.Context())
+	require.NoError(t, err)
+	w, err := c.Of(second).Window(t.Context(), from, to)
+	require.NoError(t, err)
+	assert.Equal(t, [][]byte{[]byte("of the second"), []byte("of the second")}, collect(w))
+	assert.EqualValues(t, 2, w.Sent)
+	assert.True(t, w.Complete)
+	w, err = c.Window(t.Context(), from, to)
+	require.NoError(t, err)
+	assert.Equal(t, [][]byte{[]byte("of the first")}, collect(w))
+	assert.Equal(t, []net.HardwareAddr{deviceMAC, second}, c.Senders())
+
+	// Somebody who invents addresses costs no more than so many.
+	for n := range 2 * maxSenders {
+		f := bytes.Clone(theirs)
+		f[10], f[11] = byte(n>>8), byte(n)
+		s.give(f)
+	}
+	_, err = c.Mark(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, c.Senders(), maxSenders)
 }
 
 func TestWindow(t *testing.T) {

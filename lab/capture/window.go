@@ -22,6 +22,22 @@ func (c *Capture) Window(ctx context.Context, from, to probes.Mark) (probes.Wind
 	return c.WindowOf(ctx, from, to, device)
 }
 
+// Of is this capture as the sniffer of another device on the same link.
+func (c *Capture) Of(device net.HardwareAddr) probes.Sniffer {
+	return &another{c, bytes.Clone(device)}
+}
+
+// another is a device that shares a capture with the one it was made for.
+type another struct {
+	*Capture
+	device net.HardwareAddr
+}
+
+// Window returns what was seen of this device.
+func (a *another) Window(ctx context.Context, from, to probes.Mark) (probes.Window, error) {
+	return a.WindowOf(ctx, from, to, a.device)
+}
+
 // WindowOf returns what was seen of another device than the one under test.
 func (c *Capture) WindowOf(ctx context.Context, from, to probes.Mark, device net.HardwareAddr) (probes.Window, error) {
 	c.mu.Lock()

@@ -172,7 +172,7 @@ type watched struct {
 	of       *Interceptor
 	chain    *tls.Certificate
 	scenario probes.Scenario
-	call     *call // nil: somebody else's than the device's
+	call     *call // nil: a stranger's
 
 	// Guarded by the interceptor's lock.
 	stage   *stage
@@ -181,7 +181,7 @@ type watched struct {
 
 // admit writes a connection down under what answers at present. Nil: the door is closed.
 func (i *Interceptor) admit(via string, s *seat) *watched {
-	ours := i.o.From == nil || i.o.From(s.RemoteAddr())
+	whose := i.caller(s.RemoteAddr())
 	s.door.mu.Lock()
 	s.door.open[s] = struct{}{}
 	closed := s.door.ctx.Err() != nil
@@ -190,11 +190,11 @@ func (i *Interceptor) admit(via string, s *seat) *watched {
 		_ = s.Close()
 		return nil
 	}
-	return i.enter(via, s, ours)
+	return i.enter(via, s, whose)
 }
 
 // enter makes the record of a connection.
-func (i *Interceptor) enter(via string, raw net.Conn, ours bool) *watched {
+func (i *Interceptor) enter(via string, raw net.Conn, whose *Unit) *watched {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	g := i.gates[via]
@@ -202,10 +202,11 @@ func (i *Interceptor) enter(via string, raw net.Conn, ours bool) *watched {
 	switch {
 	case g.rehearsal.of(raw.RemoteAddr()):
 		w.stage = g.rehearsal.stage
-	case ours:
-		w.stage = g.now
+	case whose != nil:
+		l := whose.lines[via]
+		w.stage = l.now
 		w.call = &call{Call: probes.Call{At: i.o.Now(), Scenario: w.stage.scenario}}
-		g.calls = newest(g.calls, w.call)
+		l.calls = newest(l.calls, w.call)
 		w.stage.calls = newest(w.stage.calls, w.call)
 	}
 	w.chain, w.scenario = w.stage.chain, w.stage.scenario

@@ -24,12 +24,12 @@ const (
 // A DTLSDoor takes DTLS associations at one way in and answers the datagrams inside.
 type DTLSDoor struct {
 	door
-	answer func([]byte) []byte
+	answer func(net.Addr, []byte) []byte
 }
 
-// DTLSDoor opens a way in at UDP sockets, which Close closes too. answer turns one datagram into a reply; an empty
-// one is not sent, and nil answers nothing.
-func (i *Interceptor) DTLSDoor(ctx context.Context, via, url string, answer func([]byte) []byte, raw ...net.PacketConn) *DTLSDoor {
+// DTLSDoor opens a way in at UDP sockets, which Close closes too. answer turns one datagram of a caller into a reply; an
+// empty one is not sent, and nil answers nothing.
+func (i *Interceptor) DTLSDoor(ctx context.Context, via, url string, answer func(net.Addr, []byte) []byte, raw ...net.PacketConn) *DTLSDoor {
 	i.mu.Lock()
 	i.gate(via, url)
 	i.mu.Unlock()
@@ -125,7 +125,7 @@ func (d *DTLSDoor) talk(w *watched) {
 		if d.answer == nil {
 			continue
 		}
-		if reply := d.answer(buf[:n]); len(reply) > 0 {
+		if reply := d.answer(w.raw.RemoteAddr(), buf[:n]); len(reply) > 0 {
 			if _, err := w.Conn.Write(reply); err != nil {
 				return
 			}

@@ -97,11 +97,14 @@ type scene struct {
 
 func newScene(t *testing.T, c Cloud) *scene { return newSceneFor(t, c, nil) }
 
-// newSceneFor tells who is the device.
-func newSceneFor(t *testing.T, c Cloud, from func(net.Addr) bool) *scene {
+// newSceneFor tells who is the device; before adds others.
+func newSceneFor(t *testing.T, c Cloud, from func(net.Addr) bool, before ...func(*Interceptor)) *scene {
 	t.Helper()
 	keys := NewKeys("")
 	s := &scene{keys: keys, Interceptor: New(Options{Cloud: c, From: from, Now: time.Now, Keys: keys, Log: func(line string) { t.Log(line) }})}
+	for _, add := range before {
+		add(s.Interceptor)
+	}
 	raw, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	s.at = raw.Addr().String()

@@ -180,7 +180,7 @@ func TestOpenSSLOverDTLS(t *testing.T) {
 	require.NoError(t, err)
 	six, err := net.ListenPacket("udp", "[::1]:0")
 	require.NoError(t, err)
-	door := i.DTLSDoor(t.Context(), probes.ViaCoAPS, "coaps://"+cloudName, func([]byte) []byte { return []byte("yes") }, four, six)
+	door := i.DTLSDoor(t.Context(), probes.ViaCoAPS, "coaps://"+cloudName, func(net.Addr, []byte) []byte { return []byte("yes") }, four, six)
 	defer func() { require.NoError(t, door.Close()) }()
 	s := &scene{Interceptor: i, at: door.Addr().String()}
 	ping := "\x40\x00\x00\x01\n" // a CoAP ping; s_client reads lines

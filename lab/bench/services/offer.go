@@ -2,6 +2,8 @@ package services
 
 import (
 	"crypto/sha256"
+	"fmt"
+	"net"
 	"sync"
 
 	"assay/probes"
@@ -15,11 +17,14 @@ type offer struct {
 	url   string
 	image []byte
 	tag   [8]byte // entity tag
+	unit  string  // whom it is for; empty: for everybody
+	from  func(net.Addr) bool
 
 	mu      sync.Mutex // guards the rest
 	fetched probes.Fetched
 	sent    []uint64 // one bit for each byte
 	left    int      // bytes never sent
+	astray  bool     // somebody else has asked for it
 }
 
 func newOffer(of *Updates, via, path, url string, image []byte) *offer {
@@ -28,6 +33,21 @@ func newOffer(of *Updates, via, path, url string, image []byte) *offer {
 	copy(o.tag[:], sum[:])
 	o.sent = make([]uint64, (len(image)+63)/64)
 	return o
+}
+
+// isFor tells whether a caller may have it. That another unit asks is told once: what made one unit fetch made another, too.
+func (o *offer) isFor(caller net.Addr) bool {
+	if o.from == nil || caller != nil && o.from(caller) {
+		return true
+	}
+	o.mu.Lock()
+	first := !o.astray
+	o.astray = true
+	o.mu.Unlock()
+	if first && o.of.o.Log != nil {
+		o.of.o.Log(fmt.Sprintf("updates: the image for %s is asked for by %v, and not given", o.unit, caller))
+	}
+	return false
 }
 
 // URL is where the device finds the image.

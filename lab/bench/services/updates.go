@@ -50,7 +50,7 @@ type Updates struct {
 func StartUpdates(o UpdatesOptions) *Updates {
 	u := &Updates{o: o, offers: map[string]*offer{}, done: make(chan struct{})}
 	if len(o.CoAP) > 0 {
-		u.coap = serveDatagrams(func(from net.Addr, in []byte) (net.Addr, []byte) { return from, u.answerCoAP(in) }, o.CoAP...)
+		u.coap = serveDatagrams(func(from net.Addr, in []byte) (net.Addr, []byte) { return from, u.answerCoAP(from, in) }, o.CoAP...)
 	}
 	if o.HTTPS == nil {
 		close(u.done)
@@ -73,6 +73,28 @@ func StartUpdates(o UpdatesOptions) *Updates {
 
 // Offer serves an image at an unguessable path until the offer is closed.
 func (u *Updates) Offer(ctx context.Context, via string, image []byte) (probes.Offer, error) {
+	return u.offer(ctx, via, image, "", nil)
+}
+
+// For is the update server as one of several units has it: what is offered there is given to that unit alone, whose
+// calls from tells, and only what it fetched counts as fetched.
+func (u *Updates) For(unit string, from func(net.Addr) bool) probes.Updates {
+	return &allotted{of: u, unit: unit, from: from}
+}
+
+// allotted is an update server for one unit.
+type allotted struct {
+	of   *Updates
+	unit string
+	from func(net.Addr) bool
+}
+
+// Offer serves an image to the unit.
+func (a *allotted) Offer(ctx context.Context, via string, image []byte) (probes.Offer, error) {
+	return a.of.offer(ctx, via, image, a.unit, a.from)
+}
+
+func (u *Updates) offer(ctx context.Context, via string, image []byte, unit string, from func(net.Addr) bool) (probes.Offer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -91,24 +113,27 @@ func (u *Updates) Offer(ctx context.Context, via string, image []byte) (probes.O
 	}
 	path := hex.EncodeToString(secret)
 	o := newOffer(u, via, path, base+"/"+path+"/image", image)
+	o.unit, o.from = unit, from
 	u.mu.Lock()
 	u.offers[path] = o
 	u.mu.Unlock()
 	return o, nil
 }
 
-// find returns the offer at a path ("TOKEN/image") of one way, or nil.
-func (u *Updates) find(via, path string) *offer {
-	u.mu.Lock()
-	defer u.mu.Unlock()
+// find returns the offer at a path ("TOKEN/image") of one way to a caller, or nil: where it is another unit's there is
+// nothing for him.
+func (u *Updates) find(via, path string, caller net.Addr) *offer {
 	const tail = "/image"
 	if len(path) <= len(tail) || path[len(path)-len(tail):] != tail {
 		return nil
 	}
-	if o := u.offers[path[:len(path)-len(tail)]]; o != nil && o.via == via {
-		return o
+	u.mu.Lock()
+	o := u.offers[path[:len(path)-len(tail)]]
+	u.mu.Unlock()
+	if o == nil || o.via != via || !o.isFor(caller) {
+		return nil
 	}
-	return nil
+	return o
 }
 
 func (u *Updates) withdraw(path string) {
@@ -118,7 +143,7 @@ func (u *Updates) withdraw(path string) {
 }
 
 // Answer answers one datagram of CoAP as at the update server's own port, wherever it came in.
-func (u *Updates) Answer(datagram []byte) []byte { return u.answerCoAP(datagram) }
+func (u *Updates) Answer(from net.Addr, datagram []byte) []byte { return u.answerCoAP(from, datagram) }
 
 // Counts tells what the CoAP side met.
 func (u *Updates) Counts() Counts {

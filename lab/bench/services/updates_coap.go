@@ -1,6 +1,7 @@
 package services
 
 import (
+	"net"
 	"strings"
 
 	"github.com/plgd-dev/go-coap/v3/message"
@@ -17,7 +18,7 @@ const (
 
 // answerCoAP answers one datagram without remembering anything of it: RFC 7959 lets every
 // block of an answer be asked for by itself, so a flood of transfers costs no memory.
-func (u *Updates) answerCoAP(in []byte) []byte {
+func (u *Updates) answerCoAP(from net.Addr, in []byte) []byte {
 	request := message.Message{Options: make(message.Options, 0, maxCoAPOptions)}
 	if _, err := coder.DefaultCoder.Decode(in, &request); err != nil || len(request.Options) > maxCoAPOptions {
 		return nil
@@ -31,7 +32,7 @@ func (u *Updates) answerCoAP(in []byte) []byte {
 	case request.Code == codes.Empty || request.Code >= requestCodes:
 		return nil
 	}
-	reply := u.replyCoAP(&request)
+	reply := u.replyCoAP(from, &request)
 	reply.Token, reply.Type, reply.MessageID = request.Token, message.Acknowledgement, request.MessageID
 	if request.Type == message.NonConfirmable {
 		u.mu.Lock()
@@ -42,7 +43,7 @@ func (u *Updates) answerCoAP(in []byte) []byte {
 	return encodeCoAP(reply)
 }
 
-func (u *Updates) replyCoAP(request *message.Message) message.Message {
+func (u *Updates) replyCoAP(from net.Addr, request *message.Message) message.Message {
 	if request.Code != codes.GET {
 		return message.Message{Code: codes.MethodNotAllowed}
 	}
@@ -58,7 +59,7 @@ func (u *Updates) replyCoAP(request *message.Message) message.Message {
 	if format, err := request.Options.Accept(); err == nil && format != message.AppOctets {
 		return message.Message{Code: codes.NotAcceptable}
 	}
-	o := u.find("coap", coapPath(request.Options))
+	o := u.find("coap", coapPath(request.Options), from)
 	if o == nil {
 		return message.Message{Code: codes.NotFound}
 	}

@@ -4,14 +4,16 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 )
 
 // serveHTTP answers GET and HEAD, with one byte range where asked (RFC 9110, section 14).
 func (u *Updates) serveHTTP(w http.ResponseWriter, r *http.Request) {
-	o := u.find("https", strings.TrimPrefix(r.URL.Path, "/"))
+	o := u.find("https", strings.TrimPrefix(r.URL.Path, "/"), callerOf(r))
 	if o == nil {
 		http.NotFound(w, r)
 		return
@@ -28,6 +30,15 @@ func (u *Updates) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("ETag", `"`+hex.EncodeToString(o.tag[:])+`"`)
 	http.ServeContent(&counting{ResponseWriter: w, o: o, body: r.Method == http.MethodGet}, r, "", time.Time{}, bytes.NewReader(o.image))
+}
+
+// callerOf is who asks; nil where that cannot be told.
+func callerOf(r *http.Request) net.Addr {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return nil
+	}
+	return net.TCPAddrFromAddrPort(at)
 }
 
 // counting notes which bytes of the image a response carries. It hides the

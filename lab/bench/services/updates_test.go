@@ -9,7 +9,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -172,16 +175,16 @@ func TestCoAPAnswersByTheBook(t *testing.T) {
 		{"reserved block size", block(7), codes.BadRequest},
 	} {
 		out := message.Message{Options: make(message.Options, 0, 16)}
-		_, err := coder.DefaultCoder.Decode(u.answerCoAP(request(t, c.in)), &out)
+		_, err := coder.DefaultCoder.Decode(u.answerCoAP(nil, request(t, c.in)), &out)
 		require.NoError(t, err, c.name)
 		assert.Equal(t, c.want, out.Code, c.name)
 		assert.Equal(t, message.Acknowledgement, out.Type, c.name)
 		assert.EqualValues(t, 7, out.MessageID, c.name)
 	}
-	assert.Nil(t, u.answerCoAP(request(t, message.Message{Type: message.Acknowledgement, Code: codes.GET, MessageID: 1})))
-	assert.Nil(t, u.answerCoAP(request(t, message.Message{Type: message.NonConfirmable, Code: codes.Content, MessageID: 1})))
-	assert.Nil(t, u.answerCoAP([]byte{0x40, 1}))
-	ping := u.answerCoAP(request(t, message.Message{Type: message.Confirmable, Code: codes.Empty, MessageID: 9}))
+	assert.Nil(t, u.answerCoAP(nil, request(t, message.Message{Type: message.Acknowledgement, Code: codes.GET, MessageID: 1})))
+	assert.Nil(t, u.answerCoAP(nil, request(t, message.Message{Type: message.NonConfirmable, Code: codes.Content, MessageID: 1})))
+	assert.Nil(t, u.answerCoAP(nil, []byte{0x40, 1}))
+	ping := u.answerCoAP(nil, request(t, message.Message{Type: message.Confirmable, Code: codes.Empty, MessageID: 9}))
 	assert.Equal(t, []byte{0x70, 0, 0, 9}, ping)
 }
 
@@ -198,11 +201,75 @@ func FuzzCoAP(f *testing.F) {
 		if len(in) > maxDatagram {
 			return
 		}
-		if out := u.answerCoAP(in); out != nil {
+		if out := u.answerCoAP(nil, in); out != nil {
 			require.LessOrEqual(t, len(out), 1100)
 			m := message.Message{Options: make(message.Options, 0, 16)}
 			_, err := coder.DefaultCoder.Decode(out, &m)
 			require.NoError(t, err)
 		}
 	})
+}
+
+// TestUpdatesForOneOfSeveral: what is offered to one unit is not there for another, and only what that one fetched counts.
+func TestUpdatesForOneOfSeveral(t *testing.T) {
+	noLeaks(t)
+	certificate, roots := identity(t, "updates.thermostat.example")
+	l, c := tcp(t), udp(t)
+	var mu sync.Mutex
+	var told []string
+	said := func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(told)
+	}
+	u := StartUpdates(UpdatesOptions{
+		HTTPS: l, Certificate: certificate, HTTPSBase: "https://" + l.Addr().String(),
+		CoAP: []net.PacketConn{c}, CoAPBase: "coap://" + c.LocalAddr().String(), Log: func(line string) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, line)
+		},
+	})
+	image := pattern(5_000)
+	var here atomic.Bool
+	mine := u.For("unit-2", func(a net.Addr) bool {
+		host, _, err := net.SplitHostPort(a.String())
+		return err == nil && host == "127.0.0.1" && here.Load()
+	})
+	o, err := mine.Offer(t.Context(), "https", image)
+	require.NoError(t, err)
+	status, _ := get(t, roots, o.URL(), "")
+	assert.Equal(t, http.StatusNotFound, status)
+	status, _ = get(t, roots, o.URL(), "")
+	assert.Equal(t, http.StatusNotFound, status)
+	assert.Equal(t, probes.Fetched{}, o.Fetched(), "what another took is not its")
+	here.Store(true)
+	status, got := get(t, roots, o.URL(), "")
+	assert.Equal(t, http.StatusOK, status)
+	assert.Equal(t, image, got)
+	assert.True(t, o.Fetched().Complete)
+
+	o, err = mine.Offer(t.Context(), "coap", image)
+	require.NoError(t, err)
+	at, err := url.Parse(o.URL())
+	require.NoError(t, err)
+	block := func(from string) codes.Code {
+		ask := message.Message{Type: message.Confirmable, Code: codes.GET, MessageID: 7, Token: []byte{1}}
+		for _, part := range strings.Split(strings.Trim(at.Path, "/"), "/") {
+			ask.Options = ask.Options.Add(message.Option{ID: message.URIPath, Value: []byte(part)})
+		}
+		reply := message.Message{Options: make(message.Options, 0, 16)}
+		_, err := coder.DefaultCoder.Decode(u.Answer(&net.UDPAddr{IP: net.ParseIP(from), Port: 5}, request(t, ask)), &reply)
+		require.NoError(t, err)
+		return reply.Code
+	}
+	assert.Equal(t, codes.NotFound, block("127.0.0.2"))
+	assert.Zero(t, o.Fetched().Requests)
+	assert.Equal(t, codes.Content, block("127.0.0.1"))
+	assert.Equal(t, 1, o.Fetched().Requests)
+	require.NoError(t, u.Close())
+	lines := said()
+	require.Len(t, lines, 4, "each offer: somebody else asked, and the unit did: %v", lines)
+	assert.Contains(t, lines[0], "updates: the image for unit-2 is asked for by 127.0.0.1:")
+	assert.Contains(t, lines[2], "updates: the image for unit-2 is asked for by 127.0.0.2:5, and not given")
 }
