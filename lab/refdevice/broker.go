@@ -12,6 +12,8 @@ import (
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"assay/lab/mqttdoor"
 )
 
 // Topics of the local broker.
@@ -38,7 +40,7 @@ func (l *life) startBroker(ctx context.Context) (func(time.Duration), error) {
 		InlineClient: true,
 		Logger:       slog.New(slog.NewTextHandler(io.Discard, nil)), // its own words quote what clients send
 	})
-	door := newBrokerListener(tls.NewListener(in, l.id.serverTLS(l.clock)))
+	door := mqttdoor.New("tls", tls.NewListener(in, l.id.serverTLS(l.clock)))
 	err = errors.Join(server.AddHook(&brokerHook{life: l}, nil), server.AddListener(door), l.fillBroker(server))
 	if err == nil {
 		err = server.Serve()
@@ -49,7 +51,7 @@ func (l *life) startBroker(ctx context.Context) (func(time.Duration), error) {
 	}
 	return func(time.Duration) {
 		in.cut() // first, or the broker waits for clients that never sent a CONNECT
-		door.wait()
+		door.Wait()
 		_ = server.Close()
 	}, nil
 }

@@ -32,6 +32,8 @@ import (
 	"github.com/plgd-dev/go-coap/v3/options"
 	"github.com/plgd-dev/go-coap/v3/udp"
 	"github.com/stretchr/testify/require"
+
+	"assay/lab/mqttdoor"
 )
 
 // patience bounds every wait of these tests; a good one ends long before.
@@ -169,10 +171,10 @@ func (w *world) serveCloud() int {
 	l, err := tls.Listen("tcp", "127.0.0.1:0", w.cloudTLS())
 	require.NoError(w.t, err)
 	in := newListener(l)
-	door := newBrokerListener(in)
+	door := mqttdoor.New("tls", in)
 	require.NoError(w.t, w.cloud.AddListener(door))
 	require.NoError(w.t, w.cloud.Serve())
-	w.t.Cleanup(func() { in.cut(); door.wait(); _ = w.cloud.Close() })
+	w.t.Cleanup(func() { in.cut(); door.Wait(); _ = w.cloud.Close() })
 	return l.Addr().(*net.TCPAddr).Port
 }
 

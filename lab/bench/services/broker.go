@@ -15,9 +15,9 @@ import (
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"assay/lab/mqttdoor"
 	"assay/probes"
 )
 
@@ -53,6 +53,7 @@ type Broker struct {
 	o      BrokerOptions
 	server *mqtt.Server
 	doors  []*bounded
+	ways   []*mqttdoor.Door // through the doors into the broker
 
 	mu            sync.Mutex // guards the rest
 	published     []probes.Message
@@ -93,21 +94,30 @@ func StartBroker(o BrokerOptions) (*Broker, error) {
 	if o.TLS != nil {
 		door := bound(o.TLS, maxMQTTConns)
 		b.doors = append(b.doors, door)
-		if err := b.server.AddListener(listeners.NewNet(cloudDoor, terminate(door, o.Certificate))); err != nil {
-			return nil, fmt.Errorf("start broker: %w", err)
+		if err := b.open(cloudDoor, terminate(door, o.Certificate)); err != nil {
+			return nil, err
 		}
 	}
 	if o.Plain != nil {
 		door := bound(o.Plain, maxMQTTConns)
 		b.doors = append(b.doors, door)
-		if err := b.server.AddListener(listeners.NewNet(plainDoor, door)); err != nil {
-			return nil, fmt.Errorf("start broker: %w", err)
+		if err := b.open(plainDoor, door); err != nil {
+			return nil, err
 		}
 	}
 	if err := b.server.Serve(); err != nil {
 		return nil, fmt.Errorf("start broker: %w", err)
 	}
 	return b, nil
+}
+
+func (b *Broker) open(id string, in net.Listener) error {
+	door := mqttdoor.New(id, in)
+	if err := b.server.AddListener(door); err != nil {
+		return fmt.Errorf("start broker: %w", err)
+	}
+	b.ways = append(b.ways, door)
+	return nil
 }
 
 // The listeners: one for devices, one for the bench itself.
@@ -124,6 +134,9 @@ func (b *Broker) Close() error {
 		if err := d.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
+	}
+	for _, w := range b.ways {
+		w.Wait()
 	}
 	errs = append(errs, b.server.Close())
 	return errors.Join(errs...)
@@ -187,7 +200,7 @@ func (b *Broker) Deserted(ctx context.Context) error {
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		if len(b.server.Clients.GetByListener(cloudDoor)) == 0 {
+		if len(mqttdoor.Clients(b.server, cloudDoor)) == 0 {
 			return nil
 		}
 		select {

@@ -4,7 +4,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
+	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"assay/lab/mqttdoor"
 	"assay/probes"
 )
 
@@ -149,4 +153,39 @@ func TestBrokerClosesWithClientsInTheDoor(t *testing.T) {
 	defer mute.Close()
 	_ = plain
 	require.NoError(t, b.Close())
+}
+
+// Devices that leave while the bench looks who is there stop neither of the two.
+func TestBrokerIsLeftAndClosedAtOnce(t *testing.T) {
+	noLeaks(t)
+	b, _, plain, _ := startBroker(t)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for range 25 {
+				c, err := net.DialTimeout("tcp", plain, 10*time.Second)
+				if err != nil {
+					return // closed
+				}
+				_, _ = c.Write(fmt.Appendf(nil, "\x10\x2c\x00\x04MQTT\x04\xc2\x00\x3c\x00\x0aclient-%03d\x00\x05bench\x00\x0dcorrect horse", i))
+				_, _ = io.ReadFull(c, make([]byte, 4))
+				_ = c.Close()
+			}
+		})
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for range 2000 {
+			mqttdoor.Clients(b.server, plainDoor)
+			assert.NoError(t, b.Deserted(t.Context()))
+		}
+		assert.NoError(t, b.Close())
+		wg.Wait()
+	}()
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		require.FailNow(t, "the broker stands still")
+	}
 }

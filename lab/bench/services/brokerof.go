@@ -5,9 +5,10 @@ import (
 	"strings"
 	"time"
 
+	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	mqtt "github.com/mochi-mqtt/server/v2"
+	"assay/lab/mqttdoor"
 )
 
 // DesertedBy waits until one device is not connected, where others stay.
@@ -16,7 +17,7 @@ func (b *Broker) DesertedBy(ctx context.Context, client string) error {
 	defer ticker.Stop()
 	for {
 		there := false
-		for _, c := range b.server.Clients.GetByListener(cloudDoor) {
+		for _, c := range mqttdoor.Clients(b.server, cloudDoor) {
 			there = there || c.ID == client
 		}
 		if !there {
