@@ -200,7 +200,7 @@ func TestInterruptedRunSealsWhatThereIs(t *testing.T) {
 			require.NoError(t, interrupt(r.cmd))
 			began := time.Now()
 			assert.Equal(t, exitIncomplete, r.code())
-			assert.Less(t, time.Since(began), 20*time.Second)
+			assert.Less(t, time.Since(began), time.Minute)
 			nobodyLeft(t, out)
 			v := r.report()
 			assert.EqualValues(t, "incomplete", v.Profiles[0].Conformity)

@@ -2,6 +2,7 @@ package drive
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -151,16 +152,25 @@ func TestLibcoap(t *testing.T) {
 func twoPorts(t *testing.T) (int, int) {
 	t.Helper()
 	for range 50 {
-		c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-		require.NoError(t, err)
-		port := c.LocalAddr().(*net.UDPAddr).Port
-		next, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port + 1})
-		c.Close()
-		if err == nil {
-			next.Close()
+		port := 20_000 + 2*rand.IntN(6_000) // below those that the kernel gives to clients, of this test and of others
+		if free(port) && free(port+1) {
 			return port, port + 1
 		}
 	}
 	t.Fatal("no two free ports in a row")
 	return 0, 0
+}
+
+// free tells whether a port is nobody's over UDP and TCP.
+func free(port int) bool {
+	at := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	u, udp := net.ListenPacket("udp", at)
+	if udp == nil {
+		u.Close()
+	}
+	l, tcp := net.Listen("tcp", at)
+	if tcp == nil {
+		l.Close()
+	}
+	return udp == nil && tcp == nil
 }
