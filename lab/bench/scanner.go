@@ -95,7 +95,9 @@ func (s *scanner) over6(ctx context.Context, r probes.ScanRequest, own netip.Add
 		if !answers && s.gone(ctx, a) {
 			continue // it had the address once
 		}
-		six, err := s.at(a).Scan(ctx, r)
+		at := s.at(a)
+		at.Witness = own
+		six, err := at.Scan(ctx, r)
 		if err != nil {
 			return err
 		}

@@ -55,7 +55,7 @@ func TestOffersScanner(t *testing.T) {
 
 // What cannot be tried over IPv6 is told, and makes the scan incomplete; an address that nobody has any more does not.
 func TestScannerOver6(t *testing.T) {
-	own, request := netip.MustParseAddr("192.0.2.100"), probes.ScanRequest{First: 1, Last: 3}
+	mute, request := netip.MustParseAddr("fe80::2%lo"), probes.ScanRequest{First: 1, Last: 3}
 	lo := netip.MustParseAddr("::1")
 	listening, err := net.Listen("tcp6", "[::1]:0")
 	if err != nil {
@@ -77,9 +77,14 @@ func TestScannerOver6(t *testing.T) {
 		"too many":              {[]netip.Addr{lo, lo, lo, lo, lo, lo, lo}, "", false, []string{"::1", "::1", "::1", "::1", "::1", "::1"}, "IPv6: the device has 7 addresses, 6 were scanned"},
 		"one is gone":           {[]netip.Addr{quiet, lo}, "", true, []string{"::1"}, ""},
 		"one says nothing":      {[]netip.Addr{quiet}, "", false, []string{"fe80::1%lo"}, "fe80::1%lo: 3 ports stayed silent"},
+		"one is walled off":     {[]netip.Addr{quiet}, "", false, []string{"fe80::1%lo"}, ""},
 		"some, and one unknown": {[]netip.Addr{lo}, "IPv6: and more", false, []string{"::1"}, "IPv6: and more"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			own := mute
+			if name == "one is walled off" {
+				own = lo // which answers meanwhile
+			}
 			s := &scanner{
 				rate: rateReference, controls: []int{port},
 				others: func(_ context.Context, at netip.Addr) ([]netip.Addr, string, error) {
@@ -97,5 +102,5 @@ func TestScannerOver6(t *testing.T) {
 		})
 	}
 	broken := &scanner{others: func(context.Context, netip.Addr) ([]netip.Addr, string, error) { return nil, "", errors.New("on fire") }}
-	require.ErrorIs(t, broken.over6(t.Context(), request, own, &probes.Scan{}), probes.ErrBench)
+	require.ErrorIs(t, broken.over6(t.Context(), request, mute, &probes.Scan{}), probes.ErrBench)
 }

@@ -19,7 +19,10 @@ import (
 // A Scanner is for one device.
 type Scanner struct {
 	Target   netip.Addr
-	Controls []int    // TCP ports that are believed to answer, the likeliest first
+	Controls []int // TCP ports that are believed to answer, the likeliest first
+	// Witness is another address of the same device: where no port of Target answers, as behind a firewall for IPv6,
+	// one of its ports shows meanwhile that the device and the link are up.
+	Witness  netip.Addr
 	UDP      []Socket // UDP ports to ask beside the well-known ones
 	Rate     int      // TCP ports a second where the request names no rate
 	Patience Patience // zero: the usual one
@@ -73,6 +76,9 @@ func (s *Scanner) Scan(ctx context.Context, r probes.ScanRequest) (probes.Scan, 
 func (s *Scanner) scan(ctx context.Context, r probes.ScanRequest) (probes.Scan, error) {
 	k := s.knocker(r.Rate)
 	c, err := k.control(ctx, s.Controls)
+	if err == nil && c == nil && s.Witness.IsValid() {
+		c, err = (&knocker{target: s.Witness, patience: k.patience}).control(ctx, s.Controls)
+	}
 	if err != nil {
 		return probes.Scan{}, err
 	}
@@ -94,7 +100,7 @@ func (s *Scanner) scan(ctx context.Context, r probes.ScanRequest) (probes.Scan, 
 		return out, err
 	}
 	if c != nil {
-		out.AliveAfter, err = k.same(ctx, *c)
+		out.AliveAfter, err = c.same(ctx)
 	}
 	return out, err
 }
@@ -124,6 +130,7 @@ func (k *knocker) address(port int) string {
 
 // A control is a port that answered, and how.
 type control struct {
+	by    *knocker
 	port  int
 	state probes.PortState
 }
@@ -142,18 +149,18 @@ func (k *knocker) control(ctx context.Context, ports []int) (*control, error) {
 		}
 		switch {
 		case state == probes.PortOpen:
-			return &control{port, state}, nil
+			return &control{k, port, state}, nil
 		case state == probes.PortClosed && closed == nil:
-			closed = &control{port, state}
+			closed = &control{k, port, state}
 		}
 	}
 	return closed, nil
 }
 
 // same tells whether a control still answers as it did. A device that was busy gets a second try.
-func (k *knocker) same(ctx context.Context, c control) (bool, error) {
+func (c control) same(ctx context.Context) (bool, error) {
 	for range 2 {
-		state, err := k.knock(ctx, c.port, k.patience.Control)
+		state, err := c.by.knock(ctx, c.port, c.by.patience.Control)
 		if err != nil || state == c.state {
 			return err == nil, err
 		}

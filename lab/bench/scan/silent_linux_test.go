@@ -2,6 +2,7 @@ package scan
 
 import (
 	"net"
+	"net/netip"
 	"strconv"
 	"testing"
 	"time"
@@ -42,7 +43,22 @@ func TestSilent(t *testing.T) {
 	assert.True(t, out.Complete && out.AliveBefore && out.AliveAfter)
 
 	k := &knocker{target: home, patience: hasty()}
-	heard, err := k.tcp(t.Context(), probes.ScanRequest{First: port, Last: port}, &control{port, probes.PortOpen})
+	heard, err := k.tcp(t.Context(), probes.ScanRequest{First: port, Last: port}, &control{k, port, probes.PortOpen})
 	require.NoError(t, err)
 	assert.Equal(t, hearing{silent: 1}, heard, "the control went deaf: nothing was watched")
+
+	if l, err := net.Listen("tcp6", "[::1]:0"); err != nil {
+		t.Skip("needs IPv6 on the loopback: " + err.Error())
+	} else {
+		l.Close()
+	}
+	nobody := Scanner{Target: netip.MustParseAddr("fe80::1%lo"), Controls: []int{awake}, Patience: hasty()}
+	out, err = nobody.Scan(t.Context(), probes.ScanRequest{First: 1, Last: 3})
+	require.NoError(t, err)
+	assert.False(t, out.Complete || out.AliveBefore, "silence alone is nothing")
+	nobody.Witness = home
+	out, err = nobody.Scan(t.Context(), probes.ScanRequest{First: 1, Last: 3})
+	require.NoError(t, err)
+	assert.Equal(t, 3, out.Silent)
+	assert.True(t, out.Complete && out.AliveBefore && out.AliveAfter, "another address of the device answered meanwhile")
 }

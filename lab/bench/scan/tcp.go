@@ -104,7 +104,7 @@ func (k *knocker) pass(ctx context.Context, ports []int, patience time.Duration,
 	}
 	done := make(chan struct{})
 	var watch sync.WaitGroup
-	watch.Go(func() { watched = k.watch(ctx, c, done) })
+	watch.Go(func() { watched = c.watch(ctx, done) })
 	k.feed(ctx, feed, ports)
 	hands.Wait()
 	close(done)
@@ -139,14 +139,14 @@ func (k *knocker) feed(ctx context.Context, to chan<- int, ports []int) {
 }
 
 // watch asks the control again and again until done, and at least once. It tells whether it always answered.
-func (k *knocker) watch(ctx context.Context, c *control, done <-chan struct{}) bool {
+func (c *control) watch(ctx context.Context, done <-chan struct{}) bool {
 	if c == nil {
 		return false
 	}
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	for {
-		if ok, err := k.same(ctx, *c); err != nil || !ok {
+		if ok, err := c.same(ctx); err != nil || !ok {
 			return false
 		}
 		select {
