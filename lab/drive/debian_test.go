@@ -152,7 +152,7 @@ func TestLibcoap(t *testing.T) {
 func twoPorts(t *testing.T) (int, int) {
 	t.Helper()
 	for range 50 {
-		port := 20_000 + 2*rand.IntN(6_000) // below those that the kernel gives to clients, of this test and of others
+		port := 20_000 + 2*rand.IntN(6_000)
 		if free(port) && free(port+1) {
 			return port, port + 1
 		}
@@ -161,16 +161,3 @@ func twoPorts(t *testing.T) (int, int) {
 	return 0, 0
 }
 
-// free tells whether a port is nobody's over UDP and TCP.
-func free(port int) bool {
-	at := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	u, udp := net.ListenPacket("udp", at)
-	if udp == nil {
-		u.Close()
-	}
-	l, tcp := net.Listen("tcp", at)
-	if tcp == nil {
-		l.Close()
-	}
-	return udp == nil && tcp == nil
-}

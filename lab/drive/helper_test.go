@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -126,10 +128,28 @@ func closedPort(t *testing.T, network string) string {
 		t.Cleanup(func() { _ = c.Close() })
 		return c.LocalAddr().String()
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	for range 50 {
+		if port := 20_000 + rand.IntN(12_000); free(port) {
+			return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		}
+	}
+	t.Fatal("no free port")
+	return ""
+}
+
+// free tells whether a port is nobody's over UDP and TCP. One below 32768 is not given by the kernel to clients and
+// servers of other tests either.
+func free(port int) bool {
+	at := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	u, udp := net.ListenPacket("udp", at)
+	if udp == nil {
+		u.Close()
+	}
+	l, tcp := net.Listen("tcp", at)
+	if tcp == nil {
+		l.Close()
+	}
+	return udp == nil && tcp == nil
 }
 
 // udp is a device that answers every datagram with reply's result, if there is any.
