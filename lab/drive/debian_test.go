@@ -160,4 +160,3 @@ func twoPorts(t *testing.T) (int, int) {
 	t.Fatal("no two free ports in a row")
 	return 0, 0
 }
-
