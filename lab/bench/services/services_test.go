@@ -113,6 +113,14 @@ func startDNS(t *testing.T) (*DNS, string) {
 	t.Helper()
 	conn := udp(t)
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", conn.LocalAddr().String())
+	for range 100 {
+		if err == nil {
+			break
+		}
+		conn.Close() // somebody has the port over TCP
+		conn = udp(t)
+		l, err = new(net.ListenConfig).Listen(t.Context(), "tcp", conn.LocalAddr().String())
+	}
 	require.NoError(t, err)
 	d, err := StartDNS(t.Context(), conn, l, DNSOptions{
 		Hosts: []string{"cloud.thermostat.example"}, Address: netip.MustParseAddr("192.0.2.1"), Now: time.Now,

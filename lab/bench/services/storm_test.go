@@ -34,15 +34,17 @@ func storm(t *testing.T, at string, keep int, words []string) (open []net.Conn) 
 		require.NoError(t, err, "connection %d", i)
 		_, _ = c.Write([]byte(words[i%len(words)])) // one that was hung up on is told so
 		if open = append(open, c); len(open) > keep {
-			_ = open[0].Close()
+			hangUp(open[:1])
 			open = open[1:]
 		}
 	}
 	return open
 }
 
+// hangUp leaves no port waiting that a test beside this one might be given.
 func hangUp(open []net.Conn) {
 	for _, c := range open {
+		_ = c.(*net.TCPConn).SetLinger(0)
 		_ = c.Close()
 	}
 }
