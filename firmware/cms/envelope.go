@@ -10,6 +10,7 @@ import (
 	"crypto/sha1"
 	"crypto/x509"
 	"encoding/asn1"
+	"encoding/pem"
 	"fmt"
 	"math/big"
 
@@ -31,6 +32,20 @@ var (
 
 // LooksEnveloped tells whether b begins like DER EnvelopedData.
 func LooksEnveloped(b []byte) bool { return looksLike(b, oidEnvelopedData) }
+
+// RecipientKey reads a recipient's PKCS #8 private key, PEM or DER; nil is one that OpenEnvelope cannot use.
+func RecipientKey(a format.Anchor) (*rsa.PrivateKey, error) {
+	der := a.Bytes
+	if block, _ := pem.Decode(der); block != nil {
+		der = block.Bytes
+	}
+	key, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		return nil, format.Wrap(format.ErrEncrypted, "recipient's key %s: %v", a.From, err)
+	}
+	k, _ := key.(*rsa.PrivateKey)
+	return k, nil
+}
 
 // OpenEnvelope decrypts with the first of keys that a recipient entry is for. Errors say
 // nothing about where the decryption went wrong.

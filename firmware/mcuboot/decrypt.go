@@ -12,7 +12,6 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/pem"
 
 	"assay/firmware/format"
@@ -107,7 +106,9 @@ func unwrap(t TLV, private any, size int) []byte {
 		}
 	case []byte:
 		if t.Type == TypeEncKW && len(key) == size {
-			return unwrapAES(key, t.Value)
+			if plain, ok := format.UnwrapKey(key, t.Value); ok {
+				return plain
+			}
 		}
 	case *ecdh.PrivateKey:
 		switch {
@@ -147,25 +148,4 @@ func unwrapECIES(key *ecdh.PrivateKey, b []byte, size int, hash crypto.Hash) []b
 		return nil
 	}
 	return wrapped
-}
-
-// unwrapAES is key unwrapping as RFC 3394 section 2.2.2 has it.
-func unwrapAES(kek, b []byte) []byte {
-	block, err := aes.NewCipher(kek)
-	if err != nil || len(b) < 24 || len(b)%8 != 0 {
-		return nil
-	}
-	n := len(b)/8 - 1
-	a, r := [16]byte(b[:16]), bytes.Clone(b[8:]) // only the first half of a is one
-	for t := 6 * n; t > 0; t-- {
-		i := (t - 1) % n * 8
-		binary.BigEndian.PutUint64(a[:], binary.BigEndian.Uint64(a[:])^uint64(t))
-		copy(a[8:], r[i:i+8])
-		block.Decrypt(a[:], a[:])
-		copy(r[i:], a[8:])
-	}
-	if !bytes.Equal(a[:8], bytes.Repeat([]byte{0xa6}, 8)) {
-		return nil
-	}
-	return r
 }

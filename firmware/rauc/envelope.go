@@ -2,8 +2,6 @@ package rauc
 
 import (
 	"crypto/rsa"
-	"crypto/x509"
-	"encoding/pem"
 
 	"assay/firmware/cms"
 	"assay/firmware/format"
@@ -32,16 +30,12 @@ func (b *Bundle) verifyEnveloped(trust format.Trust, report *format.Report) erro
 func (b *Bundle) open(anchors []format.Anchor) (*Bundle, error) {
 	var keys []*rsa.PrivateKey
 	for _, a := range anchors {
-		der := a.Bytes
-		if block, _ := pem.Decode(der); block != nil {
-			der = block.Bytes
-		}
-		key, err := x509.ParsePKCS8PrivateKey(der)
+		key, err := cms.RecipientKey(a)
 		if err != nil {
-			return nil, format.Wrap(format.ErrEncrypted, "recipient's key %s: %v", a.From, err)
+			return nil, err
 		}
-		if k, ok := key.(*rsa.PrivateKey); ok {
-			keys = append(keys, k)
+		if key != nil {
+			keys = append(keys, key)
 		}
 	}
 	if len(keys) == 0 {

@@ -1,7 +1,6 @@
 package suit
 
 import (
-	"bytes"
 	"encoding/hex"
 	"slices"
 	"testing"
@@ -16,30 +15,6 @@ func unhex(t testing.TB, s string) []byte {
 	b, err := hex.DecodeString(s)
 	require.NoError(t, err)
 	return b
-}
-
-// TestUnwrap: RFC 3394 section 4.
-func TestUnwrap(t *testing.T) {
-	for _, tc := range []struct{ secret, key, wrapped string }{
-		{"000102030405060708090A0B0C0D0E0F", "00112233445566778899AABBCCDDEEFF", "1FA68B0A8112B447AEF34BD8FB5A7B829D3E862371D2CFE5"},
-		{"000102030405060708090A0B0C0D0E0F1011121314151617", "00112233445566778899AABBCCDDEEFF", "96778B25AE6CA435F92B5B97C050AED2468AB8A17AD84E5D"},
-		{"000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F", "00112233445566778899AABBCCDDEEFF", "64E8C3F9CE0F5BA263E9777905818A2A93C8191E7D6E8AE7"},
-	} {
-		secret, wrapped := unhex(t, tc.secret), unhex(t, tc.wrapped)
-		key, ok := unwrap(secret, wrapped)
-		require.True(t, ok)
-		require.Equal(t, unhex(t, tc.key), key)
-		for i := range wrapped {
-			bad := bytes.Clone(wrapped)
-			bad[i] ^= 1
-			_, ok := unwrap(secret, bad)
-			require.False(t, ok)
-			_, ok = unwrap(secret, wrapped[:i])
-			require.False(t, ok)
-		}
-	}
-	_, ok := unwrap(make([]byte, 5), make([]byte, 24))
-	require.False(t, ok)
 }
 
 // TestMacExamples: two of the COSE working group's examples (HMac-01 and wrap-128-03).

@@ -4,9 +4,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rsa"
-	"crypto/x509"
 	"encoding/hex"
-	"encoding/pem"
 	"fmt"
 	"slices"
 	"strings"
@@ -55,14 +53,8 @@ func (img *Image) open(anchors []format.Anchor) (*Image, error) {
 func openCMS(sealed []byte, anchors []format.Anchor) ([]byte, error) {
 	var keys []*rsa.PrivateKey
 	for _, a := range anchors {
-		der := a.Bytes
-		if block, _ := pem.Decode(der); block != nil {
-			der = block.Bytes
-		}
-		if key, err := x509.ParsePKCS8PrivateKey(der); err == nil {
-			if k, ok := key.(*rsa.PrivateKey); ok {
-				keys = append(keys, k)
-			}
+		if key, err := cms.RecipientKey(a); err == nil && key != nil { // else it may be one for AES
+			keys = append(keys, key)
 		}
 	}
 	return cms.OpenEnvelope(sealed, keys)

@@ -195,12 +195,35 @@ func (b *Broker) Clear() {
 	b.retainedSize = 0
 }
 
+// ClearOf forgets every retained message that one device published.
+func (b *Broker) ClearOf(client string) {
+	for topic, pk := range b.server.Topics.Retained.GetAll() {
+		if pk.Origin != client || strings.HasPrefix(topic, mqtt.SysPrefix) {
+			continue
+		}
+		b.server.Topics.RetainMessage(packets.Packet{TopicName: topic})
+		b.mu.Lock()
+		b.retainedSize -= b.retained[topic].size
+		delete(b.retained, topic)
+		b.mu.Unlock()
+	}
+}
+
 // Deserted waits until no device is connected.
 func (b *Broker) Deserted(ctx context.Context) error {
+	return b.deserted(ctx, func(*mqtt.Client) bool { return true })
+}
+
+// DesertedBy waits until one device is not connected, where others stay.
+func (b *Broker) DesertedBy(ctx context.Context, client string) error {
+	return b.deserted(ctx, func(c *mqtt.Client) bool { return c.ID == client })
+}
+
+func (b *Broker) deserted(ctx context.Context, by func(*mqtt.Client) bool) error {
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		if len(mqttdoor.Clients(b.server, cloudDoor)) == 0 {
+		if !slices.ContainsFunc(mqttdoor.Clients(b.server, cloudDoor), by) {
 			return nil
 		}
 		select {
