@@ -3,6 +3,7 @@ package pdf_test
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/hex"
 	"encoding/pem"
 	"os"
@@ -63,9 +64,13 @@ func taken(t *testing.T, document []byte) (signed, der []byte) {
 	require.Equal(t, len(document), n[1]+n[2], "the whole document is covered")
 	require.Equal(t, "<", string(document[n[0]]))
 	require.Equal(t, ">", string(document[n[1]-1]))
-	der, err := hex.DecodeString(string(document[n[0]+1 : n[1]-1]))
+	room, err := hex.DecodeString(string(document[n[0]+1 : n[1]-1]))
 	require.NoError(t, err)
-	return append(bytes.Clone(document[:n[0]]), document[n[1]:]...), bytes.TrimRight(der, "\x00")
+	var outer asn1.RawValue // says how long the signature is: one in 256 ends in a zero of its own
+	rest, err := asn1.Unmarshal(room, &outer)
+	require.NoError(t, err)
+	require.Empty(t, bytes.Trim(rest, "\x00"), "nothing but zeros fills the room")
+	return append(bytes.Clone(document[:n[0]]), document[n[1]:]...), outer.FullBytes
 }
 
 func TestSignedDocuments(t *testing.T) {
