@@ -51,7 +51,7 @@ type Approval struct {
 // the run's operator or the seal's key. A sign-off covers what stood before it, so that a later
 // review or correction wants new ones. nil where the profile wants none.
 func Approve(ev *evidence.Evidence, standing []evidence.Amendment) (*Approval, error) {
-	in, err := lab.Read(ev)
+	in, err := Inputs(ev)
 	if err != nil {
 		return nil, err
 	}

@@ -48,10 +48,19 @@ func (r *Report) Warnings() []string {
 	if r.Dropped > 0 {
 		out = append(out, fmt.Sprintf("The capture lost %d frames; nothing that rests on an absence in that time passes.", r.Dropped))
 	}
+	out = append(out, r.Otherwise()...)
 	out = append(out, r.Redaction()...)
 	out = append(out, r.Interruptions()...)
 	out = append(out, r.Unproven()...)
 	return append(out, r.Missing()...)
+}
+
+// Otherwise tells that the verdicts shown are not those on record, which another edition of the judge wrote.
+func (r *Report) Otherwise() []string {
+	if r.Judge == nil || len(r.Judge.Differs) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("The verdicts on record are of edition %d of the judge. Edition %d, whose verdicts these are, sees otherwise: %s.", r.Judge.Edition, r.Judge.Own, few(r.Judge.Differs))}
 }
 
 // Redaction tells of a redacted copy what is not in it.

@@ -4,11 +4,9 @@
 package reports
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"assay/lab"
@@ -44,6 +42,8 @@ type Report struct {
 	Dropped  uint64           `json:"dropped"`
 	Withheld []string         `json:"withheld,omitempty"` // of a redacted copy: what the verdicts do not need
 
+	Judge *OtherJudge `json:"judge,omitempty"` // nil: the verdicts on record are this judge's, or there are none
+
 	Gaps         []lab.Gap            `json:"gaps,omitempty"`
 	SelfTests    []lab.Proof          `json:"selftests,omitempty"` // of the bench, with a known-good device
 	Observations []probes.Observation `json:"observations"`
@@ -67,7 +67,15 @@ type Device struct {
 
 // Build judges a record by its own profile and gathers what the faces show.
 func Build(ev *evidence.Evidence) (*Report, error) {
-	return build(ev, func(*lab.Inputs) {})
+	r, err := build(ev, func(*lab.Inputs) {})
+	if err != nil {
+		return nil, err
+	}
+	if o, recorded := otherJudge(ev); o != nil {
+		o.compare(recorded, &r.Profiles[0])
+		r.Judge = o
+	}
+	return r, nil
 }
 
 // Rejudge judges a record by another profile: a corrected one, or one that did not
@@ -87,7 +95,7 @@ func JudgeAll(ev *evidence.Evidence, sets []*profiles.Set, reviews *review.File)
 	if err := judgeable(ev); err != nil {
 		return nil, err
 	}
-	in, err := lab.Read(ev)
+	in, err := Inputs(ev)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +129,7 @@ func build(ev *evidence.Evidence, change func(*lab.Inputs)) (*Report, error) {
 	if err := judgeable(ev); err != nil {
 		return nil, err
 	}
-	in, err := lab.Read(ev)
+	in, err := Inputs(ev)
 	if err != nil {
 		return nil, err
 	}
@@ -188,60 +196,22 @@ func judge(in *lab.Inputs) (*verdict.Result, error) {
 // Verdicts are the bytes that are recorded beside the observations and recomputed by
 // whoever verifies them.
 func Verdicts(ev *evidence.Evidence) ([]byte, error) {
-	in, err := lab.Read(ev)
+	_, b, err := verdicts(ev)
+	return b, err
+}
+
+func verdicts(ev *evidence.Evidence) (*verdict.Result, []byte, error) {
+	in, err := Inputs(ev)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	result, err := judge(in)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	b, err := json.MarshalIndent(result, "", "  ")
 	if err != nil {
-		return nil, fmt.Errorf("write down the verdicts: %w", err)
+		return nil, nil, fmt.Errorf("write down the verdicts: %w", err)
 	}
-	return append(b, '\n'), nil
-}
-
-// ErrAttested says that a redacted copy withholds what verdicts are made of: they are the lab's word, under
-// its seal, and nobody can recompute them from this copy.
-var ErrAttested = errors.New("the verdicts cannot be recomputed from what this copy holds")
-
-// Attested reads the statement of conformity as it was recorded, without recomputing it.
-func Attested(ev *evidence.Evidence) (verdict.Conformity, error) {
-	b, err := lab.Artefact(ev, lab.FileVerdicts)
-	if err != nil {
-		return "", err
-	}
-	var r verdict.Result
-	if err := json.Unmarshal(b, &r); err != nil {
-		return "", fmt.Errorf("read the recorded verdicts: %w", err)
-	}
-	return r.Conformity, nil
-}
-
-// Recheck recomputes every verdict from the observations and compares the bytes with
-// the recorded ones. A record that never came to its end has none to compare.
-func Recheck(ev *evidence.Evidence) error {
-	recorded, err := lab.Artefact(ev, lab.FileVerdicts)
-	if errors.Is(err, evidence.ErrWithheld) {
-		return fmt.Errorf("%w: %w", ErrAttested, err)
-	}
-	if err != nil {
-		if !ev.Sealed {
-			return nil
-		}
-		return &evidence.Broken{What: "verdicts", Where: lab.FileVerdicts, Why: "the sealed record holds no verdicts"}
-	}
-	again, err := Verdicts(ev)
-	if errors.Is(err, evidence.ErrWithheld) || ev.Redacted && err == nil && !bytes.Equal(recorded, again) {
-		return fmt.Errorf("%w: %s withheld", ErrAttested, strings.Join(ev.Withheld, ", "))
-	}
-	if err != nil {
-		return &evidence.Broken{What: "verdicts", Where: lab.FileVerdicts, Why: err.Error()}
-	}
-	if !bytes.Equal(recorded, again) {
-		return &evidence.Broken{What: "verdicts", Where: lab.FileVerdicts, Why: "judging the observations again gives other verdicts"}
-	}
-	return nil
+	return result, append(b, '\n'), nil
 }

@@ -150,7 +150,7 @@ func since(ev *evidence.Evidence, checked bool) (*later, error) {
 		}
 	}
 	r, err := reports.Amended(ev, standing)
-	if errors.Is(err, evidence.ErrWithheld) || errors.Is(err, reports.ErrAttested) {
+	if unjudgeable(err) {
 		r, err = nil, nil // nobody can judge this copy; what was said is told all the same
 	}
 	if err != nil {
@@ -160,10 +160,16 @@ func since(ev *evidence.Evidence, checked bool) (*later, error) {
 		l.Amended = r.Profiles[0].Conformity
 	}
 	l.Approval, err = reports.Approve(ev, standing)
-	if errors.Is(err, evidence.ErrWithheld) {
+	if unjudgeable(err) {
 		err = nil
 	}
 	return l, err
+}
+
+// unjudgeable is evidence that may be whole and gives this program no verdicts all the same.
+func unjudgeable(err error) bool {
+	var other *reports.OtherJudge
+	return errors.Is(err, evidence.ErrWithheld) || errors.Is(err, reports.ErrAttested) || errors.As(err, &other)
 }
 
 // say tells it in lines; asked: keys were asked for, and what they do not cover is told.

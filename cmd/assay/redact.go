@@ -72,6 +72,9 @@ func (f *finding) sayRun(w io.Writer) {
 	switch {
 	case !f.Attested:
 		fmt.Fprintf(w, "run %s: %s, recomputed from the observations\n", f.Run, f.Conformity)
+	case f.Judge != nil:
+		fmt.Fprintf(w, "run %s: %s, NOT RECOMPUTED: the lab's word under its seal.\n", f.Run, f.Conformity)
+		fmt.Fprintf(w, "%s\nthe run was begun by %s: that program recomputes them\n", clean(f.Judge.Error()), clean(madeBy(f.Judge)))
 	case f.Conformity == "":
 		fmt.Fprintf(w, "run %s: its verdicts are withheld\n", f.Run)
 	default:

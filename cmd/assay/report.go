@@ -98,12 +98,21 @@ func report(ctx context.Context, w io.Writer, path string, f reportFlags) error 
 	return said.ended(codeOf(r))
 }
 
-// unjudged is evidence that gives no verdicts: a redacted copy without what they are made of, or broken.
+// unjudged is evidence that gives no verdicts: a redacted copy without what they are made of, another edition's, or broken.
 func unjudged(err error) error {
 	if errors.Is(err, evidence.ErrWithheld) || errors.Is(err, reports.ErrAttested) {
 		return &complaint{exitIncomplete, err, "this redacted copy cannot be judged; `assay verify` tells what its seal says"}
 	}
+	var other *reports.OtherJudge
+	if errors.As(err, &other) {
+		return &complaint{exitIncomplete, err, "the run was begun by " + madeBy(other) + ": ask that program; `assay verify` tells whether the record is whole"}
+	}
 	return unverified(err, "`assay verify` tells what is broken")
+}
+
+// madeBy names the program that began a run whose verdicts this one cannot come to.
+func madeBy(o *reports.OtherJudge) string {
+	return fmt.Sprintf("assay %s (SHA-256 %s)", o.Tool.Version, o.Tool.SHA256)
 }
 
 // into writes to a file where one is named, or else to w.
@@ -132,7 +141,7 @@ func sideBySide(w io.Writer, ev *evidence.Evidence, reviews, format, out string)
 	if err != nil {
 		return fmt.Errorf("load the embedded standards: %w", err)
 	}
-	in, err := lab.Read(ev)
+	in, err := reports.Inputs(ev)
 	if err != nil {
 		return unjudged(err)
 	}
@@ -178,7 +187,7 @@ func recordedRun(path string) (*evidence.Evidence, *lab.Inputs, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	in, err := lab.Read(ev)
+	in, err := reports.Inputs(ev)
 	if err != nil {
 		return nil, nil, unjudged(err)
 	}

@@ -33,6 +33,12 @@ type sealed struct {
 // newSealed seals a run whose profile says more than its standard.
 func newSealed(t *testing.T, more string, said ...review.Review) *sealed {
 	t.Helper()
+	return sealedWith(t, more, nil, func(verdicts []byte) []byte { return verdicts }, said...)
+}
+
+// sealedWith seals a run with more files of a profile, and with the verdicts that change makes of the judge's.
+func sealedWith(t *testing.T, more string, files map[string]string, change func([]byte) []byte, said ...review.Review) *sealed {
+	t.Helper()
 	s := &sealed{t: t, dir: t.TempDir()}
 	s.file = filepath.Join(s.dir, "run.assay")
 	s.key, s.pub = keyPair(t, "lab")
@@ -56,6 +62,10 @@ func newSealed(t *testing.T, more string, said ...review.Review) *sealed {
 	require.NoError(t, lab.Open(j, lab.Begin{Run: "run", Operator: "O. Perator", Product: d.Product, Profile: "p", Edition: "1", Key: "lab"}, d, set, nil, map[string]string{"mode": "none"}, p))
 	_, err = j.AddBytes("device.log", "text/plain", []byte("it says: my owner is Jane\n"))
 	require.NoError(t, err)
+	for name, text := range files {
+		_, err = j.AddBytes(lab.FileProfile+name, "text/plain", []byte(text))
+		require.NoError(t, err)
+	}
 	for _, r := range said {
 		_, err = j.Append(evidence.KindReview, r)
 		require.NoError(t, err)
@@ -63,8 +73,10 @@ func newSealed(t *testing.T, more string, said ...review.Review) *sealed {
 	ev, err := evidence.Open(dir)
 	require.NoError(t, err)
 	verdicts, err := reports.Verdicts(ev)
-	require.NoError(t, err)
-	_, err = j.AddBytes(lab.FileVerdicts, "application/json", verdicts)
+	if files == nil {
+		require.NoError(t, err)
+	}
+	_, err = j.AddBytes(lab.FileVerdicts, "application/json", change(verdicts))
 	require.NoError(t, err)
 	_, err = j.Append(evidence.KindEnd, lab.End{Outcome: "finished"})
 	require.NoError(t, err)

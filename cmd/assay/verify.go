@@ -95,7 +95,9 @@ type finding struct {
 
 	Redacted bool     `json:"redacted,omitempty"`
 	Withheld []string `json:"withheld,omitempty"`
-	Attested bool     `json:"attested_only,omitempty"` // the conformity is the lab's word: what it is made of is withheld
+	Attested bool     `json:"attested_only,omitempty"` // the conformity is the lab's word: what it is made of is withheld, or another judge's
+
+	Judge *reports.OtherJudge `json:"judge,omitempty"` // wrote the verdicts, and this program's does not come to them
 
 	Signer *evidence.Certified `json:"signer,omitempty"`
 	Stamp  *evidence.Stamp     `json:"timestamp,omitempty"`
@@ -116,7 +118,8 @@ func verify(ctx context.Context, w io.Writer, path string, o verifyFlags) error 
 	if errors.Is(err, evidence.ErrNoKey) {
 		return unusable(err, "name the lab's public key with --key, or its Fulcio's root with --fulcio-root; neither is ever taken from the file it should vouch for")
 	}
-	attested := errors.Is(err, reports.ErrAttested)
+	var other *reports.OtherJudge
+	attested := errors.Is(err, reports.ErrAttested) || errors.As(err, &other)
 	if attested {
 		err = nil
 	}
@@ -128,7 +131,7 @@ func verify(ctx context.Context, w io.Writer, path string, o verifyFlags) error 
 		}
 		return unusable(err, hint)
 	}
-	f := finding{Verified: err == nil}
+	f := finding{Verified: err == nil, Judge: other}
 	if broken != nil {
 		f.Broken, f.Where, f.Why = broken.What, broken.Where, broken.Why
 	}
@@ -158,7 +161,7 @@ func sayFinding(w io.Writer, path string, f finding, format string) error {
 	switch {
 	case !f.Verified:
 		code = exitUnverified
-	case !f.Complete || f.Unchecked > 0:
+	case !f.Complete || f.Unchecked > 0 || f.Judge != nil:
 		code = exitIncomplete
 	}
 	if format == "json" {

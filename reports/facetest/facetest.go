@@ -143,7 +143,7 @@ func requirements() []verdict.Requirement {
 		{ID: "5.3-10", Standard: etsi, Edition: "V3.1.3", Title: "Updates are checked", Level: "mandatory", Verdict: verdict.Inconclusive, Reason: "update/rollback: not asked: needs updates", Checks: []verdict.Check{open}},
 		{ID: "5.8-3", Standard: etsi, Edition: "V3.1.3", Title: "Sensors are documented", Level: "mandatory", Verdict: verdict.NotApplicable, Reason: "it senses nothing",
 			Cases: []verdict.Case{{ID: "5.8-3-1", Units: []verdict.Unit{unit("a", verdict.NotApplicable, nil)}}}},
-		{ID: "AUM-5", Standard: en, Edition: "2024", Title: "Defaults are unique", Level: "mandatory", Verdict: verdict.Pass, Reason: "1 reviews say met", Certainty: "recalled",
+		{ID: "AUM-5", Standard: en, Edition: "2024", Title: "Defaults are unique", Level: "mandatory", Verdict: verdict.Pass, Reason: "1 review says met", Certainty: "recalled",
 			Restrictions: []profiles.Restriction{{ID: "OJ-1", Effect: "No presumption where a password may stay unset.", Certainty: "recalled"}},
 			Cases:        []verdict.Case{{ID: "AUM-5-conceptual", Units: []verdict.Unit{walked}}}},
 	}

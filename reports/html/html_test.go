@@ -125,7 +125,7 @@ func judged() *reports.Report {
 			Cases: []verdict.Case{{ID: "5.4-1-1", Kind: "conceptual", Units: []verdict.Unit{unit("a", verdict.Inconclusive, nil)}}}},
 		{ID: "5.8-3", Standard: "etsi", Title: "Sensors are documented", Level: "mandatory", Verdict: verdict.NotApplicable, Reason: "it senses nothing",
 			Cases: []verdict.Case{{ID: "5.8-3-1", Units: []verdict.Unit{unit("a", verdict.NotApplicable, nil)}}}},
-		{ID: "AUM-5", Standard: "en", Title: "Defaults are unique", Level: "mandatory", Verdict: verdict.Pass, Reason: "1 reviews say met", Certainty: "recalled", Restrictions: []profiles.Restriction{rule},
+		{ID: "AUM-5", Standard: "en", Title: "Defaults are unique", Level: "mandatory", Verdict: verdict.Pass, Reason: "1 review says met", Certainty: "recalled", Restrictions: []profiles.Restriction{rule},
 			Cases: []verdict.Case{{ID: "AUM-5-conceptual", Units: []verdict.Unit{unit("a", verdict.Pass, walked), {ID: "b", Asks: "And?", Verdict: verdict.Inconclusive, Reason: "nothing answers it yet"}}}}},
 	}
 	return r

@@ -31,7 +31,7 @@ func Write(w io.Writer, r *reports.Report, colour bool) error {
 	if r.Outcome == "" {
 		p.linef("\nThis run never came to its end: what was observed until then is judged, the rest is inconclusive.")
 	}
-	for _, gap := range slices.Concat(r.Redaction(), r.Interruptions(), r.Unproven()) {
+	for _, gap := range slices.Concat(r.Otherwise(), r.Redaction(), r.Interruptions(), r.Unproven()) {
 		p.linef("")
 		p.wrap("", 0, gap)
 	}

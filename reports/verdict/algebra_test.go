@@ -221,8 +221,8 @@ func TestConditions(t *testing.T) {
 		verdict  verdict.Verdict // of R3
 		reason   string
 	}{
-		{"not mentioned", nil, all, verdict.Pass, "1 of 1 checks passed"},
-		{"present", features{"updatable": {Present: true}}, all, verdict.Pass, "1 of 1 checks passed"},
+		{"not mentioned", nil, all, verdict.Pass, "1 of 1 check passed"},
+		{"present", features{"updatable": {Present: true}}, all, verdict.Pass, "1 of 1 check passed"},
 		{"denied with a reason", features{"updatable": no("mask ROM")}, all, verdict.NotApplicable, "the dossier denies updatable: mask ROM"},
 		{"denied without", features{"updatable": no(" ")}, all, verdict.Fail, "the dossier denies updatable without a reason: write because, or test it"},
 		{"one denial with a reason is enough", features{"updatable": no(""), "network": no("no radio")}, all, verdict.NotApplicable, "the dossier denies network: no radio"},

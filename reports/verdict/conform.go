@@ -38,11 +38,15 @@ func conform(res *Result, p profiles.Profile, on time.Time) {
 }
 
 func said(ids []string, what string) string {
-	noun := "mandatory requirement"
-	if len(ids) > 1 {
+	return count(len(ids), "mandatory requirement") + " " + what + ": " + strings.Join(ids, ", ")
+}
+
+// count is a number of things.
+func count(n int, noun string) string {
+	if n != 1 {
 		noun += "s"
 	}
-	return fmt.Sprintf("%d %s %s: %s", len(ids), noun, what, strings.Join(ids, ", "))
+	return fmt.Sprintf("%d %s", n, noun)
 }
 
 // waive notes what becomes of each waiver. It never touches a verdict.

@@ -44,7 +44,7 @@ func TestClaims(t *testing.T) {
 		verdict                                   verdict.Verdict
 		reason                                    string
 	}{
-		{"claimed", edition, "5.1-1", "Y", "", good, verdict.Pass, "1 of 1 checks passed"},
+		{"claimed", edition, "5.1-1", "Y", "", good, verdict.Pass, "1 of 1 check passed"},
 		{"claimed, and bad", edition, "5.1-1", "Y", "", bad, verdict.Fail, "c/a: it was bad"},
 		{"mandatory and not met", edition, "5.1-1", "N", "next year", good, verdict.Fail, "the ICS says that the product does not support it: next year"},
 		{"mandatory and not applicable", edition, "5.1-1", "N/A", "no need", good, verdict.Fail, "the ICS answers N/A, but the provision has no condition: no need"},
@@ -57,7 +57,7 @@ func TestClaims(t *testing.T) {
 		{"nobody looked whether it holds", edition, "5.1-2", "N/A", "mask ROM", "", verdict.Inconclusive,
 			"the dossier denies updatable (the ICS answers N/A: mask ROM), and whether the product has it all the same is not settled: nothing about p/one is on record"},
 		{"not mentioned", edition, "5.2-2", "", "", bad, verdict.Fail, "c/a: it was bad"},
-		{"another edition claims nothing here", "V2.1.1", "5.1-1", "N", "", good, verdict.Pass, "1 of 1 checks passed"},
+		{"another edition claims nothing here", "V2.1.1", "5.1-1", "N", "", good, verdict.Pass, "1 of 1 check passed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := product(nil)

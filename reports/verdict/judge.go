@@ -34,7 +34,7 @@ func Judge(d *dossier.Dossier, set *profiles.Set, rec Record, on time.Time) (*Re
 	}
 	j.look()
 	res := &Result{
-		ID: set.Profile.ID, Version: set.Profile.Version, Title: set.Profile.Title, Judged: on.UTC().Format(time.DateOnly),
+		Edition: Edition, ID: set.Profile.ID, Version: set.Profile.Version, Title: set.Profile.Title, Judged: on.UTC().Format(time.DateOnly),
 		Omitted: set.Omitted, Standards: standards(set),
 	}
 	for _, r := range set.Required() {

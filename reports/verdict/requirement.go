@@ -151,7 +151,7 @@ func (j *judge) unit(r profiles.Required, c profiles.Case, u profiles.Unit, chec
 	case worst == Pass:
 		out.Verdict, out.Reason = Pass, "as expected"
 	default:
-		out.Verdict, out.Reason = worst, strings.Join(bad, "; ")
+		out.Verdict, out.Reason = worst, joined(bad)
 	}
 	return out
 }
@@ -205,7 +205,19 @@ func combine(r Requirement) (Verdict, string) {
 	if len(open) > 0 {
 		reasons = append(reasons, "nothing answers "+few(open)+" yet")
 	}
-	return worst, strings.Join(append(reasons, unreviewed(persons)...), "; ")
+	return worst, joined(append(reasons, unreviewed(persons)...))
+}
+
+// joined makes one sentence of several: only the last keeps its full stop.
+func joined(reasons []string) string {
+	var b strings.Builder
+	for i, r := range reasons {
+		if i < len(reasons)-1 {
+			r = strings.TrimSuffix(r, ".") + "; "
+		}
+		b.WriteString(r)
+	}
+	return b.String()
 }
 
 // unreviewed joins the questions that nobody answered into one sentence; others stay as they are.
@@ -243,16 +255,20 @@ func passed(r Requirement) string {
 	}
 	var parts []string
 	if len(r.Checks) > 0 {
-		parts = append(parts, fmt.Sprintf("%d of %d checks passed", checks[Pass], len(r.Checks)))
+		parts = append(parts, fmt.Sprintf("%d of %s passed", checks[Pass], count(len(r.Checks), "check")))
 		if n := checks[NotApplicable]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d not applicable", n))
 		}
 	}
 	if reviews > 0 {
-		parts = append(parts, fmt.Sprintf("%d reviews say met", reviews))
+		says := "say"
+		if reviews == 1 {
+			says = "says"
+		}
+		parts = append(parts, count(reviews, "review")+" "+says+" met")
 	}
 	if spared > 0 {
-		parts = append(parts, fmt.Sprintf("%d questions not applicable", spared))
+		parts = append(parts, count(spared, "question")+" not applicable")
 	}
 	return strings.Join(parts, ", ")
 }

@@ -113,17 +113,17 @@ func TestReviews(t *testing.T) {
 		verdict verdict.Verdict
 		reason  string
 	}{
-		{"met", says("P1-1.a", review.Met), verdict.Pass, "1 reviews say met"},
+		{"met", says("P1-1.a", review.Met), verdict.Pass, "1 review says met"},
 		{"not met", says("P1-1.a", review.NotMet), verdict.Fail, "P1-1.a: not met, says " + by + ": I looked"},
 		{"open", says("P1-1.a", review.Open), verdict.Inconclusive, "P1-1.a: left open by " + by + ": I looked"},
 		{"does not apply", says("P1-1.a", review.NotApplicable), verdict.Inconclusive, no("not-applicable is no answer to this unit: deny its condition in the dossier, with a reason")},
 		{"of another unit", says("P1-1.b", review.Met), verdict.Inconclusive, "no review is on record of P1-1.a"},
 		{"of another standard", says("", review.Met, func(r *review.Review) { r.Units = []string{"t/P1-1.a"} }), verdict.Inconclusive, "no review is on record of P1-1.a"},
 		{"expired", says("P1-1.a", review.Met, func(r *review.Review) { r.Expires = "2026-11-22" }), verdict.Inconclusive, no("it expired on 2026-11-22")},
-		{"on its last day", says("P1-1.a", review.Met, func(r *review.Review) { r.Expires = "2026-11-23" }), verdict.Pass, "1 reviews say met"},
+		{"on its last day", says("P1-1.a", review.Met, func(r *review.Review) { r.Expires = "2026-11-23" }), verdict.Pass, "1 review says met"},
 		{"of other firmware", says("P1-1.a", review.Met, func(r *review.Review) { r.Product.Firmware = "2" }), verdict.Inconclusive, no("it is about m x, firmware 2")},
 		{"cites nothing", says("P1-1.a", review.Met, func(r *review.Review) { r.Rows = nil }), verdict.Inconclusive, no("it cites neither a row of the dossier nor a document")},
-		{"cites a document", says("P1-1.a", review.Met, func(r *review.Review) { r.Rows, r.Evidence = nil, []review.Evidence{{Document: "manual"}} }), verdict.Pass, "1 reviews say met"},
+		{"cites a document", says("P1-1.a", review.Met, func(r *review.Review) { r.Rows, r.Evidence = nil, []review.Evidence{{Document: "manual"}} }), verdict.Pass, "1 review says met"},
 		{"cites what is not there", says("P1-1.a", review.Met, func(r *review.Review) { r.Rows = []string{"7-UpdMech/UpdMech-9"} }), verdict.Inconclusive,
 			no("it cites row 7-UpdMech/UpdMech-9, which the dossier does not have")},
 		{"without a name", says("P1-1.a", review.Met, func(r *review.Review) { r.By.Name = " " }), verdict.Inconclusive,
@@ -158,7 +158,7 @@ func TestCheckAndReview(t *testing.T) {
 		verdict verdict.Verdict
 		reason  string
 	}{
-		{isGood, review.Met, verdict.Pass, "1 of 1 checks passed, 1 reviews say met"},
+		{isGood, review.Met, verdict.Pass, "1 of 1 check passed, 1 review says met"},
 		{isBad, review.Met, verdict.Fail, "c/a: it was bad"},
 		{isGood, review.NotMet, verdict.Fail, "P2-1.a: not met, says R. Eader (assessor, 2026-11-20): I looked"},
 		{"", review.Met, verdict.Inconclusive, "c/a: not asked: no observation of p/one is on record"},
@@ -188,7 +188,7 @@ func TestTrees(t *testing.T) {
 		verdict verdict.Verdict
 		reason  string
 	}{
-		{"one in scope", says("P3-c.a", review.Met, walk("a", "yes", "yes"), walk("b", "no")), applied, isGood, verdict.Pass, "1 of 1 checks passed, 2 reviews say met, 1 questions not applicable"},
+		{"one in scope", says("P3-c.a", review.Met, walk("a", "yes", "yes"), walk("b", "no")), applied, isGood, verdict.Pass, "1 of 1 check passed, 2 reviews say met, 1 question not applicable"},
 		{"one fails", says("P3-c.a", review.Met, walk("a", "yes", "yes"), walk("b", "yes", "no")), applied, isGood, verdict.Fail,
 			"P3-c.a: the decision tree fails for b, says R. Eader (assessor, 2026-11-20)"},
 		{"none in scope", says("P3-c.a", review.NotApplicable, walk("a", "no")), nil, isGood, verdict.NotApplicable,
@@ -209,7 +209,7 @@ func TestTrees(t *testing.T) {
 		{"without a justification", says("P3-c.a", review.Met, func(r *review.Review) { r.Items = []review.Item{{Name: "a", Path: []string{"yes", "yes"}}} }), applied, isGood, verdict.Inconclusive,
 			"P3-c.a: the review by R. Eader (assessor, 2026-11-20) does not count: the path of item a has no justification"},
 		{"the product is of the other category", says("P3-c.a", review.Met, walk("a", "yes", "yes")),
-			[]review.Review{says("P3-s.a", review.NotApplicable), says("P3-s.b", review.Met)}, isGood, verdict.Pass, "1 of 1 checks passed, 2 reviews say met, 1 questions not applicable"},
+			[]review.Review{says("P3-s.a", review.NotApplicable), says("P3-s.b", review.Met)}, isGood, verdict.Pass, "1 of 1 check passed, 2 reviews say met, 1 question not applicable"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := requirement(t, judgeReviewed(t, d, set, c.facts, append(c.rest, c.tree)...), "P3")
@@ -266,4 +266,13 @@ func TestDocumentCheck(t *testing.T) {
 	assert.Equal(t, profiles.Document, r.Checks[0].Evidence)
 	d.ICS = nil
 	assert.Equal(t, verdict.Inconclusive, requirement(t, judgeReviewed(t, d, set, ""), "P6").Verdict)
+}
+
+// Reasons of several questions make one sentence, which ends once.
+func TestReasonsAreOneSentence(t *testing.T) {
+	sentence := func(r *review.Review) { r.Statement = "I looked. It was open." }
+	r, err := verdict.Judge(reviewed(), reviewable(t), verdict.Record{Reviews: []review.Review{says("P3-s.a", review.NotMet, sentence), says("P3-s.b", review.NotMet, sentence)}}, day)
+	require.NoError(t, err)
+	who := ": not met, says R. Eader (assessor, 2026-11-20): I looked. It was open"
+	assert.Equal(t, "P3-s.a"+who+"; P3-s.b"+who+".", requirement(t, r, "P3").Reason)
 }

@@ -11,6 +11,11 @@ import (
 	"assay/profiles/review"
 )
 
+// Edition tells the judges that this program has been from each other. It rises with whatever makes the same record
+// come to other bytes, be it a word of a reason, or makes a record unreadable that was not. Verdicts that name none are
+// older than the first.
+const Edition = 1
+
 // A Record is what is judged: what probes saw and what named persons answered.
 type Record struct {
 	Observations []probes.Observation
@@ -42,6 +47,7 @@ const (
 
 // A Result is one profile's verdicts on one run. Its JSON is the element of `profiles` in the report.
 type Result struct {
+	Edition      int              `json:"judge"` // of the judge; other bytes of the same edition are another's work
 	ID           string           `json:"id"`
 	Version      string           `json:"version"`
 	Title        string           `json:"title"`
