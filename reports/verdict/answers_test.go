@@ -88,6 +88,10 @@ func TestFindingsFailWhatTheyAreAbout(t *testing.T) {
 			change{"component_count": 0, "components": []string{}}, verdict.Inconclusive},
 		"who refuses older images by version needs no counter": {"eu-cra", "II-7-functional", "c", signature,
 			change{"falling": []string{"1.1.0 has 2, 1.0.0 has 3"}}, verdict.Pass},
+		"a service may have a deletion of its own": {"eu-cra", "I-2m-functional", "b", "wipe/residue",
+			change{"retained_found": true}, verdict.Inconclusive},
+		"in every scheme": {"nist-ir-8425", "Data-Protection-2-functional", "b", "wipe/residue",
+			change{"retained_found": true}, verdict.Inconclusive},
 		"what a reviewer is to say first, fails by itself nothing": {"eu-cra", "I-2k-functional", "b", contents,
 			change{"unhardened": []string{"image!/bin/x: no full RELRO"}}, verdict.Inconclusive},
 	} {
