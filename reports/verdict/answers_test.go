@@ -113,3 +113,59 @@ func TestExpiredRootIsNoWeakCryptography(t *testing.T) {
 	assert.Equal(t, verdict.Pass, says("out_of_time"))
 	assert.Equal(t, verdict.Fail, says("certificates"))
 }
+
+// denying is a dossier that denies features, each with a reason.
+func denying(features ...string) *dossier.Dossier {
+	d := thermostat()
+	for _, f := range features {
+		d.Features[f] = dossier.Feature{Because: "there is none of it"}
+	}
+	return d
+}
+
+// A mandatory requirement is not spared by denying what a run shows: who got in with the label's login, and not with
+// a random one, has authenticated with a password; what took an update has a mechanism for it.
+func TestDenialsFallWhereTheRunShowsOtherwise(t *testing.T) {
+	load := loaded(t)
+	for _, c := range []struct{ profile, requirement, feature string }{
+		{"etsi-en-303-645", "5.1-1", "passwords"},
+		{"etsi-en-303-645", "5.1-3", "authentication"},
+		{"etsi-en-303-645", "5.1-4", "user_authentication"},
+		{"etsi-en-303-645", "5.3-1", "changeable_software"},
+		{"etsi-en-303-645", "5.3-8", "update_mechanism"},
+		{"etsi-en-303-645", "5.5-8", "critical_security_parameters"},
+		{"etsi-en-303-645-v2.1.1", "5.3-7", "update_mechanism"},
+		{"uk-psti", "Sch1-1(2)", "passwords"},
+	} {
+		set, d := load(c.profile), denying(c.feature)
+		got := required(t, judge(t, d, set, look(t, d, set, nil)...), c.requirement)
+		assert.Equal(t, verdict.Fail, got.Verdict, "%s: %s", c.requirement, got.Reason)
+		assert.Contains(t, got.Reason, "the dossier denies "+c.feature+", but observation ", c.requirement)
+	}
+}
+
+// And it is spared where the product has no way in at all: nothing was there to ask.
+func TestDenialsHoldWithoutAnyLogin(t *testing.T) {
+	load := loaded(t)
+	d := denying("passwords", "authentication", "http_login", "mqtt_login", "coap_login")
+	for _, name := range []string{"login-http", "login-mqtt", "login-coap"} {
+		delete(d.Operations, name)
+	}
+	for profile, ids := range map[string][]string{"etsi-en-303-645": {"5.1-1", "5.1-3"}, "uk-psti": {"Sch1-1(2)"}} {
+		r := judge(t, d, load(profile), look(t, d, load(profile), nil)...)
+		for _, id := range ids {
+			got := required(t, r, id)
+			assert.Equal(t, verdict.NotApplicable, got.Verdict, "%s: %s", id, got.Reason)
+		}
+	}
+}
+
+func required(t testing.TB, r *verdict.Result, id string) verdict.Requirement {
+	for _, one := range r.Requirements {
+		if one.ID == id {
+			return one
+		}
+	}
+	require.Fail(t, "no requirement "+id)
+	return verdict.Requirement{}
+}
