@@ -24,7 +24,7 @@ import (
 func Kind() probes.Kind {
 	return probes.Kind{
 		Name:    "firmware/contents",
-		Version: "1",
+		Version: "2",
 		Asks:    "What is inside the firmware image of the declared version?",
 		Needs:   []probes.Need{{Instrument: probes.InstrumentImages}, {Instrument: probes.InstrumentClock}},
 		Touch:   probes.Observe,
@@ -56,7 +56,8 @@ type Facts struct {
 	TestKeys     []string `json:"test_keys"`    // of public projects
 	Accounts     []string `json:"accounts"`     // that anybody who looks gets into: no password, a known one, a second root, a shell over Telnet
 	FixedLogins  []string `json:"fixed_logins"` // the same in every unit: password hashes that no word fitted, keys that may log in
-	Certificates []string `json:"certificates"` // expired, not yet valid, or weak
+	Certificates []string `json:"certificates"` // with a weak key or signature
+	OutOfTime    []string `json:"out_of_time"`  // certificates that have expired or are not yet valid: old roots in a bundle often have
 	Rights       []string `json:"rights"`       // set-uid, write rights, device nodes, names that leave their folder
 	Kernel       []string `json:"kernel"`       // options of the kernel
 
@@ -167,7 +168,7 @@ func (f *Facts) found(all []inspect.Finding) {
 		found.SecondRoot: &f.Accounts, found.EmptyPassword: &f.Accounts, found.DefaultPassword: &f.Accounts,
 		found.TelnetShell: &f.Accounts,
 		found.WeakHash:    &f.FixedLogins, found.PasswordHash: &f.FixedLogins, found.AuthorizedKey: &f.FixedLogins,
-		found.Expired: &f.Certificates, found.NotYetValid: &f.Certificates, found.WeakCertificate: &f.Certificates,
+		found.WeakCertificate: &f.Certificates, found.Expired: &f.OutOfTime, found.NotYetValid: &f.OutOfTime,
 		found.SetUID: &f.Rights, found.Permissions: &f.Rights, found.DeviceNode: &f.Rights, found.PathEscape: &f.Rights,
 		found.Hardening: &f.Unhardened, found.KernelConfig: &f.Kernel,
 	}
@@ -227,7 +228,7 @@ func (f *Facts) known(all []vuln.Match) {
 // bound cuts every list.
 func (f *Facts) bound() {
 	for _, list := range []*[]string{
-		&f.LeftOut, &f.PrivateKeys, &f.Secrets, &f.TestKeys, &f.Accounts, &f.FixedLogins, &f.Certificates, &f.Rights, &f.Kernel, &f.Unhardened,
+		&f.LeftOut, &f.PrivateKeys, &f.Secrets, &f.TestKeys, &f.Accounts, &f.FixedLogins, &f.Certificates, &f.OutOfTime, &f.Rights, &f.Kernel, &f.Unhardened,
 		&f.Components, &f.WithoutVersion, &f.Affected, &f.UnderInvestigation, &f.NotAffected,
 	} {
 		*list = family.Bounded(*list)

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -32,7 +33,7 @@ func lists(which string, n int) func(*testing.T, probes.Facts) {
 		facts := f.(contents.Facts)
 		all := map[string][]string{
 			"private_keys": facts.PrivateKeys, "secrets": facts.Secrets, "accounts": facts.Accounts, "fixed_logins": facts.FixedLogins,
-			"certificates": facts.Certificates, "test_keys": facts.TestKeys,
+			"certificates": facts.Certificates, "out_of_time": facts.OutOfTime, "test_keys": facts.TestKeys,
 		}
 		for name, list := range all {
 			if name == which {
@@ -68,6 +69,11 @@ func TestAskOfBadImages(t *testing.T) {
 	old := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "cloud"}, NotBefore: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC)}
 	cert, err := x509.CreateCertificate(rand.Reader, old, old, key.Public(), key)
 	require.NoError(t, err)
+	short, err := rsa.GenerateKey(rand.Reader, 1024)
+	require.NoError(t, err)
+	young := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "cloud"}, NotBefore: old.NotBefore, NotAfter: time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC)}
+	weak, err := x509.CreateCertificate(rand.Reader, young, young, short.Public(), key)
+	require.NoError(t, err)
 	probetest.Run(t, contents.Kind(), []probetest.Case{
 		{Name: "private-key", Script: holding(map[string]string{"etc/ssl/device.key": string(private)}), Want: map[string]any{"complete": true},
 			Check: func(t *testing.T, f probes.Facts) {
@@ -83,7 +89,9 @@ func TestAskOfBadImages(t *testing.T) {
 				assert.NotEmpty(t, append(f.(contents.Facts).FixedLogins, f.(contents.Facts).Accounts...))
 			}},
 		{Name: "expired-certificate", Script: holding(map[string]string{"etc/ssl/cloud.pem": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}))}),
-			Check: func(t *testing.T, f probes.Facts) { assert.NotEmpty(t, f.(contents.Facts).Certificates) }},
+			Check: lists("out_of_time", 1)},
+		{Name: "weak-certificate", Script: holding(map[string]string{"etc/ssl/cloud.pem": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: weak}))}),
+			Check: lists("certificates", 1)},
 		{Name: "known-vulnerability", Script: probetest.Script{Imaging: probetest.Imaging{Advisories: map[string]string{"one.json": probetest.Advisory("mbedtls", "3.6.3")}}},
 			Want: map[string]any{"vulnerabilities_checked": true}, Check: func(t *testing.T, f probes.Facts) {
 				require.Len(t, f.(contents.Facts).Affected, 1)
