@@ -68,7 +68,7 @@ func (t *Thermostat) operate(operation string, args probes.Args) (probes.Result,
 	case operation == probes.Health && t.updates.sick:
 		return probes.Result{Outcome: probes.Unexpected}, nil
 	case operation == probes.ReadVersion:
-		values := map[string]string{probes.ValueVersion: t.updates.version}
+		values := map[string]string{probes.ValueVersion: fmt.Sprintf(t.script.Writes, t.updates.version)}
 		if t.script.Mute {
 			values = nil
 		}

@@ -53,6 +53,9 @@ type Updating struct {
 	Crashes        bool          // after a refusal its health operation says no
 	Bricks         bool          // after a refusal it answers nothing any more
 	Mute           bool          // does not tell its version
+	Writes         string        // how it writes a version: "v%s"; default "%s"
+	Busy           time.Duration // after it decided about an image it says no to the next one for a while
+	Lazy           time.Duration // from the head of an image until it fetches the rest
 }
 
 // Wiping says what a factory reset leaves.
@@ -124,6 +127,9 @@ func (s Script) withDefaults() Script {
 	}
 	if s.Versions == nil {
 		s.Versions = []string{"0.9.0", "1.0.0", "1.1.0", "1.2.0", "1.3.0"}
+	}
+	if s.Writes == "" {
+		s.Writes = "%s"
 	}
 	s.Imaging = s.Imaging.withDefaults()
 	return s

@@ -23,6 +23,7 @@ type updates struct {
 	version string
 	sick    bool
 	jammed  bool
+	busy    time.Time // until then it says no
 	offers  map[string]*offer
 }
 
@@ -75,11 +76,14 @@ func (i images) at(version string, step int) (probes.Image, error) {
 	i.t.mu.Lock()
 	defer i.t.mu.Unlock()
 	u := &i.t.updates
-	n := u.place(version) + step
-	if u.place(version) < 0 || n < 0 || n >= len(u.images) {
-		return probes.Image{}, probes.ErrNoImage
+	at := slices.IndexFunc(u.images, func(o probes.Image) bool {
+		order, err := firmware.Compare(firmware.Facts{Format: "mcuboot", Version: o.Version}, firmware.Facts{Format: "mcuboot", Version: version})
+		return err == nil && order == 0
+	})
+	if n := at + step; at >= 0 && n >= 0 && n < len(u.images) {
+		return u.images[n], nil
 	}
-	return u.images[n], nil
+	return probes.Image{}, probes.ErrNoImage
 }
 
 type updateServer struct{ t *Thermostat }
@@ -119,6 +123,9 @@ func (o *offer) Close() error {
 
 // told is the device hearing of an update.
 func (u *updates) told(t *Thermostat, url string) (probes.Result, error) {
+	if t.clock.Now().Before(u.busy) {
+		return probes.Result{Outcome: probes.Refused}, nil
+	}
 	if !t.script.NeverFetches && !u.jammed {
 		t.after(t.script.Dawdles, func() { u.fetch(t, url) })
 	}
@@ -130,12 +137,18 @@ func (u *updates) fetch(t *Thermostat, url string) {
 	if !ok {
 		return
 	}
-	o.fetched = probes.Fetched{Requests: 1, Bytes: int64(len(o.image)), Complete: true}
+	if t.script.Lazy > 0 && o.fetched.Requests == 0 {
+		o.fetched = probes.Fetched{Requests: 1, Bytes: 64}
+		t.after(t.script.Lazy, func() { u.fetch(t, url) })
+		return
+	}
+	o.fetched = probes.Fetched{Requests: o.fetched.Requests + 1, Bytes: int64(len(o.image)), Complete: true}
 	version, bad := u.judge(o.image)
 	if bad == "older" && t.script.HeadOnly {
 		o.fetched = probes.Fetched{Requests: 1, Bytes: 64}
 	}
 	t.after(t.script.Slow, func() {
+		u.busy = t.clock.Now().Add(t.script.Busy)
 		switch {
 		case !t.script.RefusesGenuine && (bad == "" || slices.Contains(t.script.Takes, bad)):
 			u.version = version

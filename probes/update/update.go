@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"assay/firmware"
 	"assay/probes"
 )
 
@@ -23,6 +24,8 @@ type Path struct {
 	bench *probes.Bench
 	via   string
 	wait  time.Duration // longest time from the offer until the device has settled
+
+	format string // of the maker's images: it says which versions are one
 }
 
 // Take prepares a path. waitSeconds bounds each offer.
@@ -69,22 +72,34 @@ func (p *Path) do(ctx context.Context, operation string, args probes.Args) (prob
 
 // Newer returns the genuine image after a version; ok is false where the maker gave none.
 func (p *Path) Newer(version string) (image probes.Image, ok bool, err error) {
-	return found(p.bench.Images.Newer(version))
+	return p.found(p.bench.Images.Newer(version))
 }
 
 // Older returns the genuine image before a version; ok is false where the maker gave none.
 func (p *Path) Older(version string) (image probes.Image, ok bool, err error) {
-	return found(p.bench.Images.Older(version))
+	return p.found(p.bench.Images.Older(version))
 }
 
-func found(image probes.Image, err error) (probes.Image, bool, error) {
+func (p *Path) found(image probes.Image, err error) (probes.Image, bool, error) {
 	if errors.Is(err, probes.ErrNoImage) {
 		return probes.Image{}, false, nil
 	}
 	if err != nil {
 		return probes.Image{}, false, fmt.Errorf("find an image: %w", err)
 	}
+	if f, err := firmware.Detect(image.Input()); err == nil {
+		p.format = f.Name
+	}
 	return image, true, nil
+}
+
+// Same tells whether two versions are one: a device may write 1.1.0 as v1.1.0 or as 1.1.0+0.
+func (p *Path) Same(a, b string) bool {
+	if a == b || a == "" || b == "" {
+		return a == b && a != ""
+	}
+	order, err := firmware.Compare(firmware.Facts{Format: p.format, Version: a}, firmware.Facts{Format: p.format, Version: b})
+	return err == nil && order == 0
 }
 
 // A Trial is what the device did about one offer.
@@ -96,6 +111,7 @@ type Trial struct {
 	Early   bool          // it was seen running that version before it had fetched all of this offer
 	Took    time.Duration // from the last byte until it ran the version and was healthy; 0 if it never did
 
+	same    func(a, b string) bool
 	seen    []string  // versions the device told while the offer stood
 	asked   time.Time // last told
 	whole   time.Time // last byte
@@ -103,7 +119,9 @@ type Trial struct {
 }
 
 // Saw tells whether the device told that version while the offer stood.
-func (t *Trial) Saw(version string) bool { return slices.Contains(t.seen, version) }
+func (t *Trial) Saw(version string) bool {
+	return slices.ContainsFunc(t.seen, func(seen string) bool { return t.same(seen, version) })
+}
 
 // Genuine offers an image and waits until the device runs it in good health, or patience ends.
 func (p *Path) Genuine(ctx context.Context, image probes.Image) (Trial, error) {
@@ -150,7 +168,7 @@ func (p *Path) offer(ctx context.Context, image probes.Image, enough func(*Trial
 	}
 	clock := p.bench.Clock
 	begun := clock.Now()
-	t.changed = begun
+	t.changed, t.same = begun, p.Same
 	for {
 		if err := p.tell(ctx, &t, args); err != nil {
 			return t, err
@@ -197,10 +215,10 @@ func (p *Path) watch(ctx context.Context, t *Trial, offer probes.Offer, version 
 		t.whole = now
 	}
 	t.Fetched, t.State = fetched, state
-	if !t.Saw(state.Version) {
+	if !slices.Contains(t.seen, state.Version) {
 		t.seen = append(t.seen, state.Version)
 	}
-	if state.Version == "" || state.Version != version {
+	if !p.Same(state.Version, version) {
 		return nil
 	}
 	if !fetched.Complete {
