@@ -17,6 +17,7 @@ import (
 const (
 	pollPause = 100 * time.Millisecond // between two looks at the device
 	tellPause = time.Second            // before a device that did not answer is told again
+	busyPause = 2 * time.Second        // before one that said no is: it may be busy, or keep a pause after an image
 )
 
 // A Path is one way of updating the device: told by operation update-<via>, fetched from the bench.
@@ -110,6 +111,7 @@ type Trial struct {
 	Runs    bool          // it was seen running the offered version, after fetching all of it
 	Early   bool          // it was seen running that version before it had fetched all of this offer
 	Took    time.Duration // from the last byte until it ran the version and was healthy; 0 if it never did
+	Pause   time.Duration // longest time without any change from the offer until it ran the version
 
 	same    func(a, b string) bool
 	seen    []string  // versions the device told while the offer stood
@@ -125,8 +127,8 @@ func (t *Trial) Saw(version string) bool {
 
 // Genuine offers an image and waits until the device runs it in good health, or patience ends.
 func (p *Path) Genuine(ctx context.Context, image probes.Image) (Trial, error) {
-	return p.offer(ctx, image, func(t *Trial, quiet time.Duration) bool {
-		return t.Runs && t.State.Healthy || t.turnedAway(quiet)
+	return p.offer(ctx, image, func(t *Trial, _, spent time.Duration) bool {
+		return t.Runs && t.State.Healthy || spent >= p.wait
 	})
 }
 
@@ -134,20 +136,18 @@ func (p *Path) Genuine(ctx context.Context, image probes.Image) (Trial, error) {
 // changed for the time of settling since it was fetched, or patience ends. Where partial is
 // true the device may know from the beginning of the image that it does not want the rest.
 func (p *Path) Doubtful(ctx context.Context, image probes.Image, settle time.Duration, partial bool) (Trial, error) {
-	return p.offer(ctx, image, func(t *Trial, quiet time.Duration) bool {
-		if quiet < settle || !t.State.Healthy {
-			return false
+	return p.offer(ctx, image, func(t *Trial, quiet, spent time.Duration) bool {
+		if t.Fetched.Requests == 0 {
+			return spent >= p.wait
 		}
-		return t.Fetched.Complete || (partial && t.Fetched.Bytes > 0) || t.turnedAway(quiet)
+		if spent >= p.wait+settle {
+			return true
+		}
+		return quiet >= settle && t.State.Healthy && (t.Fetched.Complete || partial && t.Fetched.Bytes > 0)
 	})
 }
 
-// turnedAway: the device answered that it will not, and fetched nothing since.
-func (t *Trial) turnedAway(quiet time.Duration) bool {
-	return t.Outcome == probes.Refused && t.Fetched.Requests == 0 && quiet >= 2*time.Second
-}
-
-func (p *Path) offer(ctx context.Context, image probes.Image, enough func(*Trial, time.Duration) bool) (t Trial, err error) {
+func (p *Path) offer(ctx context.Context, image probes.Image, enough func(t *Trial, quiet, spent time.Duration) bool) (t Trial, err error) {
 	offer, err := p.bench.Updates.Offer(ctx, p.via, image.Bytes)
 	if err != nil {
 		return t, fmt.Errorf("offer image %s: %w", image.Name, err)
@@ -177,7 +177,7 @@ func (p *Path) offer(ctx context.Context, image probes.Image, enough func(*Trial
 			return t, err
 		}
 		now := clock.Now()
-		if enough(&t, now.Sub(t.changed)) || now.Sub(begun) >= p.wait {
+		if enough(&t, now.Sub(t.changed), now.Sub(begun)) {
 			return t, nil
 		}
 		if err := clock.Wait(ctx, pollPause); err != nil {
@@ -186,11 +186,14 @@ func (p *Path) offer(ctx context.Context, image probes.Image, enough func(*Trial
 	}
 }
 
-// tell tells the device about the offer, and again if it gave no answer and fetched nothing.
+// tell tells the device about the offer, and again if it fetched nothing and gave no answer, or said no.
 func (p *Path) tell(ctx context.Context, t *Trial, args probes.Args) error {
 	now := p.bench.Clock.Now()
-	answered := slices.Contains([]probes.Outcome{probes.Done, probes.Refused}, t.Outcome)
-	if answered || t.Fetched.Requests > 0 || (!t.asked.IsZero() && now.Sub(t.asked) < tellPause) {
+	pause := tellPause
+	if t.Outcome == probes.Refused {
+		pause = busyPause
+	}
+	if t.Outcome == probes.Done || t.Fetched.Requests > 0 || (!t.asked.IsZero() && now.Sub(t.asked) < pause) {
 		return nil
 	}
 	t.asked = now
@@ -209,6 +212,9 @@ func (p *Path) watch(ctx context.Context, t *Trial, offer probes.Offer, version 
 	}
 	now := p.bench.Clock.Now()
 	if fetched != t.Fetched || state != t.State {
+		if !t.Runs {
+			t.Pause = max(t.Pause, now.Sub(t.changed))
+		}
 		t.changed = now
 	}
 	if fetched.Complete && t.whole.IsZero() {

@@ -21,7 +21,7 @@ const Older = "older"
 func Kind() probes.Kind {
 	return probes.Kind{
 		Name:    "update/refusal",
-		Version: "1",
+		Version: "2",
 		Asks:    "Does the device refuse an image that it must not run, and stay updatable?",
 		Needs: []probes.Need{
 			{Instrument: probes.InstrumentDevice},
@@ -33,7 +33,7 @@ func Kind() probes.Kind {
 			{Operation: probes.Health},
 		},
 		Touch:   probes.Disrupt,
-		Typical: 6,
+		Typical: 10,
 		New:     func() probes.Probe { return &Probe{WaitSeconds: 20, SettleSeconds: 1} },
 		Facts:   func() probes.Facts { return Facts{} },
 	}
@@ -71,6 +71,7 @@ type Facts struct {
 	GenuineAfter      bool    `json:"genuine_after"`       // a genuine newer image was accepted afterwards
 	GenuineAfterTried bool    `json:"genuine_after_tried"` // false where the device was already out of order, or took none before
 	GenuineSeconds    float64 `json:"genuine_seconds"`     // from the last byte of a genuine image until it ran: 0.8; 0 where none did
+	PauseSeconds      float64 `json:"pause_seconds"`       // longest time without any change while the genuine image before was taken: 0.5; 0 where none was
 	SettledSeconds    float64 `json:"settled_seconds"`     // time without change that was asked for after the bad image: 2.4
 	WaitSeconds       float64 `json:"wait_seconds"`        // 20
 }
@@ -124,6 +125,7 @@ func (p *Probe) before(ctx context.Context, path *update.Path, f *Facts) error {
 	f.GenuineBeforeTried = true
 	f.GenuineBefore = t.Runs && t.State.Healthy
 	f.GenuineSeconds = t.Took.Seconds()
+	f.PauseSeconds = t.Pause.Seconds()
 	if t.State.Version != "" {
 		f.VersionBefore = t.State.Version
 	}
@@ -131,12 +133,13 @@ func (p *Probe) before(ctx context.Context, path *update.Path, f *Facts) error {
 	return nil
 }
 
-// settle is how long nothing may change before the bad image counts as refused: at least
-// thrice as long as the device needed to start the genuine one. Where none was tried, the
-// genuine one that follows has the bad one's version, and a late start of the bad one would
-// pass for it: then half of all patience.
+// settle is how long nothing may change before the bad image counts as refused: thrice as long as
+// the device needed to start the genuine one, and as it ever paused while it took it, since one that looks
+// at the head first may fetch the rest later; but no longer than all patience, within which it took the
+// genuine one. Where none was tried, the genuine one that follows has the bad one's version, and a late start
+// of the bad one would pass for it: then half of all patience.
 func (p *Probe) settle(f *Facts) time.Duration {
-	s := 3 * f.GenuineSeconds
+	s := min(3*max(f.GenuineSeconds, f.PauseSeconds), p.WaitSeconds)
 	if !f.GenuineBefore {
 		s = p.WaitSeconds / 2
 	}

@@ -43,6 +43,10 @@ func TestAskOfGoodDevices(t *testing.T) {
 			Script: probetest.Script{Updating: probetest.Updating{HeadOnly: true}}, Want: map[string]any{"fetched": true, "bytes_fetched": 64, "genuine_after": true}},
 		probetest.Case{Name: "dizzy-for-a-while", With: with("unsigned"),
 			Script: probetest.Script{Updating: probetest.Updating{Dizzy: 6 * time.Second}}, Want: good},
+		probetest.Case{Name: "busy-after-an-image", With: with("unsigned"),
+			Script: probetest.Script{Updating: probetest.Updating{Busy: 6 * time.Second}}, Want: good},
+		probetest.Case{Name: "fetches-lazily", With: with("older"),
+			Script: probetest.Script{Updating: probetest.Updating{Lazy: 6 * time.Second}}, Want: good},
 		probetest.Case{Name: "writes-a-build", With: with("unsigned"), Script: probetest.Script{Updating: probetest.Updating{Writes: "%s+0"}}, Want: map[string]any{
 			"version_before": "1.1.0+0", "version_after": "1.1.0+0", "genuine_before": true, "genuine_after": true, "accepted": false, "healthy_after": true,
 		}},
@@ -60,6 +64,8 @@ func TestAskOfBadDevices(t *testing.T) {
 	dawdles.Dawdles = 5 * time.Second
 	writesV := takes("older")
 	writesV.Writes = "v%s"
+	lazy := takes("older")
+	lazy.Lazy = 6 * time.Second
 	lone := takes("tampered")
 	lone.Versions = []string{"1.0.0", "1.1.0"}
 	probetest.Run(t, refusal.Kind(), []probetest.Case{
@@ -73,6 +79,9 @@ func TestAskOfBadDevices(t *testing.T) {
 		{Name: "takes-any-key", With: with("wrong-key"), Script: takes("wrong-key"), Want: map[string]any{"accepted": true}},
 		{Name: "takes-older", With: with("older"), Script: takes("older"), Want: map[string]any{
 			"accepted": true, "version_after": "1.0.0", "variant_version": "1.0.0", "version_before": "1.1.0",
+		}},
+		{Name: "takes-older-lazily", With: with("older"), Script: lazy, Want: map[string]any{
+			"accepted": true, "version_after": "1.0.0", "variant_version": "1.0.0", "genuine_before": true,
 		}},
 		{Name: "takes-older-and-writes-v", With: with("older"), Script: writesV, Want: map[string]any{
 			"accepted": true, "version_after": "v1.0.0", "variant_version": "1.0.0", "version_before": "v1.1.0",
