@@ -55,6 +55,7 @@ type Updating struct {
 	Mute           bool          // does not tell its version
 	Writes         string        // how it writes a version: "v%s"; default "%s"
 	Busy           time.Duration // after it decided about an image it says no to the next one for a while
+	Lingers        bool          // what it refuses stays where its bootloader takes it at the next start
 	Lazy           time.Duration // from the head of an image until it fetches the rest
 }
 

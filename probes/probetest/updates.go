@@ -24,6 +24,7 @@ type updates struct {
 	sick    bool
 	jammed  bool
 	busy    time.Time // until then it says no
+	staged  string    // the version that the next start takes; empty: the one that runs
 	offers  map[string]*offer
 }
 
@@ -151,10 +152,13 @@ func (u *updates) fetch(t *Thermostat, url string) {
 		u.busy = t.clock.Now().Add(t.script.Busy)
 		switch {
 		case !t.script.RefusesGenuine && (bad == "" || slices.Contains(t.script.Takes, bad)):
-			u.version = version
+			u.version, u.staged = version, ""
 			t.restart(400 * time.Millisecond)
 		case bad != "":
 			u.jammed = t.script.Jams
+			if t.script.Lingers {
+				u.staged = version
+			}
 			u.sick = t.script.Crashes
 			t.bricked = t.script.Bricks
 			if t.script.Dizzy > 0 {
@@ -163,6 +167,14 @@ func (u *updates) fetch(t *Thermostat, url string) {
 			}
 		}
 	})
+}
+
+// started is the device having started again for another reason than an update.
+func (u *updates) started() {
+	u.jammed = false
+	if u.staged != "" {
+		u.version, u.staged = u.staged, ""
+	}
 }
 
 // judge tells an image's version and, unless a good device takes it, what is bad about it.
