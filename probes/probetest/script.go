@@ -76,6 +76,10 @@ type Wiping struct {
 	ForgetsLabel  bool // the label's login no longer works
 	Forgets       bool // stores nothing
 	Torn          bool // the capture lost frames
+	Goodbye       bool // before it goes down for a reset it says in clear who it was
+	Stays         bool // it does not go down for a reset
+	Hides         bool // only its name is in the storage where it can be read
+	ShortDump     bool // after the reset the storage is read by half
 }
 
 // Exposing says at which ports it answers, beside TLS at tcp 8443 and 8884 and DTLS at udp 5684.

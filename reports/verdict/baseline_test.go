@@ -299,6 +299,7 @@ func TestUnfairTests(t *testing.T) {
 		{"encrypted storage", "wipe/residue", change{"flash_seen_before": false}, "flash"},
 		{"capture with a gap", "wipe/residue", change{"traffic_complete": false}, "traffic"},
 		{"capture of nothing", "wipe/residue", change{"traffic_frames": 0}, "traffic"},
+		{"said its old name on its way down", "wipe/residue", change{"traffic_seen_before": true, "traffic_unclear": true}, "traffic"},
 		{"no account added", "wipe/residue", change{"account_before": false, "account_outcome": ""}, "login"},
 		{"cloud not ours", "wipe/residue", change{"retained_searched": false}, "retained"},
 		{"never reached the cloud", "wipe/residue", change{"broker_seen_before": false}, "retained"},

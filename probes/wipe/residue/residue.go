@@ -15,7 +15,7 @@ import (
 func Kind() probes.Kind {
 	return probes.Kind{
 		Name:    "wipe/residue",
-		Version: "1",
+		Version: "2",
 		Asks:    "What of its user is left after a factory reset?",
 		Needs: []probes.Need{
 			{Instrument: probes.InstrumentDevice},
@@ -70,7 +70,8 @@ type Facts struct {
 	TrafficFound      bool    `json:"traffic_found"`       // the device sent a mark in clear since the reset
 	TrafficComplete   bool    `json:"traffic_complete"`    // the capture ran all the time and lost nothing
 	TrafficFrames     uint64  `json:"traffic_frames"`      // frames the device sent since the reset: 214
-	TrafficSeenBefore bool    `json:"traffic_seen_before"` // it sent marks in clear before the reset; then the reset operation itself is left out
+	TrafficSeenBefore bool    `json:"traffic_seen_before"` // it sent marks in clear before the reset; then what it sent until it was away is left out
+	TrafficUnclear    bool    `json:"traffic_unclear"`     // of what is left out, it sent a mark after the operation had returned: nobody can tell whether before the reset
 	ListenSeconds     float64 `json:"listen_seconds"`      // 3
 }
 
@@ -98,7 +99,7 @@ func (p *Probe) Ask(ctx context.Context, b *probes.Bench) (probes.Facts, error) 
 	}); err != nil {
 		return nil, err
 	}
-	if f.Back, err = p.awaitBack(ctx, h); err != nil {
+	if f.Back, err = p.awaitBack(ctx, h, w); err != nil {
 		return nil, err
 	}
 	if err := w.since(ctx, h, &f); err != nil {
@@ -112,7 +113,7 @@ func (p *Probe) Ask(ctx context.Context, b *probes.Bench) (probes.Facts, error) 
 
 // awaitBack waits until the device has answered its health operation for the time of settling without
 // a break: a reset begins some time after it was asked for. The time of listening is part of the wait.
-func (p *Probe) awaitBack(ctx context.Context, h *hunt) (bool, error) {
+func (p *Probe) awaitBack(ctx context.Context, h *hunt, w *wire) (bool, error) {
 	clock := h.bench.Clock
 	begun := clock.Now()
 	settle := seconds(max(p.SettleSeconds, p.ListenSeconds))
@@ -126,6 +127,9 @@ func (p *Probe) awaitBack(ctx context.Context, h *hunt) (bool, error) {
 		switch {
 		case health.Outcome != probes.Done:
 			since = time.Time{}
+			if err := w.away(ctx); err != nil {
+				return false, err
+			}
 		case since.IsZero():
 			since = now
 		case now.Sub(since) >= settle:

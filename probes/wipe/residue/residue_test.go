@@ -18,7 +18,7 @@ func clean() map[string]any {
 		"reset_outcome": "done", "back": true, "label_login_after": true, "account_after": false, "account_outcome": "refused",
 		"api_found": false, "api_searched": true, "retained_found": false, "retained_searched": true,
 		"flash_found": false, "flash_searched": true, "flash_encodings": "", "account_in_flash": false,
-		"traffic_found": false, "traffic_complete": true, "traffic_frames": 1, "traffic_seen_before": false, "listen_seconds": 3,
+		"traffic_found": false, "traffic_complete": true, "traffic_frames": 1, "traffic_seen_before": false, "traffic_unclear": false, "listen_seconds": 3,
 	}
 }
 
@@ -48,6 +48,14 @@ func TestAsk(t *testing.T) {
 			Want: but(map[string]any{"traffic_found": true, "traffic_frames": 2})},
 		{Name: "chatty", With: command(), Script: script(probetest.Wiping{Chatty: true}), Want: but(map[string]any{"traffic_seen_before": true})},
 		{Name: "chatty-and-leaks-later", With: command(), Script: script(probetest.Wiping{Chatty: true, Leaks: true}),
+			Want: but(map[string]any{"traffic_seen_before": true, "traffic_found": true, "traffic_frames": 2})},
+		{Name: "chatty-and-says-goodbye", With: command(), Script: script(probetest.Wiping{Chatty: true, Goodbye: true}),
+			Want: but(map[string]any{"traffic_seen_before": true, "traffic_found": false, "traffic_unclear": true})},
+		{Name: "chatty-and-never-away", With: command(), Script: script(probetest.Wiping{Chatty: true, Leaks: true, Stays: true}),
+			Want: but(map[string]any{"traffic_seen_before": true, "traffic_found": false, "traffic_unclear": true, "traffic_frames": 2})},
+		{Name: "chatty-and-never-away-and-silent", With: command(), Script: script(probetest.Wiping{Chatty: true, Stays: true}),
+			Want: but(map[string]any{"traffic_seen_before": true})},
+		{Name: "chatty-and-says-goodbye-and-leaks-later", With: command(), Script: script(probetest.Wiping{Chatty: true, Goodbye: true, Leaks: true}),
 			Want: but(map[string]any{"traffic_seen_before": true, "traffic_found": true, "traffic_frames": 2})},
 		{Name: "prompt", With: map[string]any{"by": "button"}, Script: script(probetest.Wiping{Prompt: true}), Want: clean()},
 		{Name: "keeps-accounts", With: command(), Script: script(probetest.Wiping{KeepsAccounts: true}),
