@@ -175,7 +175,7 @@ func (f flash) Dump(ctx context.Context) (io.ReadCloser, error) {
 			fmt.Fprintf(&b, "%s=%s\n", name, value)
 		}
 		b.WriteString(w.backup)
-		b.Write(bytes.Repeat([]byte{0xFF}, max(0, chip-b.Len())))
+		b = *bytes.NewBuffer(append(bytes.Repeat([]byte{0xFF}, max(0, chip-b.Len())), b.Bytes()...))
 		if w.wiped && f.t.script.ShortDump {
 			b.Truncate(chip / 2)
 		}

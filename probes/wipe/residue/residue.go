@@ -62,9 +62,10 @@ type Facts struct {
 	BrokerSeenBefore bool `json:"broker_seen_before"` // control: a mark had reached the broker before the reset
 
 	FlashFound      bool   `json:"flash_found"`       // a mark is in the storage
-	FlashSearched   bool   `json:"flash_searched"`    // a dump was read
+	FlashSearched   bool   `json:"flash_searched"`    // a dump was read, as long as the one before
 	FlashEncodings  string `json:"flash_encodings"`   // as what: "base64,plain"; empty where nothing was found
-	FlashSeenBefore bool   `json:"flash_seen_before"` // control: a mark was in the storage before the reset; false on encrypted storage
+	FlashSeen       int    `json:"flash_seen"`        // of the marks that were stored, seen in the storage before the reset: 3
+	FlashSeenBefore bool   `json:"flash_seen_before"` // control: all were; false on storage that is encrypted or compressed, even for one of them
 	AccountInFlash  bool   `json:"account_in_flash"`  // the planted account's name is in the storage
 
 	TrafficFound      bool    `json:"traffic_found"`       // the device sent a mark in clear since the reset

@@ -83,8 +83,12 @@ func TestAskOfDevicesThatTellLess(t *testing.T) {
 		{Name: "refuses-to-reset", With: command(), Script: answer("factory-reset-command", probes.Refused), Want: but(map[string]any{
 			"reset_outcome": "refused", "back": true, "api_found": true, "account_after": true, "account_outcome": "done",
 			"flash_found": true, "flash_encodings": "plain", "retained_found": true, "account_in_flash": true, "traffic_frames": 0})},
+		{Name: "hides-one-mark-in-its-storage", With: command(), Script: script(probetest.Wiping{Hides: true}), Want: but(map[string]any{
+			"flash_seen": 1, "flash_seen_before": false, "flash_searched": true})},
+		{Name: "storage-read-by-half-after-the-reset", With: command(), Script: script(probetest.Wiping{ShortDump: true, KeepsBackup: true}),
+			Want: but(map[string]any{"flash_searched": false, "flash_found": false})},
 		{Name: "encrypted-storage", With: command(), Script: script(probetest.Wiping{Encrypted: true}), Want: but(map[string]any{
-			"flash_seen_before": false, "flash_searched": true})},
+			"flash_seen_before": false, "flash_searched": false})},
 		{Name: "torn-capture", With: command(), Script: script(probetest.Wiping{Torn: true}), Want: but(map[string]any{"traffic_complete": false})},
 		{Name: "reduced-bench", With: command(), Script: probetest.Script{Without: []probes.Instrument{
 			probes.InstrumentBroker, probes.InstrumentFlash, probes.InstrumentSniffer, probes.InstrumentUpdates, probes.InstrumentImages}},
