@@ -157,8 +157,12 @@ func Tamper(in Input, variant string, means Means) (Variant, error) {
 	return img.Tamper(variant, means)
 }
 
-// Compare orders two images of one format by version: -1 if a is older than b.
+// Compare orders two images of one format by version: -1 if a is older than b. The v that some write
+// before a number is no part of it where only one of the two has it.
 func Compare(a, b Facts) (int, error) {
+	if bareA, bareB := bare(a.Version), bare(b.Version); (bareA == a.Version) != (bareB == b.Version) {
+		a.Version, b.Version = bareA, bareB
+	}
 	known := formats()
 	i := slices.IndexFunc(known, func(f format.Format) bool { return f.Name == a.Format })
 	if i >= 0 && a.Format == b.Format && known[i].Compare == nil {
@@ -168,6 +172,14 @@ func Compare(a, b Facts) (int, error) {
 		return 0, fmt.Errorf("compare versions of %q and %q: %w", a.Format, b.Format, ErrUnknownFormat)
 	}
 	return known[i].Compare(a.Version, b.Version)
+}
+
+// bare is a version without the v before its number.
+func bare(version string) string {
+	if len(version) > 1 && (version[0] == 'v' || version[0] == 'V') && version[1] >= '0' && version[1] <= '9' {
+		return version[1:]
+	}
+	return version
 }
 
 // Detect finds the format by content.

@@ -78,6 +78,17 @@ func TestCompare(t *testing.T) {
 	n, err := firmware.Compare(older, newer)
 	require.NoError(t, err)
 	assert.Equal(t, -1, n)
+	for _, c := range []struct {
+		format, a, b string
+		want         int
+	}{
+		{"mcuboot", "v1.9.0", "1.9.0", 0}, {"mcuboot", "1.9.0", "V1.10.0", -1}, {"mcuboot", "1.9.0+0", "v1.9.0", 0},
+		{"cms", "v1.9", "1.10", -1}, {"cms", "1.9", "v1.9", 0}, {"cms", "v1.9", "v1.10", -1}, {"cms", "vega", "1.9", 1},
+	} {
+		n, err := firmware.Compare(firmware.Facts{Format: c.format, Version: c.a}, firmware.Facts{Format: c.format, Version: c.b})
+		require.NoError(t, err)
+		assert.Equal(t, c.want, n, "%v", c)
+	}
 	_, err = firmware.Compare(older, firmware.Facts{Format: "other", Version: "1"})
 	require.ErrorIs(t, err, firmware.ErrUnknownFormat)
 }

@@ -27,7 +27,7 @@ import (
 )
 
 // trialLimit bounds one device of a selftest; a run takes a small part of it.
-const trialLimit = 10 * time.Minute
+const trialLimit = 20 * time.Minute
 
 func selftestCommand() *cobra.Command {
 	var out, format string

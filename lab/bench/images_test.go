@@ -28,6 +28,9 @@ func TestImagesAreChosenByVersion(t *testing.T) {
 	assert.Equal(t, []string{"0.9.0", "1.1.0"}, []string{older.Version, newer.Version})
 
 	last := p.Images[len(p.Images)-1].Version
+	spelt, err := set.Newer("v1.0.0")
+	require.NoError(t, err)
+	assert.Equal(t, newer.Version, spelt.Version)
 	_, err = set.Newer(last)
 	require.ErrorIs(t, err, probes.ErrNoImage)
 	_, err = set.Older("0.0.1")

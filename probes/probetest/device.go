@@ -64,11 +64,16 @@ func (t *Thermostat) operate(operation string, args probes.Args) (probes.Result,
 	kind, rest, _ := strings.Cut(operation, "-")
 	t.asked(operation)
 	switch {
+	case operation == probes.Reboot:
+		t.after(200*time.Millisecond, func() {
+			t.restart(800 * time.Millisecond)
+			t.updates.started()
+		})
 	case slices.Contains(t.script.Extra, operation):
 	case operation == probes.Health && t.updates.sick:
 		return probes.Result{Outcome: probes.Unexpected}, nil
 	case operation == probes.ReadVersion:
-		values := map[string]string{probes.ValueVersion: t.updates.version}
+		values := map[string]string{probes.ValueVersion: fmt.Sprintf(t.script.Writes, t.updates.version)}
 		if t.script.Mute {
 			values = nil
 		}

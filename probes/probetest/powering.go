@@ -47,10 +47,14 @@ func (s supply) On(ctx context.Context) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := t.script.Powering
+	if p.Battery {
+		return nil
+	}
 	if p.Boots == 0 {
 		p.Boots = 800 * time.Millisecond
 	}
 	t.restart(p.Boots)
+	t.updates.started()
 	if p.Forgetful {
 		t.wiping.stored = map[string]string{}
 	}

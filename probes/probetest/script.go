@@ -53,6 +53,10 @@ type Updating struct {
 	Crashes        bool          // after a refusal its health operation says no
 	Bricks         bool          // after a refusal it answers nothing any more
 	Mute           bool          // does not tell its version
+	Writes         string        // how it writes a version: "v%s"; default "%s"
+	Busy           time.Duration // after it decided about an image it says no to the next one for a while
+	Lingers        bool          // what it refuses stays where its bootloader takes it at the next start
+	Lazy           time.Duration // from the head of an image until it fetches the rest
 }
 
 // Wiping says what a factory reset leaves.
@@ -72,6 +76,10 @@ type Wiping struct {
 	ForgetsLabel  bool // the label's login no longer works
 	Forgets       bool // stores nothing
 	Torn          bool // the capture lost frames
+	Goodbye       bool // before it goes down for a reset it says in clear who it was
+	Stays         bool // it does not go down for a reset
+	Hides         bool // only its name is in the storage where it can be read
+	ShortDump     bool // after the reset the storage is read by half
 }
 
 // Exposing says at which ports it answers, beside TLS at tcp 8443 and 8884 and DTLS at udp 5684.
@@ -124,6 +132,9 @@ func (s Script) withDefaults() Script {
 	}
 	if s.Versions == nil {
 		s.Versions = []string{"0.9.0", "1.0.0", "1.1.0", "1.2.0", "1.3.0"}
+	}
+	if s.Writes == "" {
+		s.Writes = "%s"
 	}
 	s.Imaging = s.Imaging.withDefaults()
 	return s

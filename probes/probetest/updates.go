@@ -23,6 +23,8 @@ type updates struct {
 	version string
 	sick    bool
 	jammed  bool
+	busy    time.Time // until then it says no
+	staged  string    // the version that the next start takes; empty: the one that runs
 	offers  map[string]*offer
 }
 
@@ -75,11 +77,14 @@ func (i images) at(version string, step int) (probes.Image, error) {
 	i.t.mu.Lock()
 	defer i.t.mu.Unlock()
 	u := &i.t.updates
-	n := u.place(version) + step
-	if u.place(version) < 0 || n < 0 || n >= len(u.images) {
-		return probes.Image{}, probes.ErrNoImage
+	at := slices.IndexFunc(u.images, func(o probes.Image) bool {
+		order, err := firmware.Compare(firmware.Facts{Format: "mcuboot", Version: o.Version}, firmware.Facts{Format: "mcuboot", Version: version})
+		return err == nil && order == 0
+	})
+	if n := at + step; at >= 0 && n >= 0 && n < len(u.images) {
+		return u.images[n], nil
 	}
-	return u.images[n], nil
+	return probes.Image{}, probes.ErrNoImage
 }
 
 type updateServer struct{ t *Thermostat }
@@ -119,6 +124,9 @@ func (o *offer) Close() error {
 
 // told is the device hearing of an update.
 func (u *updates) told(t *Thermostat, url string) (probes.Result, error) {
+	if t.clock.Now().Before(u.busy) {
+		return probes.Result{Outcome: probes.Refused}, nil
+	}
 	if !t.script.NeverFetches && !u.jammed {
 		t.after(t.script.Dawdles, func() { u.fetch(t, url) })
 	}
@@ -130,18 +138,27 @@ func (u *updates) fetch(t *Thermostat, url string) {
 	if !ok {
 		return
 	}
-	o.fetched = probes.Fetched{Requests: 1, Bytes: int64(len(o.image)), Complete: true}
+	if t.script.Lazy > 0 && o.fetched.Requests == 0 {
+		o.fetched = probes.Fetched{Requests: 1, Bytes: 64}
+		t.after(t.script.Lazy, func() { u.fetch(t, url) })
+		return
+	}
+	o.fetched = probes.Fetched{Requests: o.fetched.Requests + 1, Bytes: int64(len(o.image)), Complete: true}
 	version, bad := u.judge(o.image)
 	if bad == "older" && t.script.HeadOnly {
 		o.fetched = probes.Fetched{Requests: 1, Bytes: 64}
 	}
 	t.after(t.script.Slow, func() {
+		u.busy = t.clock.Now().Add(t.script.Busy)
 		switch {
 		case !t.script.RefusesGenuine && (bad == "" || slices.Contains(t.script.Takes, bad)):
-			u.version = version
+			u.version, u.staged = version, ""
 			t.restart(400 * time.Millisecond)
 		case bad != "":
 			u.jammed = t.script.Jams
+			if t.script.Lingers {
+				u.staged = version
+			}
 			u.sick = t.script.Crashes
 			t.bricked = t.script.Bricks
 			if t.script.Dizzy > 0 {
@@ -150,6 +167,14 @@ func (u *updates) fetch(t *Thermostat, url string) {
 			}
 		}
 	})
+}
+
+// started is the device having started again for another reason than an update.
+func (u *updates) started() {
+	u.jammed = false
+	if u.staged != "" {
+		u.version, u.staged = u.staged, ""
+	}
 }
 
 // judge tells an image's version and, unless a good device takes it, what is bad about it.

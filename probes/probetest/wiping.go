@@ -36,6 +36,9 @@ func (w *wiping) store(t *Thermostat, name, value string) {
 	}
 	w.stored[name] = value
 	write := func() { w.flash[name] = value }
+	if t.script.Hides && name != "name" {
+		write = func() {}
+	}
 	if t.script.WritesBehind {
 		t.after(time.Second, write)
 	} else {
@@ -56,10 +59,15 @@ func (w *wiping) begin(t *Thermostat, by string) {
 		delay = 400 * time.Millisecond
 	}
 	reset := func() {
-		if !t.script.OnlyRestarts {
-			w.wipe(t.script.Wiping)
+		if t.script.Goodbye {
+			w.frames = append(w.frames, []byte("goodbye from "+w.stored["name"]))
 		}
-		t.restart(600 * time.Millisecond)
+		if !t.script.OnlyRestarts {
+			w.wipe(t)
+		}
+		if !t.script.Stays {
+			t.restart(600 * time.Millisecond)
+		}
 		t.bricked = t.script.NeverBack
 	}
 	if t.script.Prompt {
@@ -69,13 +77,20 @@ func (w *wiping) begin(t *Thermostat, by string) {
 	}
 }
 
-func (w *wiping) wipe(s Wiping) {
-	old := *w
+func (w *wiping) wipe(t *Thermostat) {
+	s, old := t.script.Wiping, *w
 	w.reset()
 	w.wiped = true
-	w.frames = append(w.frames, []byte("dhcp, host name thermostat"))
-	if s.Leaks {
-		w.frames = append(w.frames, []byte("dhcp, host name "+old.stored["name"]))
+	speak := func() {
+		w.frames = append(w.frames, []byte("dhcp, host name thermostat"))
+		if s.Leaks {
+			w.frames = append(w.frames, []byte("dhcp, host name "+old.stored["name"]))
+		}
+	}
+	if s.Prompt {
+		speak()
+	} else {
+		t.after(500*time.Millisecond, speak)
 	}
 	if s.KeepsAPI {
 		w.stored["name"] = old.stored["name"]
@@ -138,6 +153,9 @@ func (s sniffer) Window(ctx context.Context, from, to probes.Mark) (probes.Windo
 	return w, nil
 }
 
+// chip is how much the storage holds.
+const chip = 64 << 10
+
 type flash struct{ t *Thermostat }
 
 func (f flash) Dump(ctx context.Context) (io.ReadCloser, error) {
@@ -157,6 +175,10 @@ func (f flash) Dump(ctx context.Context) (io.ReadCloser, error) {
 			fmt.Fprintf(&b, "%s=%s\n", name, value)
 		}
 		b.WriteString(w.backup)
+		b = *bytes.NewBuffer(append(bytes.Repeat([]byte{0xFF}, max(0, chip-b.Len())), b.Bytes()...))
+		if w.wiped && f.t.script.ShortDump {
+			b.Truncate(chip / 2)
+		}
 	}
 	return io.NopCloser(&b), nil
 }

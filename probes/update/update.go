@@ -10,12 +10,14 @@ import (
 	"slices"
 	"time"
 
+	"assay/firmware"
 	"assay/probes"
 )
 
 const (
 	pollPause = 100 * time.Millisecond // between two looks at the device
 	tellPause = time.Second            // before a device that did not answer is told again
+	busyPause = 2 * time.Second        // before one that said no is: it may be busy, or keep a pause after an image
 )
 
 // A Path is one way of updating the device: told by operation update-<via>, fetched from the bench.
@@ -23,6 +25,8 @@ type Path struct {
 	bench *probes.Bench
 	via   string
 	wait  time.Duration // longest time from the offer until the device has settled
+
+	format string // of the maker's images: it says which versions are one
 }
 
 // Take prepares a path. waitSeconds bounds each offer.
@@ -69,22 +73,34 @@ func (p *Path) do(ctx context.Context, operation string, args probes.Args) (prob
 
 // Newer returns the genuine image after a version; ok is false where the maker gave none.
 func (p *Path) Newer(version string) (image probes.Image, ok bool, err error) {
-	return found(p.bench.Images.Newer(version))
+	return p.found(p.bench.Images.Newer(version))
 }
 
 // Older returns the genuine image before a version; ok is false where the maker gave none.
 func (p *Path) Older(version string) (image probes.Image, ok bool, err error) {
-	return found(p.bench.Images.Older(version))
+	return p.found(p.bench.Images.Older(version))
 }
 
-func found(image probes.Image, err error) (probes.Image, bool, error) {
+func (p *Path) found(image probes.Image, err error) (probes.Image, bool, error) {
 	if errors.Is(err, probes.ErrNoImage) {
 		return probes.Image{}, false, nil
 	}
 	if err != nil {
 		return probes.Image{}, false, fmt.Errorf("find an image: %w", err)
 	}
+	if f, err := firmware.Detect(image.Input()); err == nil {
+		p.format = f.Name
+	}
 	return image, true, nil
+}
+
+// Same tells whether two versions are one: a device may write 1.1.0 as v1.1.0 or as 1.1.0+0.
+func (p *Path) Same(a, b string) bool {
+	if a == b || a == "" || b == "" {
+		return a == b && a != ""
+	}
+	order, err := firmware.Compare(firmware.Facts{Format: p.format, Version: a}, firmware.Facts{Format: p.format, Version: b})
+	return err == nil && order == 0
 }
 
 // A Trial is what the device did about one offer.
@@ -95,7 +111,9 @@ type Trial struct {
 	Runs    bool          // it was seen running the offered version, after fetching all of it
 	Early   bool          // it was seen running that version before it had fetched all of this offer
 	Took    time.Duration // from the last byte until it ran the version and was healthy; 0 if it never did
+	Pause   time.Duration // longest time without any change from the offer until it ran the version
 
+	same    func(a, b string) bool
 	seen    []string  // versions the device told while the offer stood
 	asked   time.Time // last told
 	whole   time.Time // last byte
@@ -103,12 +121,14 @@ type Trial struct {
 }
 
 // Saw tells whether the device told that version while the offer stood.
-func (t *Trial) Saw(version string) bool { return slices.Contains(t.seen, version) }
+func (t *Trial) Saw(version string) bool {
+	return slices.ContainsFunc(t.seen, func(seen string) bool { return t.same(seen, version) })
+}
 
 // Genuine offers an image and waits until the device runs it in good health, or patience ends.
 func (p *Path) Genuine(ctx context.Context, image probes.Image) (Trial, error) {
-	return p.offer(ctx, image, func(t *Trial, quiet time.Duration) bool {
-		return t.Runs && t.State.Healthy || t.turnedAway(quiet)
+	return p.offer(ctx, image, func(t *Trial, _, spent time.Duration) bool {
+		return t.Runs && t.State.Healthy || spent >= p.wait
 	})
 }
 
@@ -116,20 +136,18 @@ func (p *Path) Genuine(ctx context.Context, image probes.Image) (Trial, error) {
 // changed for the time of settling since it was fetched, or patience ends. Where partial is
 // true the device may know from the beginning of the image that it does not want the rest.
 func (p *Path) Doubtful(ctx context.Context, image probes.Image, settle time.Duration, partial bool) (Trial, error) {
-	return p.offer(ctx, image, func(t *Trial, quiet time.Duration) bool {
-		if quiet < settle || !t.State.Healthy {
-			return false
+	return p.offer(ctx, image, func(t *Trial, quiet, spent time.Duration) bool {
+		if t.Fetched.Requests == 0 {
+			return spent >= p.wait
 		}
-		return t.Fetched.Complete || (partial && t.Fetched.Bytes > 0) || t.turnedAway(quiet)
+		if spent >= p.wait+settle {
+			return true
+		}
+		return quiet >= settle && t.State.Healthy && (t.Fetched.Complete || partial && t.Fetched.Bytes > 0)
 	})
 }
 
-// turnedAway: the device answered that it will not, and fetched nothing since.
-func (t *Trial) turnedAway(quiet time.Duration) bool {
-	return t.Outcome == probes.Refused && t.Fetched.Requests == 0 && quiet >= 2*time.Second
-}
-
-func (p *Path) offer(ctx context.Context, image probes.Image, enough func(*Trial, time.Duration) bool) (t Trial, err error) {
+func (p *Path) offer(ctx context.Context, image probes.Image, enough func(t *Trial, quiet, spent time.Duration) bool) (t Trial, err error) {
 	offer, err := p.bench.Updates.Offer(ctx, p.via, image.Bytes)
 	if err != nil {
 		return t, fmt.Errorf("offer image %s: %w", image.Name, err)
@@ -150,7 +168,7 @@ func (p *Path) offer(ctx context.Context, image probes.Image, enough func(*Trial
 	}
 	clock := p.bench.Clock
 	begun := clock.Now()
-	t.changed = begun
+	t.changed, t.same = begun, p.Same
 	for {
 		if err := p.tell(ctx, &t, args); err != nil {
 			return t, err
@@ -159,7 +177,7 @@ func (p *Path) offer(ctx context.Context, image probes.Image, enough func(*Trial
 			return t, err
 		}
 		now := clock.Now()
-		if enough(&t, now.Sub(t.changed)) || now.Sub(begun) >= p.wait {
+		if enough(&t, now.Sub(t.changed), now.Sub(begun)) {
 			return t, nil
 		}
 		if err := clock.Wait(ctx, pollPause); err != nil {
@@ -168,11 +186,14 @@ func (p *Path) offer(ctx context.Context, image probes.Image, enough func(*Trial
 	}
 }
 
-// tell tells the device about the offer, and again if it gave no answer and fetched nothing.
+// tell tells the device about the offer, and again if it fetched nothing and gave no answer, or said no.
 func (p *Path) tell(ctx context.Context, t *Trial, args probes.Args) error {
 	now := p.bench.Clock.Now()
-	answered := slices.Contains([]probes.Outcome{probes.Done, probes.Refused}, t.Outcome)
-	if answered || t.Fetched.Requests > 0 || (!t.asked.IsZero() && now.Sub(t.asked) < tellPause) {
+	pause := tellPause
+	if t.Outcome == probes.Refused {
+		pause = busyPause
+	}
+	if t.Outcome == probes.Done || t.Fetched.Requests > 0 || (!t.asked.IsZero() && now.Sub(t.asked) < pause) {
 		return nil
 	}
 	t.asked = now
@@ -191,16 +212,19 @@ func (p *Path) watch(ctx context.Context, t *Trial, offer probes.Offer, version 
 	}
 	now := p.bench.Clock.Now()
 	if fetched != t.Fetched || state != t.State {
+		if !t.Runs {
+			t.Pause = max(t.Pause, now.Sub(t.changed))
+		}
 		t.changed = now
 	}
 	if fetched.Complete && t.whole.IsZero() {
 		t.whole = now
 	}
 	t.Fetched, t.State = fetched, state
-	if !t.Saw(state.Version) {
+	if !slices.Contains(t.seen, state.Version) {
 		t.seen = append(t.seen, state.Version)
 	}
-	if state.Version == "" || state.Version != version {
+	if !p.Same(state.Version, version) {
 		return nil
 	}
 	if !fetched.Complete {

@@ -94,7 +94,7 @@ var fine = map[string]change{
 		"version_before": "1.0.0", "image_version": "1.1.0", "version_after": "1.1.0", "healthy_before": true, "healthy_after": true, "fetched": true, "accepted": true, "outcome": "done",
 	},
 	"update/refusal": {
-		"ours_refuses": true, "genuine_before": true, "genuine_before_tried": true, "genuine_after": true, "genuine_after_tried": true, "fetched": true,
+		"ours_refuses": true, "genuine_before": true, "genuine_before_tried": true, "genuine_after": true, "genuine_after_tried": true, "fetched": true, "restarted": true,
 		"forms_offered": 1, "forms_fetched": 1, "version_before": "1.1.0", "variant_version": "1.2.0", "version_after": "1.1.0", "healthy_after": true,
 	},
 	"wipe/residue": {
@@ -217,6 +217,7 @@ func TestFlaws(t *testing.T) {
 			"update/unsigned-coap", "", "5.3-2 5.3-9 5.3-10"},
 		{"takes an older image", map[string]change{"update/refusal older": {"accepted": true, "version_after": "1.0.0"}}, "update/older-coap update/older-https", "", "5.3-2"},
 		{"jams", map[string]change{"update/refusal wrong-key,via=https": {"genuine_after": false}}, "update/wrong-key-https", "", "5.3-2 5.3-9 5.3-10"},
+		{"jams on a bench that cannot restart it", map[string]change{"update/refusal wrong-key,via=https": {"genuine_after": false, "restarted": false}}, "update/wrong-key-https", "", "5.3-2 5.3-9 5.3-10"},
 		{"jams before the second form", map[string]change{"update/refusal tampered,via=https": {"forms_offered": 2, "genuine_after": false}}, "update/tampered-https", "", "5.3-2 5.3-9 5.3-10"},
 		{"crashes", map[string]change{"update/refusal unsigned,via=https": {"healthy_after": false, "version_after": "", "genuine_after": false, "genuine_after_tried": false}},
 			"update/unsigned-https", "", "5.3-2 5.3-9 5.3-10"},
@@ -280,6 +281,8 @@ func TestUnfairTests(t *testing.T) {
 		{"bad image not fetched", "update/refusal", change{"fetched": false}, "tampered unsigned wrong-key older"},
 		{"takes nothing at all", "update/refusal", change{"genuine_before": false, "genuine_after": false}, "tampered unsigned wrong-key older"},
 		{"no image left for afterwards", "update/refusal", change{"genuine_after": false, "genuine_after_tried": false}, "tampered unsigned wrong-key older"},
+		{"not seen to start again", "update/refusal", change{"restarted": false}, "tampered unsigned wrong-key older"},
+		{"not back after its restart", "update/refusal", change{"restarted": false, "genuine_after": false, "genuine_after_tried": false}, "tampered unsigned wrong-key older"},
 		{"second form not fetched", "update/refusal", change{"forms_offered": 2}, "tampered unsigned wrong-key older"},
 		{"not there before the scan", "exposure/services", change{"alive_before": false}, "undeclared undeclared-login missing"},
 		{"not there after the scan", "exposure/services", change{"alive_after": false}, "undeclared undeclared-login missing"},
@@ -296,6 +299,7 @@ func TestUnfairTests(t *testing.T) {
 		{"encrypted storage", "wipe/residue", change{"flash_seen_before": false}, "flash"},
 		{"capture with a gap", "wipe/residue", change{"traffic_complete": false}, "traffic"},
 		{"capture of nothing", "wipe/residue", change{"traffic_frames": 0}, "traffic"},
+		{"said its old name on its way down", "wipe/residue", change{"traffic_seen_before": true, "traffic_unclear": true}, "traffic"},
 		{"no account added", "wipe/residue", change{"account_before": false, "account_outcome": ""}, "login"},
 		{"cloud not ours", "wipe/residue", change{"retained_searched": false}, "retained"},
 		{"never reached the cloud", "wipe/residue", change{"broker_seen_before": false}, "retained"},

@@ -22,7 +22,7 @@ import (
 func Kind() probes.Kind {
 	return probes.Kind{
 		Name:    "firmware/installed",
-		Version: "1",
+		Version: "2",
 		Asks:    "Does the unit run the firmware that its papers declare?",
 		Needs: []probes.Need{
 			{Instrument: probes.InstrumentDevice},
@@ -80,7 +80,7 @@ func (*Probe) Ask(ctx context.Context, b *probes.Bench) (probes.Facts, error) {
 		return nil, err
 	}
 	at := family.Of(all, f.Declared)
-	f.Same = f.Reported != "" && f.Reported == f.Declared
+	f.Same = f.Reported != "" && (f.Reported == f.Declared || len(all) > 0 && family.Same(all[0], f.Declared, f.Reported))
 	if at >= 0 {
 		image := all[at]
 		sum := sha256.Sum256(image.Bytes)

@@ -27,6 +27,10 @@ func TestAsk(t *testing.T) {
 		}},
 		{Name: "holds-a-newer-one-too", Script: imaging(probetest.Imaging{Stores: []string{"1.0.0", "1.3.0"}}), Want: map[string]any{"holds": true, "holds_newer": true}},
 		{Name: "another-spelling", Script: imaging(probetest.Imaging{Declared: "1.0.0+0"}), Want: map[string]any{"same": true, "holds": true}},
+		{Name: "writes-v", Script: probetest.Script{Updating: probetest.Updating{Writes: "v%s"}}, Want: map[string]any{"reported": "v1.0.0", "same": true, "holds": true}},
+		{Name: "writes-v-and-no-image-of-that-version", Script: probetest.Script{
+			Imaging: probetest.Imaging{Declared: "1.0.0"}, Updating: probetest.Updating{Writes: "v%s", Versions: []string{"0.9.0", "1.1.0"}},
+		}, Want: map[string]any{"reported": "v1.0.0", "same": true, "image": ""}},
 		{Name: "no-image-of-that-version", Script: imaging(probetest.Imaging{Declared: "2.0.0"}), Want: map[string]any{"same": false, "image": "", "holds": false, "holds_newer": false}},
 		{Name: "encrypted-storage", Script: probetest.Script{Wiping: probetest.Wiping{Encrypted: true}}, Want: map[string]any{
 			"same": true, "flash_read": false, "flash_holds": none, "holds": false,

@@ -14,7 +14,7 @@ import (
 func Kind() probes.Kind {
 	return probes.Kind{
 		Name:    "update/genuine",
-		Version: "1",
+		Version: "2",
 		Asks:    "Does the device take the maker's next genuine image and run it?",
 		Needs: []probes.Need{
 			{Instrument: probes.InstrumentDevice},
@@ -86,7 +86,7 @@ func (p *Probe) Ask(ctx context.Context, b *probes.Bench) (probes.Facts, error) 
 	}
 	f.Outcome, f.Fetched, f.BytesFetched = t.Outcome, t.Fetched.Complete, t.Fetched.Bytes
 	f.VersionAfter, f.HealthyAfter = t.State.Version, t.State.Healthy
-	f.Accepted = t.Runs && t.State.Healthy && t.State.Version == image.Version
+	f.Accepted = t.Runs && t.State.Healthy && path.Same(t.State.Version, image.Version)
 	if f.Accepted {
 		f.TookSeconds = t.Took.Seconds()
 	}

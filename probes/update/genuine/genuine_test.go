@@ -23,6 +23,10 @@ func TestAsk(t *testing.T) {
 			assert.InDelta(t, 0.8, f.(genuine.Facts).TookSeconds, 0.4)
 		}},
 		{Name: "good-coap", With: coap, Want: map[string]any{"via": "coap", "accepted": true}},
+		{Name: "writes-v", With: https, Script: script(probetest.Updating{Writes: "v%s"}), Want: map[string]any{
+			"version_before": "v1.0.0", "image_version": "1.1.0", "version_after": "v1.1.0", "accepted": true}},
+		{Name: "writes-a-build", With: https, Script: script(probetest.Updating{Writes: "%s+0"}), Want: map[string]any{
+			"version_after": "1.1.0+0", "accepted": true}},
 		{Name: "slow", With: https, Script: script(probetest.Updating{Slow: 15 * time.Second}), Want: map[string]any{"accepted": true}},
 		{Name: "too-slow", With: https, Script: script(probetest.Updating{Slow: 40 * time.Second}), Want: map[string]any{"accepted": false, "fetched": true}},
 		{Name: "takes-nothing", With: https, Script: script(probetest.Updating{RefusesGenuine: true}), Want: map[string]any{

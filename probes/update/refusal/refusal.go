@@ -21,7 +21,7 @@ const Older = "older"
 func Kind() probes.Kind {
 	return probes.Kind{
 		Name:    "update/refusal",
-		Version: "1",
+		Version: "2",
 		Asks:    "Does the device refuse an image that it must not run, and stay updatable?",
 		Needs: []probes.Need{
 			{Instrument: probes.InstrumentDevice},
@@ -33,7 +33,7 @@ func Kind() probes.Kind {
 			{Operation: probes.Health},
 		},
 		Touch:   probes.Disrupt,
-		Typical: 6,
+		Typical: 10,
 		New:     func() probes.Probe { return &Probe{WaitSeconds: 20, SettleSeconds: 1} },
 		Facts:   func() probes.Facts { return Facts{} },
 	}
@@ -68,9 +68,13 @@ type Facts struct {
 	VersionAfter string         `json:"version_after"` // "1.1.0"
 	HealthyAfter bool           `json:"healthy_after"` // it answers its health operation afterwards
 
+	RestartedBy string `json:"restarted_by"` // after the bad image: its own "reboot", or its "power"; empty where this bench can do neither, or need not
+	Restarted   bool   `json:"restarted"`    // control: it was seen to start again then, and is back: what waits for the next start has had it
+
 	GenuineAfter      bool    `json:"genuine_after"`       // a genuine newer image was accepted afterwards
 	GenuineAfterTried bool    `json:"genuine_after_tried"` // false where the device was already out of order, or took none before
 	GenuineSeconds    float64 `json:"genuine_seconds"`     // from the last byte of a genuine image until it ran: 0.8; 0 where none did
+	PauseSeconds      float64 `json:"pause_seconds"`       // longest time without any change while the genuine image before was taken: 0.5; 0 where none was
 	SettledSeconds    float64 `json:"settled_seconds"`     // time without change that was asked for after the bad image: 2.4
 	WaitSeconds       float64 `json:"wait_seconds"`        // 20
 }
@@ -96,11 +100,20 @@ func (p *Probe) Ask(ctx context.Context, b *probes.Bench) (probes.Facts, error) 
 	if err := p.before(ctx, path, &f); err != nil {
 		return nil, err
 	}
-	if err := p.offer(ctx, path, b.Images, &f); err != nil {
+	forms, err := p.forms(path, b.Images, &f)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.offer(ctx, path, forms, &f); err != nil {
 		return nil, err
 	}
 	if (f.GenuineBeforeTried && !f.GenuineBefore && !f.Accepted) || !f.HealthyAfter {
 		return f, nil // it takes nothing at all, or is out of order: one more genuine image would tell no more
+	}
+	if back, err := p.restart(ctx, path, forms[max(f.FormsFetched, 1)-1], &f); err != nil {
+		return nil, err
+	} else if !back {
+		return f, nil // whether for the bad image or for want of its supply, nobody can tell
 	}
 	if err := p.after(ctx, path, &f); err != nil {
 		return nil, err
@@ -124,6 +137,7 @@ func (p *Probe) before(ctx context.Context, path *update.Path, f *Facts) error {
 	f.GenuineBeforeTried = true
 	f.GenuineBefore = t.Runs && t.State.Healthy
 	f.GenuineSeconds = t.Took.Seconds()
+	f.PauseSeconds = t.Pause.Seconds()
 	if t.State.Version != "" {
 		f.VersionBefore = t.State.Version
 	}
@@ -131,12 +145,13 @@ func (p *Probe) before(ctx context.Context, path *update.Path, f *Facts) error {
 	return nil
 }
 
-// settle is how long nothing may change before the bad image counts as refused: at least
-// thrice as long as the device needed to start the genuine one. Where none was tried, the
-// genuine one that follows has the bad one's version, and a late start of the bad one would
-// pass for it: then half of all patience.
+// settle is how long nothing may change before the bad image counts as refused: thrice as long as
+// the device needed to start the genuine one, and as it ever paused while it took it, since one that looks
+// at the head first may fetch the rest later; but no longer than all patience, within which it took the
+// genuine one. Where none was tried, the genuine one that follows has the bad one's version, and a late start
+// of the bad one would pass for it: then half of all patience.
 func (p *Probe) settle(f *Facts) time.Duration {
-	s := 3 * f.GenuineSeconds
+	s := min(3*max(f.GenuineSeconds, f.PauseSeconds), p.WaitSeconds)
 	if !f.GenuineBefore {
 		s = p.WaitSeconds / 2
 	}
@@ -144,11 +159,7 @@ func (p *Probe) settle(f *Facts) time.Duration {
 }
 
 // offer offers the bad image in each of its forms, until one is accepted or breaks the device.
-func (p *Probe) offer(ctx context.Context, path *update.Path, images probes.Images, f *Facts) error {
-	forms, err := p.forms(path, images, f)
-	if err != nil {
-		return err
-	}
+func (p *Probe) offer(ctx context.Context, path *update.Path, forms []probes.Image, f *Facts) error {
 	settle := p.settle(f)
 	f.SettledSeconds = settle.Seconds()
 	for i, form := range forms {
@@ -174,6 +185,37 @@ func (p *Probe) offer(ctx context.Context, path *update.Path, images probes.Imag
 		}
 	}
 	return nil
+}
+
+// restart has the device start again: what its updater refused its bootloader may find and run. Then it is offered the
+// bad image once more, since a start may mend what a refusal had spoilt; that must be seen by the genuine image that follows.
+// It tells whether the device is there for that.
+func (p *Probe) restart(ctx context.Context, path *update.Path, last probes.Image, f *Facts) (bool, error) {
+	if f.Accepted || f.FormsFetched == 0 {
+		return true, nil
+	}
+	r, err := path.Restart(ctx, time.Duration(p.SettleSeconds*float64(time.Second)))
+	if err != nil || r.By == "" {
+		return err == nil, err
+	}
+	f.RestartedBy, f.Restarted = r.By, r.Back
+	if r.Saw(f.VariantVersion) {
+		f.Accepted, f.AcceptedForm = true, last.Name
+		f.VersionAfter, f.HealthyAfter = r.Version, r.Healthy
+		return r.Healthy, nil
+	}
+	if !r.Back {
+		return !r.Seen, nil
+	}
+	t, err := path.Doubtful(ctx, last, p.settle(f), p.Variant == Older)
+	if err != nil {
+		return false, err
+	}
+	f.VersionAfter, f.HealthyAfter = t.State.Version, t.State.Healthy
+	if t.Saw(last.Version) {
+		f.Accepted, f.AcceptedForm = true, last.Name
+	}
+	return f.HealthyAfter, nil
 }
 
 // after offers a genuine image again: a refusal must not cost the owner the mended version.

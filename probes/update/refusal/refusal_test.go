@@ -1,6 +1,7 @@
 package refusal_test
 
 import (
+	"maps"
 	"testing"
 	"time"
 
@@ -17,10 +18,17 @@ func takes(bad ...string) probetest.Script {
 	return probetest.Script{Updating: probetest.Updating{Takes: bad}}
 }
 
+func but(facts map[string]any, name string, value any) map[string]any {
+	other := maps.Clone(facts)
+	other[name] = value
+	return other
+}
+
 func TestAskOfGoodDevices(t *testing.T) {
 	good := map[string]any{
 		"ours_refuses": true, "genuine_before": true, "genuine_before_tried": true, "version_before": "1.1.0", "fetched": true, "accepted": false,
 		"accepted_form": "", "version_after": "1.1.0", "healthy_after": true, "genuine_after": true, "genuine_after_tried": true,
+		"restarted_by": "power", "restarted": true,
 	}
 	var cases []probetest.Case
 	for _, variant := range []string{"tampered", "tampered-plain", "unsigned", "wrong-key", "wrong-key-forged-id", "older"} {
@@ -43,6 +51,21 @@ func TestAskOfGoodDevices(t *testing.T) {
 			Script: probetest.Script{Updating: probetest.Updating{HeadOnly: true}}, Want: map[string]any{"fetched": true, "bytes_fetched": 64, "genuine_after": true}},
 		probetest.Case{Name: "dizzy-for-a-while", With: with("unsigned"),
 			Script: probetest.Script{Updating: probetest.Updating{Dizzy: 6 * time.Second}}, Want: good},
+		probetest.Case{Name: "restarts-by-its-own-reboot", With: with("tampered"),
+			Script: probetest.Script{Calling: probetest.Calling{Extra: []string{probes.Reboot}}}, Want: but(good, "restarted_by", "reboot")},
+		probetest.Case{Name: "has-a-battery", With: with("unsigned"), Script: probetest.Script{Powering: probetest.Powering{Battery: true}},
+			Want: but(good, "restarted", false)},
+		probetest.Case{Name: "no-way-to-restart", With: with("unsigned"), Script: probetest.Script{Without: []probes.Instrument{probes.InstrumentPower}},
+			Want: but(but(good, "restarted", false), "restarted_by", "")},
+		probetest.Case{Name: "never-back-after-its-restart", With: with("unsigned"), Script: probetest.Script{Powering: probetest.Powering{DiesDark: true}},
+			Want: map[string]any{"accepted": false, "restarted": false, "restarted_by": "power", "healthy_after": true, "genuine_after_tried": false}},
+		probetest.Case{Name: "busy-after-an-image", With: with("unsigned"),
+			Script: probetest.Script{Updating: probetest.Updating{Busy: 6 * time.Second}}, Want: good},
+		probetest.Case{Name: "fetches-lazily", With: with("older"),
+			Script: probetest.Script{Updating: probetest.Updating{Lazy: 6 * time.Second}}, Want: good},
+		probetest.Case{Name: "writes-a-build", With: with("unsigned"), Script: probetest.Script{Updating: probetest.Updating{Writes: "%s+0"}}, Want: map[string]any{
+			"version_before": "1.1.0+0", "version_after": "1.1.0+0", "genuine_before": true, "genuine_after": true, "accepted": false, "healthy_after": true,
+		}},
 		probetest.Case{Name: "slow", With: with("tampered"), Script: probetest.Script{Updating: probetest.Updating{Slow: 4 * time.Second}}, Want: good},
 	)
 	probetest.Run(t, refusal.Kind(), cases)
@@ -55,6 +78,10 @@ func TestAskOfBadDevices(t *testing.T) {
 	later.Versions, later.Dawdles, later.Slow = []string{"1.0.0", "1.1.0"}, 3*time.Second, 11*time.Second
 	dawdles := takes("unsigned")
 	dawdles.Dawdles = 5 * time.Second
+	writesV := takes("older")
+	writesV.Writes = "v%s"
+	lazy := takes("older")
+	lazy.Lazy = 6 * time.Second
 	lone := takes("tampered")
 	lone.Versions = []string{"1.0.0", "1.1.0"}
 	probetest.Run(t, refusal.Kind(), []probetest.Case{
@@ -68,6 +95,22 @@ func TestAskOfBadDevices(t *testing.T) {
 		{Name: "takes-any-key", With: with("wrong-key"), Script: takes("wrong-key"), Want: map[string]any{"accepted": true}},
 		{Name: "takes-older", With: with("older"), Script: takes("older"), Want: map[string]any{
 			"accepted": true, "version_after": "1.0.0", "variant_version": "1.0.0", "version_before": "1.1.0",
+		}},
+		{Name: "lingers", With: with("unsigned"), Script: probetest.Script{Updating: probetest.Updating{Lingers: true}}, Want: map[string]any{
+			"accepted": true, "version_after": "1.2.0", "genuine_before": true, "restarted": true,
+		}},
+		{Name: "lingers-in-its-second-form", With: with("tampered"), Script: probetest.Script{
+			Updating: probetest.Updating{Lingers: true}, Calling: probetest.Calling{Extra: []string{probes.Reboot}}}, Want: map[string]any{
+			"accepted": true, "accepted_form": "tampered-plain", "version_after": "1.2.0", "restarted_by": "reboot",
+		}},
+		{Name: "older-lingers", With: with("older"), Script: probetest.Script{Updating: probetest.Updating{Lingers: true}}, Want: map[string]any{
+			"accepted": true, "version_after": "1.0.0",
+		}},
+		{Name: "takes-older-lazily", With: with("older"), Script: lazy, Want: map[string]any{
+			"accepted": true, "version_after": "1.0.0", "variant_version": "1.0.0", "genuine_before": true,
+		}},
+		{Name: "takes-older-and-writes-v", With: with("older"), Script: writesV, Want: map[string]any{
+			"accepted": true, "version_after": "v1.0.0", "variant_version": "1.0.0", "version_before": "v1.1.0",
 		}},
 		{Name: "takes-it-late", With: with("unsigned"), Script: slow, Want: map[string]any{"accepted": true, "version_after": "1.2.0"}},
 		{Name: "takes-it-later-than-anybody-waits", With: with("unsigned"), Script: later, Want: map[string]any{

@@ -3,6 +3,7 @@ package residue
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,12 +62,21 @@ func (h *hunt) storage(ctx context.Context, f *Facts) error {
 	if h.bench.Flash == nil {
 		return nil
 	}
-	encodings, account, err := h.flash(ctx)
+	hits, whole, err := h.flash(ctx)
 	if err != nil {
 		return err
 	}
-	f.FlashSearched, f.FlashFound, f.AccountInFlash = true, len(encodings) > 0, account
-	f.FlashEncodings = strings.Join(encodings, ",")
+	var encodings []string
+	for _, hit := range hits {
+		if hit.Name == accountMark {
+			f.AccountInFlash = true
+			continue
+		}
+		encodings = append(encodings, string(hit.Encoding))
+	}
+	slices.Sort(encodings)
+	f.FlashSearched, f.FlashFound = whole, len(encodings) > 0
+	f.FlashEncodings = strings.Join(slices.Compact(encodings), ",")
 	return nil
 }
 

@@ -31,6 +31,8 @@ type hunt struct {
 	iface   string
 	begun   time.Time
 	marks   map[string]string // secret; by the name of what was stored
+	stored  []string          // names of those that the device said it has stored
+	whole   int64             // bytes of the longest dump of the storage so far
 	account probes.Args
 	search  *search.Searcher
 }
@@ -52,6 +54,7 @@ func (h *hunt) plant(ctx context.Context, f *Facts) error {
 			continue
 		}
 		f.Planted++
+		h.stored = append(h.stored, name)
 		if res, err = h.do(ctx, probes.ReadPrefix+name, nil); err != nil {
 			return err
 		}
@@ -109,13 +112,18 @@ func (h *hunt) do(ctx context.Context, operation string, args probes.Args) (prob
 func (h *hunt) seenBefore(ctx context.Context, f *Facts) error {
 	clock := h.bench.Clock
 	deadline := clock.Now().Add(spreading)
+	missed := slices.Clone(h.stored) // in the storage
 	for {
 		if h.bench.Flash != nil && !f.FlashSeenBefore {
 			hits, _, err := h.flash(ctx)
 			if err != nil {
 				return err
 			}
-			f.FlashSeenBefore = len(hits) > 0
+			missed = slices.DeleteFunc(missed, func(name string) bool {
+				return slices.ContainsFunc(hits, func(hit search.Hit) bool { return hit.Name == name })
+			})
+			f.FlashSeen = f.Planted - len(missed)
+			f.FlashSeenBefore = f.Planted > 0 && len(missed) == 0
 		}
 		if h.bench.Broker != nil && !f.BrokerSeenBefore {
 			seen, err := h.broker(ctx)
@@ -158,9 +166,9 @@ func (h *hunt) in(b []byte) bool {
 	return slices.ContainsFunc(h.search.Bytes(b), func(hit search.Hit) bool { return hit.Name != accountMark })
 }
 
-// flash reads the storage once and returns the encodings marks were found in, and
-// whether the account's name is there.
-func (h *hunt) flash(ctx context.Context) (encodings []string, account bool, err error) {
+// flash reads the storage once and returns the places of all secrets in it, the account's name among them. It is not
+// whole where it is empty, larger than what is searched, or shorter than it was before: what is missing may hold anything.
+func (h *hunt) flash(ctx context.Context) (hits []search.Hit, whole bool, err error) {
 	dump, err := h.bench.Flash.Dump(ctx)
 	if err != nil {
 		return nil, false, fmt.Errorf("dump the storage: %w", err)
@@ -170,17 +178,12 @@ func (h *hunt) flash(ctx context.Context) (encodings []string, account bool, err
 			err = fmt.Errorf("close the storage dump: %w", cerr)
 		}
 	}()
-	hits, err := h.search.Scan(ctx, io.LimitReader(dump, maxDump))
-	if err != nil {
+	bounded := &io.LimitedReader{R: dump, N: maxDump + 1}
+	if hits, err = h.search.Scan(ctx, bounded); err != nil {
 		return nil, false, fmt.Errorf("search the storage dump: %w", err)
 	}
-	for _, hit := range hits {
-		if hit.Name == accountMark {
-			account = true
-			continue
-		}
-		encodings = append(encodings, string(hit.Encoding))
-	}
-	slices.Sort(encodings)
-	return slices.Compact(encodings), account, nil
+	size := maxDump + 1 - bounded.N
+	whole = size > 0 && size <= maxDump && size >= h.whole
+	h.whole = max(h.whole, size)
+	return hits, whole, nil
 }

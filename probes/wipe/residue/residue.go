@@ -15,7 +15,7 @@ import (
 func Kind() probes.Kind {
 	return probes.Kind{
 		Name:    "wipe/residue",
-		Version: "1",
+		Version: "2",
 		Asks:    "What of its user is left after a factory reset?",
 		Needs: []probes.Need{
 			{Instrument: probes.InstrumentDevice},
@@ -62,15 +62,17 @@ type Facts struct {
 	BrokerSeenBefore bool `json:"broker_seen_before"` // control: a mark had reached the broker before the reset
 
 	FlashFound      bool   `json:"flash_found"`       // a mark is in the storage
-	FlashSearched   bool   `json:"flash_searched"`    // a dump was read
+	FlashSearched   bool   `json:"flash_searched"`    // a dump was read, as long as the one before
 	FlashEncodings  string `json:"flash_encodings"`   // as what: "base64,plain"; empty where nothing was found
-	FlashSeenBefore bool   `json:"flash_seen_before"` // control: a mark was in the storage before the reset; false on encrypted storage
+	FlashSeen       int    `json:"flash_seen"`        // of the marks that were stored, seen in the storage before the reset: 3
+	FlashSeenBefore bool   `json:"flash_seen_before"` // control: all were; false on storage that is encrypted or compressed, even for one of them
 	AccountInFlash  bool   `json:"account_in_flash"`  // the planted account's name is in the storage
 
 	TrafficFound      bool    `json:"traffic_found"`       // the device sent a mark in clear since the reset
 	TrafficComplete   bool    `json:"traffic_complete"`    // the capture ran all the time and lost nothing
 	TrafficFrames     uint64  `json:"traffic_frames"`      // frames the device sent since the reset: 214
-	TrafficSeenBefore bool    `json:"traffic_seen_before"` // it sent marks in clear before the reset; then the reset operation itself is left out
+	TrafficSeenBefore bool    `json:"traffic_seen_before"` // it sent marks in clear before the reset; then what it sent until it was away is left out
+	TrafficUnclear    bool    `json:"traffic_unclear"`     // of what is left out, it sent a mark after the operation had returned: nobody can tell whether before the reset
 	ListenSeconds     float64 `json:"listen_seconds"`      // 3
 }
 
@@ -98,7 +100,7 @@ func (p *Probe) Ask(ctx context.Context, b *probes.Bench) (probes.Facts, error) 
 	}); err != nil {
 		return nil, err
 	}
-	if f.Back, err = p.awaitBack(ctx, h); err != nil {
+	if f.Back, err = p.awaitBack(ctx, h, w); err != nil {
 		return nil, err
 	}
 	if err := w.since(ctx, h, &f); err != nil {
@@ -112,7 +114,7 @@ func (p *Probe) Ask(ctx context.Context, b *probes.Bench) (probes.Facts, error) 
 
 // awaitBack waits until the device has answered its health operation for the time of settling without
 // a break: a reset begins some time after it was asked for. The time of listening is part of the wait.
-func (p *Probe) awaitBack(ctx context.Context, h *hunt) (bool, error) {
+func (p *Probe) awaitBack(ctx context.Context, h *hunt, w *wire) (bool, error) {
 	clock := h.bench.Clock
 	begun := clock.Now()
 	settle := seconds(max(p.SettleSeconds, p.ListenSeconds))
@@ -126,6 +128,9 @@ func (p *Probe) awaitBack(ctx context.Context, h *hunt) (bool, error) {
 		switch {
 		case health.Outcome != probes.Done:
 			since = time.Time{}
+			if err := w.away(ctx); err != nil {
+				return false, err
+			}
 		case since.IsZero():
 			since = now
 		case now.Sub(since) >= settle:

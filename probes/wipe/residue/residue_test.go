@@ -18,7 +18,7 @@ func clean() map[string]any {
 		"reset_outcome": "done", "back": true, "label_login_after": true, "account_after": false, "account_outcome": "refused",
 		"api_found": false, "api_searched": true, "retained_found": false, "retained_searched": true,
 		"flash_found": false, "flash_searched": true, "flash_encodings": "", "account_in_flash": false,
-		"traffic_found": false, "traffic_complete": true, "traffic_frames": 1, "traffic_seen_before": false, "listen_seconds": 3,
+		"traffic_found": false, "traffic_complete": true, "traffic_frames": 1, "traffic_seen_before": false, "traffic_unclear": false, "listen_seconds": 3,
 	}
 }
 
@@ -49,6 +49,14 @@ func TestAsk(t *testing.T) {
 		{Name: "chatty", With: command(), Script: script(probetest.Wiping{Chatty: true}), Want: but(map[string]any{"traffic_seen_before": true})},
 		{Name: "chatty-and-leaks-later", With: command(), Script: script(probetest.Wiping{Chatty: true, Leaks: true}),
 			Want: but(map[string]any{"traffic_seen_before": true, "traffic_found": true, "traffic_frames": 2})},
+		{Name: "chatty-and-says-goodbye", With: command(), Script: script(probetest.Wiping{Chatty: true, Goodbye: true}),
+			Want: but(map[string]any{"traffic_seen_before": true, "traffic_found": false, "traffic_unclear": true})},
+		{Name: "chatty-and-never-away", With: command(), Script: script(probetest.Wiping{Chatty: true, Leaks: true, Stays: true}),
+			Want: but(map[string]any{"traffic_seen_before": true, "traffic_found": false, "traffic_unclear": true, "traffic_frames": 2})},
+		{Name: "chatty-and-never-away-and-silent", With: command(), Script: script(probetest.Wiping{Chatty: true, Stays: true}),
+			Want: but(map[string]any{"traffic_seen_before": true})},
+		{Name: "chatty-and-says-goodbye-and-leaks-later", With: command(), Script: script(probetest.Wiping{Chatty: true, Goodbye: true, Leaks: true}),
+			Want: but(map[string]any{"traffic_seen_before": true, "traffic_found": true, "traffic_frames": 2})},
 		{Name: "prompt", With: map[string]any{"by": "button"}, Script: script(probetest.Wiping{Prompt: true}), Want: clean()},
 		{Name: "keeps-accounts", With: command(), Script: script(probetest.Wiping{KeepsAccounts: true}),
 			Want: but(map[string]any{"account_after": true, "account_outcome": "done", "account_in_flash": true})},
@@ -75,8 +83,12 @@ func TestAskOfDevicesThatTellLess(t *testing.T) {
 		{Name: "refuses-to-reset", With: command(), Script: answer("factory-reset-command", probes.Refused), Want: but(map[string]any{
 			"reset_outcome": "refused", "back": true, "api_found": true, "account_after": true, "account_outcome": "done",
 			"flash_found": true, "flash_encodings": "plain", "retained_found": true, "account_in_flash": true, "traffic_frames": 0})},
+		{Name: "hides-one-mark-in-its-storage", With: command(), Script: script(probetest.Wiping{Hides: true}), Want: but(map[string]any{
+			"flash_seen": 1, "flash_seen_before": false, "flash_searched": true})},
+		{Name: "storage-read-by-half-after-the-reset", With: command(), Script: script(probetest.Wiping{ShortDump: true, KeepsBackup: true}),
+			Want: but(map[string]any{"flash_searched": false, "flash_found": false})},
 		{Name: "encrypted-storage", With: command(), Script: script(probetest.Wiping{Encrypted: true}), Want: but(map[string]any{
-			"flash_seen_before": false, "flash_searched": true})},
+			"flash_seen_before": false, "flash_searched": false})},
 		{Name: "torn-capture", With: command(), Script: script(probetest.Wiping{Torn: true}), Want: but(map[string]any{"traffic_complete": false})},
 		{Name: "reduced-bench", With: command(), Script: probetest.Script{Without: []probes.Instrument{
 			probes.InstrumentBroker, probes.InstrumentFlash, probes.InstrumentSniffer, probes.InstrumentUpdates, probes.InstrumentImages}},

@@ -14,6 +14,8 @@ type wire struct {
 	sniffer probes.Sniffer
 	torn    bool // nothing is captured, or no longer
 	from    probes.Mark
+	chatty  bool         // it sends marks in clear anyhow
+	gone    *probes.Mark // first seen to be away after the reset was asked for
 }
 
 // listen marks the moment before anything is planted.
@@ -42,7 +44,9 @@ func (w *wire) mark(ctx context.Context) (probes.Mark, error) {
 // around does the reset, and decides from where on a mark in clear is residue. A device may
 // restart before its reset operation returns, with a button in the middle of the hold, and what it
 // says then (its DHCP host name, say: RFC 2132 3.14) is said after the reset. So the time of the
-// operation counts too, but not for a device that was already sending its user's data in clear.
+// operation counts too, but not for a device that was already sending its user's data in clear: the operation
+// may return before the reset begins, and on its way down such a device says once more who it was (the goodbye
+// of RFC 6762 10.1). What that one sends counts once it has been seen to be away.
 func (w *wire) around(ctx context.Context, h *hunt, f *Facts, reset func() error) error {
 	before, err := w.mark(ctx)
 	if err != nil {
@@ -56,9 +60,19 @@ func (w *wire) around(ctx context.Context, h *hunt, f *Facts, reset func() error
 	}
 	after, err := w.mark(ctx)
 	w.from = before
-	if f.TrafficSeenBefore {
+	if w.chatty = f.TrafficSeenBefore; w.chatty {
 		w.from = after
 	}
+	return err
+}
+
+// away notes that the device does not answer.
+func (w *wire) away(ctx context.Context) error {
+	if w.gone != nil || !w.chatty {
+		return nil
+	}
+	m, err := w.mark(ctx)
+	w.gone = &m
 	return err
 }
 
@@ -68,8 +82,22 @@ func (w *wire) since(ctx context.Context, h *hunt, f *Facts) error {
 	if err != nil {
 		return err
 	}
-	found, window, err := w.search(ctx, h, w.from, to)
+	sure := w.from
+	if w.gone != nil {
+		sure = *w.gone
+	}
+	found, window, err := w.search(ctx, h, sure, to)
+	if err != nil {
+		return err
+	}
 	f.TrafficFound, f.TrafficComplete, f.TrafficFrames = found, window.Complete, window.Sent
+	switch {
+	case !w.chatty:
+	case w.gone == nil:
+		f.TrafficFound, f.TrafficUnclear = false, found
+	case !found:
+		f.TrafficUnclear, _, err = w.search(ctx, h, w.from, sure)
+	}
 	return err
 }
 
