@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"assay/probes"
@@ -17,6 +18,7 @@ const (
 	maxLockouts  = 10                     // locks waited for before the remaining candidates are given up
 	retryPause   = 200 * time.Millisecond // before a knock without an answer is repeated
 	lockMargin   = 100 * time.Millisecond // on top of a declared lock: clocks differ
+	maxRest      = 3 * time.Minute        // waited altogether for the locks of other accounts
 )
 
 // A Door is one login interface of the device, and how it has behaved so far.
@@ -34,6 +36,9 @@ type Door struct {
 	unanswered int
 	closed     bool // the right login stopped working
 	doubtful   bool // it was turned away for a while: the noes since the last time mean nothing
+
+	others map[string]int // wrong tries under other names than the label's, whose locks the right login does not undo
+	rested time.Duration
 }
 
 // Approach finds the door of an interface. waitSeconds bounds the wait for a lock of undeclared
@@ -50,7 +55,7 @@ func Approach(b *probes.Bench, iface string, waitSeconds float64) (*Door, error)
 	d := &Door{
 		device: b.Device, clock: b.Clock, operation: probes.LoginPrefix + iface, own: own,
 		patience: max(time.Duration(waitSeconds*float64(time.Second)), own.LockoutLasts+time.Second),
-		batch:    carefulBatch,
+		batch:    carefulBatch, others: map[string]int{},
 	}
 	if own.LockoutAfter > 0 {
 		d.batch = max(1, own.LockoutAfter-1)
@@ -71,6 +76,13 @@ func (d *Door) Unanswered() int { return d.unanswered }
 // SaysNo tells whether an outcome is this door's way of turning somebody away.
 func (d *Door) SaysNo(o probes.Outcome) bool {
 	return o == probes.Refused || (d.learned != "" && o == d.learned)
+}
+
+// meansNo tells whether an outcome turned this very login away. What the recipe does not understand does so under the
+// label's name alone, whose success it knows: another account may be let in to another prompt or page.
+func (d *Door) meansNo(l probes.Login, o probes.Outcome) bool {
+	understood := o != probes.Unexpected && o != probes.Malformed
+	return d.SaysNo(o) && (understood || l.Username == d.own.Username)
 }
 
 // Knock makes one try and nothing else.
@@ -216,15 +228,19 @@ func (d *Door) First(ctx context.Context, candidates []Candidate) (hit *Candidat
 // try knocks with a candidate and takes care that it gets an answer.
 func (d *Door) try(ctx context.Context, l probes.Login) (probes.Outcome, error) {
 	for attempt := 0; ; attempt++ {
+		if fresh, err := d.rest(ctx, l.Username); err != nil || !fresh {
+			d.unanswered++
+			return "", err
+		}
 		out, err := d.Knock(ctx, l)
 		if err != nil {
 			return "", err
 		}
 		d.count(out)
 		switch {
-		case out == probes.Done, d.SaysNo(out):
+		case out == probes.Done, d.meansNo(l, out):
 			return out, nil
-		case attempt > 0:
+		case attempt > 0, d.SaysNo(out):
 			d.unanswered++
 			return out, nil
 		case out == probes.Limited:
@@ -239,6 +255,27 @@ func (d *Door) try(ctx context.Context, l probes.Login) (probes.Outcome, error) 
 			return "", err
 		}
 	}
+}
+
+// rest keeps an account that is not the label's from its declared lock: nobody has a right login for it that would
+// show the lock, and a locked account turns even its default password away. False: it cannot be tried any more.
+func (d *Door) rest(ctx context.Context, name string) (fresh bool, err error) {
+	if d.own.LockoutAfter == 0 || name == d.own.Username {
+		return true, nil
+	}
+	if d.others[name] >= d.own.LockoutAfter { // some forget wrong tries only by the lock that they lead to
+		lock := d.own.LockoutLasts + lockMargin
+		if d.own.LockoutLasts == 0 || d.rested+lock > maxRest {
+			return false, nil
+		}
+		if err := d.wait(ctx, lock); err != nil {
+			return false, err
+		}
+		d.rested += lock
+		maps.DeleteFunc(d.others, func(_ string, wrong int) bool { return wrong >= d.own.LockoutAfter })
+	}
+	d.others[name]++
+	return true, nil
 }
 
 func (d *Door) wait(ctx context.Context, t time.Duration) error {
