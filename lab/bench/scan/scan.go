@@ -39,6 +39,7 @@ type Patience struct {
 	TCP      []time.Duration // for each try; a port is tried again only if it was silent
 	UDP      []time.Duration
 	Greeting time.Duration // for what an open port says by itself, and to one question
+	Quiet    time.Duration // for the first word of a port that nothing was heard of
 	Control  time.Duration // for a port that is known to answer
 }
 
@@ -48,6 +49,7 @@ func usual() Patience {
 		TCP:      []time.Duration{300 * time.Millisecond, 600 * time.Millisecond, 900 * time.Millisecond},
 		UDP:      []time.Duration{700 * time.Millisecond, 1100 * time.Millisecond, 1700 * time.Millisecond},
 		Greeting: 700 * time.Millisecond,
+		Quiet:    6 * time.Second, // a resolver asks again after five (resolv.conf(5))
 		Control:  2 * time.Second,
 	}
 }
