@@ -63,7 +63,12 @@ func (d device) Do(ctx context.Context, operation string, args probes.Args) (pro
 func (t *Thermostat) operate(operation string, args probes.Args) (probes.Result, error) {
 	kind, rest, _ := strings.Cut(operation, "-")
 	t.asked(operation)
+	if operation == probes.Health {
+		t.looks++
+	}
 	switch {
+	case operation == probes.Health && t.looks == t.script.Loses:
+		return probes.Result{Outcome: probes.Silent}, nil
 	case slices.Contains(t.script.Extra, operation):
 	case operation == probes.Health && t.updates.sick:
 		return probes.Result{Outcome: probes.Unexpected}, nil

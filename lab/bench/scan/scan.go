@@ -102,7 +102,7 @@ func (s *Scanner) scan(ctx context.Context, r probes.ScanRequest) (probes.Scan, 
 		return out, err
 	}
 	if c != nil {
-		out.AliveAfter, err = c.same(ctx)
+		out.AliveAfter, err = c.same(ctx, k.patience.Control)
 	}
 	return out, err
 }
@@ -159,10 +159,10 @@ func (k *knocker) control(ctx context.Context, ports []int) (*control, error) {
 	return closed, nil
 }
 
-// same tells whether a control still answers as it did. A device that was busy gets a second try.
-func (c control) same(ctx context.Context) (bool, error) {
+// same tells whether a control still answers as it did, and in time. A device that was busy gets a second try.
+func (c control) same(ctx context.Context, patience time.Duration) (bool, error) {
 	for range 2 {
-		state, err := c.by.knock(ctx, c.port, c.by.patience.Control)
+		state, err := c.by.knock(ctx, c.port, patience)
 		if err != nil || state == c.state {
 			return err == nil, err
 		}

@@ -157,6 +157,26 @@ func TestClosed(t *testing.T) {
 	assert.True(t, out.AliveBefore && out.AliveAfter, "a device that says no is there")
 }
 
+// A device that sleeps answers later than any try waits for it, its control port too. Its silence is none: it is tried as
+// long as the control may take.
+func TestSleepy(t *testing.T) {
+	port, awake := serve(t, says("220 ftp ready\r\n")), serve(t, says("220 ftp ready\r\n"))
+	late := hasty()
+	late.TCP = []time.Duration{time.Nanosecond, time.Nanosecond} // as if everything took longer
+	s := Scanner{Target: home, Controls: []int{awake}, Patience: late}
+	out, err := s.Scan(t.Context(), probes.ScanRequest{First: port, Last: port})
+	require.NoError(t, err)
+	assert.Equal(t, []probes.Port{{Number: port, State: probes.PortOpen, Speaks: probes.SpeaksFTP}}, out.TCP)
+	assert.True(t, out.Complete)
+
+	// Where the control does not answer in time either, nothing is settled.
+	k := &knocker{target: home, patience: late}
+	k.patience.Control = time.Nanosecond
+	heard, err := k.tcp(t.Context(), probes.ScanRequest{First: port, Last: port}, &control{k, awake, probes.PortOpen})
+	require.NoError(t, err)
+	assert.Equal(t, hearing{silent: 1}, heard)
+}
+
 // A range is tried whole, at the rate, and its open ports come in order.
 func TestRange(t *testing.T) {
 	var want []int
