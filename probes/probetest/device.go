@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -145,6 +146,9 @@ func (t *Thermostat) login(args probes.Args) probes.Outcome {
 			return s.AlsoSees
 		}
 		return probes.Done
+	}
+	if s.Form != "" && !regexp.MustCompile(s.Form).MatchString(tried.Password) {
+		return s.Says
 	}
 	l.wrong++
 	t.clock.pass(time.Duration(l.wrong) * s.Sleepy)

@@ -34,6 +34,7 @@ type Credentials struct {
 	Says     probes.Outcome // how it says no; default refused
 	NoLock   bool           // never locks
 	LockAt   int            // wrong tries until it locks, whatever is declared; default 5
+	Form     string         // expression for what can be a password: what cannot is refused, and not counted as a try
 	ByName   bool           // it counts and locks each account by itself
 	Locked   probes.Outcome // what it answers while locked; default limited
 	LockEnds time.Duration  // length of its lock; default 2 s
