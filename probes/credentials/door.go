@@ -90,14 +90,33 @@ func (d *Door) Knock(ctx context.Context, l probes.Login) (probes.Outcome, error
 	return d.do(ctx, probes.Args{probes.ArgUsername: l.Username, probes.ArgPassword: l.Password})
 }
 
-// Nobody tries without any credential. The outcome is empty where the dossier has no recipe for that.
+// Nobody tries without any credential. The outcome is empty where the dossier has no recipe for that. One that came to
+// nothing is tried again: a lost answer keeps nobody out, and a limit is for whoever asked before.
 func (d *Door) Nobody(ctx context.Context) (probes.Outcome, error) {
-	out, err := d.do(ctx, nil)
-	if errors.Is(err, probes.ErrNoOperation) {
-		return "", nil
+	for attempt := 0; ; attempt++ {
+		out, err := d.do(ctx, nil)
+		if errors.Is(err, probes.ErrNoOperation) {
+			return "", nil
+		}
+		if err != nil {
+			return "", err
+		}
+		d.count(out)
+		switch {
+		case out == probes.Done || out == probes.Refused || attempt > 0:
+			return out, nil
+		case out == probes.Limited:
+			d.lockouts++
+			var right probes.Outcome
+			right, err = d.AwaitUnlock(ctx)
+			d.wrong, d.closed = 0, right != probes.Done
+		default:
+			err = d.wait(ctx, retryPause)
+		}
+		if err != nil {
+			return "", err
+		}
 	}
-	d.count(out)
-	return out, err
 }
 
 func (d *Door) do(ctx context.Context, args probes.Args) (probes.Outcome, error) {
