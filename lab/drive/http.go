@@ -73,7 +73,13 @@ func (r *run) http(ctx context.Context, s step, x *scope) (answer, error) {
 		a.text = body
 		return a, err
 	}
-	return httpAnswer(response, body, followed), nil
+	a := httpAnswer(response, body, followed)
+	if r.login && r.last && followed > 0 && s.success == nil && s.refused == nil && a.outcome == probes.Done {
+		// Most devices send strangers to their login page, and whoever mistyped back to it, with a 200 in the end.
+		a.outcome = probes.Unexpected
+		a.detail += ", where a login page looks like any other: the recipe wants success or refused"
+	}
+	return a, nil
 }
 
 // request makes the request that a recipe describes.
@@ -162,12 +168,14 @@ func (x *scope) faultUnlessKnown(err error) error {
 	return x.fault(err)
 }
 
-// sameHost follows a device's redirects on the device only, and never out of TLS.
+// sameHost follows a device's redirects on the device only, and never out of TLS. Into TLS it follows with all that the
+// request says, and not without its body: what a bare GET brings there is no answer to what was asked.
 func sameHost(next *http.Request, before []*http.Request) error {
-	from := before[len(before)-1].URL
+	from := before[len(before)-1]
 	switch {
 	case len(before) > maxRedirects, next.URL.Hostname() != before[0].URL.Hostname(),
-		from.Scheme == "https" && next.URL.Scheme != "https":
+		from.URL.Scheme == "https" && next.URL.Scheme != "https",
+		from.URL.Scheme != next.URL.Scheme && from.Method != next.Method:
 		return http.ErrUseLastResponse // the redirect itself is the answer
 	}
 	return nil

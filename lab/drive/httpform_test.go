@@ -174,3 +174,70 @@ esac`)
 	got = do(t, d, probes.Args{"username": "owner", "password": "wrong"})
 	assert.Equal(t, probes.Refused, got.Outcome, got.Detail)
 }
+
+// A device that is sound sends whoever did not log in to its login page, and that is a page like any other. Without a word
+// of the recipe on what success is, nobody is let in by it.
+func TestLoginPageIsNoSuccess(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
+		if r.FormValue("p") == password {
+			http.SetCookie(w, &http.Cookie{Name: "sid", Value: "1"})
+			http.Redirect(w, r, "/home", http.StatusFound)
+			return
+		}
+		http.Redirect(w, r, "/login?again", http.StatusFound)
+	})
+	mux.HandleFunc("GET /login", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "Who are you?") })
+	mux.HandleFunc("GET /home", func(w http.ResponseWriter, r *http.Request) {
+		if _, err := r.Cookie("sid"); err != nil {
+			http.Redirect(w, r, "/login", http.StatusFound)
+		}
+	})
+	device := httptest.NewServer(mux)
+	defer device.Close()
+	secure := httptest.NewTLSServer(mux)
+	defer secure.Close()
+	toTLS := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, secure.URL+r.URL.Path, http.StatusMovedPermanently)
+	}))
+	defer toTLS.Close()
+	post := func(at string) dossier.Step {
+		return dossier.Step{HTTP: &dossier.HTTPStep{Method: "POST", URL: at + "/login", Form: map[string]string{"p": "{{password}}"}}}
+	}
+	told := post(device.URL)
+	told.Success = "reply.url.endsWith('/home')"
+	refused := post(device.URL)
+	refused.Refused = "reply.url.contains('again')"
+	for name, c := range map[string]struct {
+		login                dossier.Operation
+		right, wrong, nobody probes.Outcome
+	}{
+		"untold":              {steps(post(device.URL)), probes.Unexpected, probes.Unexpected, ""},
+		"with success":        {steps(told), probes.Done, probes.Unexpected, ""},
+		"with refused":        {steps(refused), probes.Done, probes.Refused, ""},
+		"into TLS":            {steps(post(toTLS.URL)), probes.Unexpected, probes.Unexpected, ""},
+		"no login but a page": {dossier.Operation{Steps: []dossier.Step{told}, Anonymous: []dossier.Step{get(device.URL + "/home")}}, probes.Done, probes.Unexpected, probes.Unexpected},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := driver(t, steps(get(device.URL)), func(o *Options) {
+				o.Dossier.Operations = map[string]dossier.Operation{"login-http": c.login}
+			})
+			type ask struct {
+				want probes.Outcome
+				args probes.Args
+			}
+			asks := []ask{
+				{c.right, probes.Args{"username": "owner", "password": password}},
+				{c.wrong, probes.Args{"username": "owner", "password": "wrong"}},
+			}
+			if c.nobody != "" {
+				asks = append(asks, ask{c.nobody, nil})
+			}
+			for _, a := range asks {
+				got, err := d.Do(t.Context(), "login-http", a.args)
+				require.NoError(t, err)
+				assert.Equal(t, a.want, got.Outcome, got.Detail)
+			}
+		})
+	}
+}

@@ -182,6 +182,11 @@ func (t *talk) converse(ctx context.Context, r *run) error {
 			return err
 		}
 	}
+	if t.bare() {
+		if err := t.stays(ctx); err != nil {
+			return err
+		}
+	}
 	t.listen(ctx)
 	if t.ask.hangUp {
 		conn.Close() // before the client says goodbye
@@ -247,6 +252,44 @@ func (t *talk) wait(ctx context.Context, token mqtt.Token, answered func() bool)
 		return fault
 	}
 	return token.Error()
+}
+
+// bare tells whether the recipe asks for nothing but the connection.
+func (t *talk) bare() bool { return t.ask.subscribe == "" && t.ask.publish == "" && !t.ask.hangUp }
+
+// pingreq is a whole packet, in every version.
+var pingreq = []byte{0xc0, 0}
+
+// pingPatience is how long a broker has to hang up instead of answering a ping. One that does neither has said yes before.
+const pingPatience = 2 * time.Second
+
+// stays asks whether the connection stands: some brokers accept everybody, look at the login afterwards and hang up.
+func (t *talk) stays(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pingPatience)
+	defer cancel()
+	if _, err := t.guard.Conn.Write(pingreq); err == nil {
+		select {
+		case <-t.guard.pong:
+			return nil
+		case <-ctx.Done():
+			return nil
+		case <-t.guard.ended:
+		}
+	}
+	_, _, fault := t.guard.state()
+	select {
+	case <-t.guard.pong: // it answered, and hung up then
+		return nil
+	default:
+	}
+	if late(ctx) { // the step's time was over first, and it was we who hung up
+		return nil
+	}
+	if fault != nil && !hungUp(fault) {
+		return fault
+	}
+	t.dropped = true
+	return nil
 }
 
 // listen collects messages until the recipe's success holds or the time is over.

@@ -29,6 +29,7 @@ type talk5 struct {
 	connack, suback, puback, disconnect int // reason codes; noConnack while there was none
 	reason                              string
 	done                                bool // what was published is acknowledged
+	ponged                              bool // a PINGRESP has come
 }
 
 // converse5 runs the conversation. What it returns ended it before there was a reply.
@@ -77,6 +78,9 @@ func (v *talk5) ask5(ctx context.Context) error {
 			return err
 		}
 	}
+	if v.bare() {
+		return v.stays5(ctx)
+	}
 	if v.ask.publish != "" {
 		message := &five.Publish{
 			Topic: v.ask.publish, Payload: []byte(v.ask.payload), QoS: v.ask.qos, Retain: v.ask.retain, Properties: &five.Properties{},
@@ -107,6 +111,31 @@ func (v *talk5) connect() *five.Connect {
 		c.WillProperties = &five.Properties{}
 	}
 	return c
+}
+
+// stays5 asks whether the connection stands, as stays does.
+func (v *talk5) stays5(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pingPatience)
+	defer cancel()
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := v.conn.SetReadDeadline(deadline); err != nil {
+			return err
+		}
+	}
+	_, err := v.conn.Write(pingreq)
+	if err == nil {
+		err = v.until(func() bool { return v.ponged })
+	}
+	switch {
+	case err == nil:
+		return nil
+	case v.disconnect != noConnack, hungUp(err):
+		v.dropped = true
+		return nil
+	case late(ctx), timedOut(err):
+		return nil
+	}
+	return err
 }
 
 // listen5 collects messages until the recipe's success holds or the time is over.
@@ -203,6 +232,8 @@ func (v *talk5) read() error {
 		}
 	case *five.Pubrel:
 		return v.send(&five.Pubcomp{PacketID: p.PacketID, Properties: &five.Properties{}}, five.PUBCOMP, 0)
+	case *five.Pingresp:
+		v.ponged = true
 	case *five.Disconnect:
 		v.disconnect, v.dropped = int(p.ReasonCode), true
 		v.said(p.Properties)

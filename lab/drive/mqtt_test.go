@@ -268,3 +268,45 @@ type readConn struct {
 
 func (c readConn) Read(p []byte) (int, error) { return c.Reader.Read(p) }
 func (readConn) Close() error                 { return nil }
+
+// A broker that accepts everybody and looks at the login afterwards has let in whom it keeps.
+func TestMQTTHangsUpAfterAccepting(t *testing.T) {
+	connack := map[string][]byte{"": {0x20, 2, 0, 0}, version5: {0x20, 3, 0, 0, 0}}
+	for version, yes := range connack {
+		broker := func(then func(c net.Conn)) string {
+			return "mqtt://" + tcp(t, func(c net.Conn) {
+				head := make([]byte, 2)
+				if _, err := io.ReadFull(c, head); err != nil {
+					return
+				}
+				if _, err := io.CopyN(io.Discard, c, int64(head[1])); err != nil {
+					return
+				}
+				if _, err := c.Write(yes); err == nil {
+					then(c)
+				}
+			})
+		}
+		for name, c := range map[string]struct {
+			then func(c net.Conn)
+			want probes.Outcome
+		}{
+			"hangs up":           {func(net.Conn) {}, probes.Reset},
+			"hangs up on a word": {func(c net.Conn) { awaitByte(c) }, probes.Reset},
+			"stays": {func(c net.Conn) {
+				awaitByte(c)
+				c.Write([]byte{0xd0, 0})
+				io.Copy(io.Discard, c)
+			}, probes.Done},
+			"stays without a word": {func(c net.Conn) { io.Copy(io.Discard, c) }, probes.Done},
+		} {
+			t.Run(name+version, func(t *testing.T) {
+				ask := login(broker(c.then))
+				ask.MQTT.Version = version
+				ask.Seconds = 10
+				got := do(t, driver(t, steps(ask)), probes.Args{"username": "owner", "password": password})
+				assert.Equal(t, c.want, got.Outcome, got.Detail)
+			})
+		}
+	}
+}

@@ -36,10 +36,12 @@ type mqttGuard struct {
 	puback  bool  // a PUBACK has come, or a PUBCOMP
 	fault   error // what ended the stream
 	ended   chan struct{}
+	pong    chan struct{} // closed by the first PINGRESP
+	ponged  bool
 }
 
 func newMQTTGuard(c net.Conn) *mqttGuard {
-	return &mqttGuard{Conn: c, connack: noConnack, suback: noConnack, ended: make(chan struct{})}
+	return &mqttGuard{Conn: c, connack: noConnack, suback: noConnack, ended: make(chan struct{}), pong: make(chan struct{})}
 }
 
 // Read returns bytes of packets that have passed the checks. Only the client's one reading
@@ -90,6 +92,11 @@ func (g *mqttGuard) checkLocked(packet []byte) error {
 		}
 	case *packets.PubackPacket, *packets.PubcompPacket:
 		g.puback = true
+	case *packets.PingrespPacket:
+		if !g.ponged {
+			g.ponged = true
+			close(g.pong)
+		}
 	case *packets.SubackPacket:
 		if len(p.ReturnCodes) != 1 || g.suback != noConnack {
 			return fmt.Errorf("%w: a SUBACK that nobody asked for", errGarbage)

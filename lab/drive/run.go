@@ -40,6 +40,7 @@ type run struct {
 	*Driver
 	login    bool // the operation is a login
 	bare     bool // the caller gave neither username nor password
+	last     bool // the step under way is the last one: what comes of it comes of the operation
 	args     probes.Args
 	captured map[string]string
 	mask     *mask
@@ -82,6 +83,7 @@ type answer struct {
 func (r *run) all(ctx context.Context, steps []step) (probes.Result, error) {
 	result := probes.Result{Outcome: probes.Done, Values: make(map[string]string)}
 	for i, s := range steps {
+		r.last = i == len(steps)-1
 		outcome, detail, err := r.tries(ctx, s)
 		if err != nil {
 			return result, fmt.Errorf("step %d: %s: %w", i+1, s.kind, err)

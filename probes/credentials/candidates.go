@@ -143,24 +143,35 @@ func cutFrom(value, password string) bool {
 	return false
 }
 
-// Wrong makes a random login of the same shape as the right one: a wrong key of the wrong
-// length would be turned away for its length.
+// Wrong makes a random login of the same shape as the right one: a wrong key of the wrong length would be turned away for
+// its length, and letters for a PIN without being counted as a try.
 func (d *Door) Wrong() probes.Login {
 	body, prefix := d.own.Password, ""
 	if rest, ok := strings.CutPrefix(body, hexKey); ok {
 		body, prefix = rest, hexKey
 	}
 	alphabet := "abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-	if body != "" && strings.Trim(body, "0123456789abcdefABCDEF") == "" {
+	switch {
+	case body == "":
+	case onlyDigits(body) == body && prefix == "":
+		alphabet = "0123456789"
+	case strings.Trim(body, "0123456789abcdefABCDEF") == "":
 		alphabet = "0123456789abcdef"
 	}
+	length := len(body)
+	if length < shortest {
+		length = 8 // which is hit by chance less often than it is turned away for its length
+	}
 	for {
-		wrong := prefix + random(alphabet, max(len(body), 8))
+		wrong := prefix + random(alphabet, length)
 		if !strings.EqualFold(wrong, d.own.Password) {
 			return probes.Login{Username: d.own.Username, Password: wrong}
 		}
 	}
 }
+
+// shortest is the length of a PIN. Of ten thousand, twelve wrong ones may well be somebody's: see Learn.
+const shortest = 4
 
 // Random returns n random lower-case letters and digits, the first a letter.
 func Random(n int) string {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"assay/probes"
@@ -17,6 +18,7 @@ const (
 	maxLockouts  = 10                     // locks waited for before the remaining candidates are given up
 	retryPause   = 200 * time.Millisecond // before a knock without an answer is repeated
 	lockMargin   = 100 * time.Millisecond // on top of a declared lock: clocks differ
+	maxRest      = 3 * time.Minute        // waited altogether for the locks of other accounts
 )
 
 // A Door is one login interface of the device, and how it has behaved so far.
@@ -34,6 +36,9 @@ type Door struct {
 	unanswered int
 	closed     bool // the right login stopped working
 	doubtful   bool // it was turned away for a while: the noes since the last time mean nothing
+
+	others map[string]int // wrong tries under other names than the label's, whose locks the right login does not undo
+	rested time.Duration
 }
 
 // Approach finds the door of an interface. waitSeconds bounds the wait for a lock of undeclared
@@ -50,7 +55,7 @@ func Approach(b *probes.Bench, iface string, waitSeconds float64) (*Door, error)
 	d := &Door{
 		device: b.Device, clock: b.Clock, operation: probes.LoginPrefix + iface, own: own,
 		patience: max(time.Duration(waitSeconds*float64(time.Second)), own.LockoutLasts+time.Second),
-		batch:    carefulBatch,
+		batch:    carefulBatch, others: map[string]int{},
 	}
 	if own.LockoutAfter > 0 {
 		d.batch = max(1, own.LockoutAfter-1)
@@ -73,19 +78,45 @@ func (d *Door) SaysNo(o probes.Outcome) bool {
 	return o == probes.Refused || (d.learned != "" && o == d.learned)
 }
 
+// meansNo tells whether an outcome turned this very login away. What the recipe does not understand does so under the
+// label's name alone, whose success it knows: another account may be let in to another prompt or page.
+func (d *Door) meansNo(l probes.Login, o probes.Outcome) bool {
+	understood := o != probes.Unexpected && o != probes.Malformed
+	return d.SaysNo(o) && (understood || l.Username == d.own.Username)
+}
+
 // Knock makes one try and nothing else.
 func (d *Door) Knock(ctx context.Context, l probes.Login) (probes.Outcome, error) {
 	return d.do(ctx, probes.Args{probes.ArgUsername: l.Username, probes.ArgPassword: l.Password})
 }
 
-// Nobody tries without any credential. The outcome is empty where the dossier has no recipe for that.
+// Nobody tries without any credential. The outcome is empty where the dossier has no recipe for that. One that came to
+// nothing is tried again: a lost answer keeps nobody out, and a limit is for whoever asked before.
 func (d *Door) Nobody(ctx context.Context) (probes.Outcome, error) {
-	out, err := d.do(ctx, nil)
-	if errors.Is(err, probes.ErrNoOperation) {
-		return "", nil
+	for attempt := 0; ; attempt++ {
+		out, err := d.do(ctx, nil)
+		if errors.Is(err, probes.ErrNoOperation) {
+			return "", nil
+		}
+		if err != nil {
+			return "", err
+		}
+		d.count(out)
+		switch {
+		case out == probes.Done || out == probes.Refused || attempt > 0:
+			return out, nil
+		case out == probes.Limited:
+			d.lockouts++
+			var right probes.Outcome
+			right, err = d.AwaitUnlock(ctx)
+			d.wrong, d.closed = 0, right != probes.Done
+		default:
+			err = d.wait(ctx, retryPause)
+		}
+		if err != nil {
+			return "", err
+		}
 	}
-	d.count(out)
-	return out, err
 }
 
 func (d *Door) do(ctx context.Context, args probes.Args) (probes.Outcome, error) {
@@ -114,6 +145,12 @@ func (d *Door) Learn(ctx context.Context) (probes.Outcome, error) {
 		return "", err
 	}
 	d.count(first)
+	if first == probes.Done && len(d.own.Password) < 8 { // a short one may be somebody else's by chance, two are not
+		if first, err = d.Knock(ctx, d.Wrong()); err != nil {
+			return "", err
+		}
+		d.count(first)
+	}
 	if first == probes.Done || first == probes.Refused {
 		return first, nil
 	}
@@ -216,15 +253,19 @@ func (d *Door) First(ctx context.Context, candidates []Candidate) (hit *Candidat
 // try knocks with a candidate and takes care that it gets an answer.
 func (d *Door) try(ctx context.Context, l probes.Login) (probes.Outcome, error) {
 	for attempt := 0; ; attempt++ {
+		if fresh, err := d.rest(ctx, l.Username); err != nil || !fresh {
+			d.unanswered++
+			return "", err
+		}
 		out, err := d.Knock(ctx, l)
 		if err != nil {
 			return "", err
 		}
 		d.count(out)
 		switch {
-		case out == probes.Done, d.SaysNo(out):
+		case out == probes.Done, d.meansNo(l, out):
 			return out, nil
-		case attempt > 0:
+		case attempt > 0, d.SaysNo(out):
 			d.unanswered++
 			return out, nil
 		case out == probes.Limited:
@@ -239,6 +280,27 @@ func (d *Door) try(ctx context.Context, l probes.Login) (probes.Outcome, error) 
 			return "", err
 		}
 	}
+}
+
+// rest keeps an account that is not the label's from its declared lock: nobody has a right login for it that would
+// show the lock, and a locked account turns even its default password away. False: it cannot be tried any more.
+func (d *Door) rest(ctx context.Context, name string) (fresh bool, err error) {
+	if d.own.LockoutAfter == 0 || name == d.own.Username {
+		return true, nil
+	}
+	if d.others[name] >= d.own.LockoutAfter { // some forget wrong tries only by the lock that they lead to
+		lock := d.own.LockoutLasts + lockMargin
+		if d.own.LockoutLasts == 0 || d.rested+lock > maxRest {
+			return false, nil
+		}
+		if err := d.wait(ctx, lock); err != nil {
+			return false, err
+		}
+		d.rested += lock
+		maps.DeleteFunc(d.others, func(_ string, wrong int) bool { return wrong >= d.own.LockoutAfter })
+	}
+	d.others[name]++
+	return true, nil
 }
 
 func (d *Door) wait(ctx context.Context, t time.Duration) error {

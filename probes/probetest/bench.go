@@ -24,6 +24,7 @@ type Thermostat struct {
 	later   []event // what will happen
 	up      time.Time
 	bricked bool
+	looks   int      // questions for its health
 	secrets []string // everything that must not be written down
 
 	logins  logins

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -63,12 +64,17 @@ func (d device) Do(ctx context.Context, operation string, args probes.Args) (pro
 func (t *Thermostat) operate(operation string, args probes.Args) (probes.Result, error) {
 	kind, rest, _ := strings.Cut(operation, "-")
 	t.asked(operation)
+	if operation == probes.Health {
+		t.looks++
+	}
 	switch {
 	case operation == probes.Reboot:
 		t.after(200*time.Millisecond, func() {
 			t.restart(800 * time.Millisecond)
 			t.updates.started()
 		})
+	case operation == probes.Health && t.looks == t.script.Loses:
+		return probes.Result{Outcome: probes.Silent}, nil
 	case slices.Contains(t.script.Extra, operation):
 	case operation == probes.Health && t.updates.sick:
 		return probes.Result{Outcome: probes.Unexpected}, nil
@@ -104,25 +110,50 @@ func (t *Thermostat) operate(operation string, args probes.Args) (probes.Result,
 
 // logins is what the login remembers.
 type logins struct {
+	tries int
+	names map[string]*account
+}
+
+// account is what it remembers of a name, or of all of them together.
+type account struct {
 	wrong  int
-	tries  int
 	locked time.Time
 }
 
+func (l *logins) account(name string) *account {
+	if l.names == nil {
+		l.names = map[string]*account{}
+	}
+	if l.names[name] == nil {
+		l.names[name] = &account{}
+	}
+	return l.names[name]
+}
+
 func (t *Thermostat) login(args probes.Args) probes.Outcome {
-	s, l := t.script, &t.logins
+	s := t.script
 	now := t.clock.Now()
-	l.tries++
+	t.logins.tries++
 	tried := probes.Login{Username: args[probes.ArgUsername], Password: args[probes.ArgPassword]}
-	if s.Flaky > 0 && l.tries%s.Flaky == 0 {
+	if s.Flaky > 0 && t.logins.tries%s.Flaky == 0 {
 		return probes.Silent
+	}
+	l := t.logins.account("")
+	if s.ByName {
+		l = t.logins.account(tried.Username)
 	}
 	if now.Before(l.locked) {
 		return s.Locked
 	}
 	if t.lets(tried, len(args) == 0) {
 		l.wrong = 0
+		if s.AlsoSees != "" && tried.Username != s.Login.Username {
+			return s.AlsoSees
+		}
 		return probes.Done
+	}
+	if s.Form != "" && !regexp.MustCompile(s.Form).MatchString(tried.Password) {
+		return s.Says
 	}
 	l.wrong++
 	t.clock.pass(time.Duration(l.wrong) * s.Sleepy)

@@ -16,6 +16,7 @@ type Powering struct {
 	DiesDark  bool          // never answers again after a cut
 	Loops     bool          // after a cut it answers for a second, again and again
 	Reverts   bool          // another version runs after a cut
+	Loses     int           // the one question for its health, counted from 1, that it leaves without an answer
 	Boots     time.Duration // from the return of the supply until it answers; default 800 ms
 }
 

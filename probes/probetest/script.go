@@ -28,11 +28,14 @@ type Credentials struct {
 	MAC      string         // default 02:00:5e:10:4a:7f
 	Others   []probes.Login // of the other units in the dossier
 	Also     []probes.Login // get in as well
+	AlsoSees probes.Outcome // what the recipe makes of it when they get in, say to another prompt; default done
 	Open     bool           // nobody at all gets in
 	Any      bool           // every password gets in
 	Says     probes.Outcome // how it says no; default refused
 	NoLock   bool           // never locks
 	LockAt   int            // wrong tries until it locks, whatever is declared; default 5
+	Form     string         // expression for what can be a password: what cannot is refused, and not counted as a try
+	ByName   bool           // it counts and locks each account by itself
 	Locked   probes.Outcome // what it answers while locked; default limited
 	LockEnds time.Duration  // length of its lock; default 2 s
 	Sleepy   time.Duration  // each wrong try in a row is answered that much later than the one before

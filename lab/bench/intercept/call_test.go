@@ -85,6 +85,28 @@ func TestGREASE(t *testing.T) {
 	c.offer([]uint16{0x0a0a, 0x1301, 0xfafa, 0xc02b, 0x0a1a})
 	assert.Equal(t, []uint16{0x1301, 0xc02b, 0x0a1a}, c.Ciphers)
 	assert.Equal(t, []string{"TLS_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "0x0A1A"}, c.CipherNames)
-	c.offer(make([]uint16, 500))
-	assert.Len(t, c.Ciphers, maxNames)
+}
+
+// A client of OpenSSL 1.0 offers more than a hundred suites, RC4 and DES last. Whoever keeps the first of them only
+// would call its offer sound.
+func TestOffersMany(t *testing.T) {
+	var c call
+	many := []uint16{0x1301}
+	for id := uint16(0xc020); id < 0xc020+120; id++ {
+		many = append(many, id)
+	}
+	c.offer(append(many, 0x0005, 0x0009))
+	assert.Contains(t, c.Ciphers, uint16(0x0005))
+	assert.Contains(t, c.CipherNames, "TLS_RSA_WITH_RC4_128_SHA")
+	assert.Len(t, c.Ciphers, len(many)+2)
+	assert.Len(t, c.CipherNames, len(many)+2)
+
+	// A hello has room for 32,767 numbers: what is no suite, or is told again, costs no more than a little.
+	hostile := make([]uint16, 0, 1<<16)
+	for n := range 1 << 16 {
+		hostile = append(hostile, uint16(n), 0x0005)
+	}
+	c.offer(hostile)
+	assert.Less(t, len(c.Ciphers), 2000)
+	assert.Contains(t, c.Ciphers, uint16(0x0009))
 }

@@ -237,9 +237,10 @@ func (w *watched) config() *tls.Config {
 	}
 	if w.scenario == probes.OldVersion {
 		c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
-		for _, s := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
-			c.CipherSuites = append(c.CipherSuites, s.ID)
-		}
+	}
+	// Small clients have the key exchange of RSA alone, which the library leaves out by default; the better one goes first.
+	for _, s := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		c.CipherSuites = append(c.CipherSuites, s.ID)
 	}
 	return c
 }

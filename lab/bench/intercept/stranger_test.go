@@ -77,6 +77,19 @@ func TestOpenSSL(t *testing.T) {
 	}
 }
 
+// TestPlainRSA: a client whose only key exchange is that of RSA, as small ones have it, speaks to its genuine cloud, and so
+// it can be told whether it believes others.
+func TestPlainRSA(t *testing.T) {
+	p := newProduct(t, "rsa", nil)
+	s := newScene(t, p.Cloud)
+	for n, as := range []probes.Scenario{probes.Genuine, probes.UnknownCA} {
+		st := s.stand(t, probes.ViaHTTPS, as)
+		said := s.sClient(t, true, p.root, "-tls1_2", "-cipher", "AES128-SHA")
+		c := last(t, st, 1)
+		assert.Equal(t, n == 0, c.Finished && c.Bytes > 0, "%s: %s", as, said)
+	}
+}
+
 // TestCurl: as openssl, but with curl's own comparison of names.
 func TestCurl(t *testing.T) {
 	curl := needs(t, "curl")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -37,10 +38,17 @@ func (k *knocker) greet(ctx context.Context, open []probes.Port) error {
 	return failed
 }
 
-// speech asks one port. A connection that TLS did not suit is of no use for the next question.
+// speech asks one port. A connection that TLS did not suit is of no use for the next question. Who has said nothing to
+// any is listened to once more and long: a login may ask for the caller's name in the DNS before its first word.
 func (k *knocker) speech(ctx context.Context, port int) (probes.Speech, error) {
-	for _, words := range [][][]byte{{nil, clientHello(false)}, {httpGet()}, {mqttConnect()}} {
-		speech, err := k.converse(ctx, port, words)
+	for _, c := range []struct {
+		words [][]byte
+		waits time.Duration
+	}{
+		{[][]byte{nil, clientHello(false)}, k.patience.Greeting}, {[][]byte{httpGet()}, k.patience.Greeting},
+		{[][]byte{mqttConnect()}, k.patience.Greeting}, {[][]byte{nil}, k.patience.Quiet},
+	} {
+		speech, err := k.converse(ctx, port, c.words, c.waits)
 		if err != nil || speech != probes.SpeaksUnknown {
 			return speech, err
 		}
@@ -49,7 +57,7 @@ func (k *knocker) speech(ctx context.Context, port int) (probes.Speech, error) {
 }
 
 // converse connects and says one thing after the other until it knows what it hears. No words: it listens.
-func (k *knocker) converse(ctx context.Context, port int, words [][]byte) (probes.Speech, error) {
+func (k *knocker) converse(ctx context.Context, port int, words [][]byte, waits time.Duration) (probes.Speech, error) {
 	d := net.Dialer{Timeout: k.patience.Control, KeepAlive: -1}
 	conn, err := d.DialContext(ctx, "tcp", k.address(port))
 	switch {
@@ -64,16 +72,15 @@ func (k *knocker) converse(ctx context.Context, port int, words [][]byte) (probe
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
 	defer stop()
 	for _, w := range words {
-		_ = conn.SetDeadline(time.Now().Add(k.patience.Greeting))
+		_ = conn.SetDeadline(time.Now().Add(waits))
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}
 		if _, err := conn.Write(w); err != nil {
 			break
 		}
-		heard := make([]byte, maxHeard)
-		n, err := conn.Read(heard)
-		if speech := Recognise(heard[:n]); speech != probes.SpeaksUnknown {
+		speech, err := hear(conn)
+		if speech != probes.SpeaksUnknown {
 			return speech, nil
 		}
 		if err != nil && !timedOut(err) {
@@ -82,6 +89,22 @@ func (k *knocker) converse(ctx context.Context, port int, words [][]byte) (probe
 	}
 	return probes.SpeaksUnknown, ctx.Err()
 }
+
+// hear reads until it knows what it hears: a greeting may come line by line, and its prompt last.
+func hear(conn net.Conn) (probes.Speech, error) {
+	heard := make([]byte, maxHeard)
+	for n := 0; n < len(heard); {
+		more, err := conn.Read(heard[n:])
+		n += more
+		if speech := Recognise(heard[:n]); speech != probes.SpeaksUnknown || err != nil {
+			return speech, err
+		}
+	}
+	return probes.SpeaksUnknown, nil
+}
+
+// prompt is the end of what a login says before it waits, in the words of devices that do not say "login:".
+var prompt = regexp.MustCompile(`(?i)\b(login|log in|user|user ?name|account|pass(word|wd|code)?|benutzer(name)?|passwort|kennwort)\b[^\r\n:>]{0,16}[:>]\s*$`)
 
 // Recognise names the protocol by the first bytes that a TCP port sent.
 func Recognise(heard []byte) probes.Speech {
@@ -107,7 +130,7 @@ func Recognise(heard []byte) probes.Speech {
 		return probes.SpeaksSMTP
 	case begins("220"):
 		return probes.SpeaksFTP
-	case strings.Contains(text, "login:") || strings.Contains(text, "username:") || strings.Contains(text, "password:"):
+	case strings.Contains(text, "login:") || strings.Contains(text, "username:") || strings.Contains(text, "password:") || prompt.Match(heard):
 		return probes.SpeaksTelnet
 	}
 	return probes.SpeaksUnknown

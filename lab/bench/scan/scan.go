@@ -39,6 +39,7 @@ type Patience struct {
 	TCP      []time.Duration // for each try; a port is tried again only if it was silent
 	UDP      []time.Duration
 	Greeting time.Duration // for what an open port says by itself, and to one question
+	Quiet    time.Duration // for the first word of a port that nothing was heard of
 	Control  time.Duration // for a port that is known to answer
 }
 
@@ -48,6 +49,7 @@ func usual() Patience {
 		TCP:      []time.Duration{300 * time.Millisecond, 600 * time.Millisecond, 900 * time.Millisecond},
 		UDP:      []time.Duration{700 * time.Millisecond, 1100 * time.Millisecond, 1700 * time.Millisecond},
 		Greeting: 700 * time.Millisecond,
+		Quiet:    6 * time.Second, // a resolver asks again after five (resolv.conf(5))
 		Control:  2 * time.Second,
 	}
 }
@@ -100,7 +102,7 @@ func (s *Scanner) scan(ctx context.Context, r probes.ScanRequest) (probes.Scan, 
 		return out, err
 	}
 	if c != nil {
-		out.AliveAfter, err = c.same(ctx)
+		out.AliveAfter, err = c.same(ctx, k.patience.Control)
 	}
 	return out, err
 }
@@ -157,10 +159,10 @@ func (k *knocker) control(ctx context.Context, ports []int) (*control, error) {
 	return closed, nil
 }
 
-// same tells whether a control still answers as it did. A device that was busy gets a second try.
-func (c control) same(ctx context.Context) (bool, error) {
+// same tells whether a control still answers as it did, and in time. A device that was busy gets a second try.
+func (c control) same(ctx context.Context, patience time.Duration) (bool, error) {
 	for range 2 {
-		state, err := c.by.knock(ctx, c.port, c.by.patience.Control)
+		state, err := c.by.knock(ctx, c.port, patience)
 		if err != nil || state == c.state {
 			return err == nil, err
 		}

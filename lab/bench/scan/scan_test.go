@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,7 +33,7 @@ var home = netip.MustParseAddr("127.0.0.1")
 // hasty is patience enough for this machine.
 func hasty() Patience {
 	short := []time.Duration{100 * time.Millisecond, time.Second}
-	return Patience{TCP: short, UDP: short, Greeting: 400 * time.Millisecond, Control: time.Second}
+	return Patience{TCP: short, UDP: short, Greeting: 400 * time.Millisecond, Quiet: 3 * time.Second, Control: time.Second}
 }
 
 // serve answers every TCP connection in a way and returns the port.
@@ -64,6 +65,14 @@ func says(words string) func(net.Conn) {
 		_, _ = io.WriteString(conn, words)
 		_, _ = io.Copy(io.Discard, conn)
 	}
+}
+
+// hush tells whether the other side says nothing for a time.
+func hush(conn net.Conn, d time.Duration) bool {
+	_ = conn.SetReadDeadline(time.Now().Add(d))
+	_, err := conn.Read(make([]byte, 1))
+	_ = conn.SetReadDeadline(time.Time{})
+	return timedOut(err)
 }
 
 // one scans a single TCP port.
@@ -101,6 +110,22 @@ func TestSpeech(t *testing.T) {
 	}{
 		{probes.SpeaksTelnet, says("\xff\xfb\x01\xff\xfb\x03\r\nlogin: ")},
 		{probes.SpeaksTelnet, says("Example OS 1.0\r\nthermostat login: ")},
+		{probes.SpeaksTelnet, says("\r\nBroadband Router\r\nUser Name : ")},
+		{probes.SpeaksTelnet, says("Account:")},
+		{probes.SpeaksTelnet, says("Enter password> ")},
+		{probes.SpeaksUnknown, says("user 17 of 20: busy\r\n")},
+		{probes.SpeaksTelnet, func(conn net.Conn) { // line by line
+			for _, words := range []string{"\r\n", "Broadband Router\r\n", "Firmware 1.0\r\n", "Login: "} {
+				_, _ = io.WriteString(conn, words)
+				hush(conn, 50*time.Millisecond)
+			}
+			_, _ = io.Copy(io.Discard, conn)
+		}},
+		{probes.SpeaksTelnet, func(conn net.Conn) { // it looks up who calls, and hangs up on whoever speaks before it is asked
+			if hush(conn, 900*time.Millisecond) {
+				says("login: ")(conn)
+			}
+		}},
 		{probes.SpeaksSSH, says("SSH-2.0-dropbear_2022.83\r\n")},
 		{probes.SpeaksFTP, says("220 (vsFTPd 3.0.3)\r\n")},
 		{probes.SpeaksSMTP, says("220 mail.example ESMTP\r\n")},
@@ -130,6 +155,26 @@ func TestClosed(t *testing.T) {
 	assert.Empty(t, out.TCP)
 	assert.Zero(t, out.Silent)
 	assert.True(t, out.AliveBefore && out.AliveAfter, "a device that says no is there")
+}
+
+// A device that sleeps answers later than any try waits for it, its control port too. Its silence is none: it is tried as
+// long as the control may take.
+func TestSleepy(t *testing.T) {
+	port, awake := serve(t, says("220 ftp ready\r\n")), serve(t, says("220 ftp ready\r\n"))
+	late := hasty()
+	late.TCP = []time.Duration{time.Nanosecond, time.Nanosecond} // as if everything took longer
+	s := Scanner{Target: home, Controls: []int{awake}, Patience: late}
+	out, err := s.Scan(t.Context(), probes.ScanRequest{First: port, Last: port})
+	require.NoError(t, err)
+	assert.Equal(t, []probes.Port{{Number: port, State: probes.PortOpen, Speaks: probes.SpeaksFTP}}, out.TCP)
+	assert.True(t, out.Complete)
+
+	// Where the control does not answer in time either, nothing is settled.
+	k := &knocker{target: home, patience: late}
+	k.patience.Control = time.Nanosecond
+	heard, err := k.tcp(t.Context(), probes.ScanRequest{First: port, Last: port}, &control{k, awake, probes.PortOpen})
+	require.NoError(t, err)
+	assert.Equal(t, hearing{silent: 1}, heard)
 }
 
 // A range is tried whole, at the rate, and its open ports come in order.
@@ -331,6 +376,11 @@ func TestQuestions(t *testing.T) {
 	require.Len(t, usual, 8)
 	mine := questions([]Socket{{5683, "dns"}, {5353, "something"}, {40000, ""}, {0, "dns"}})
 	require.Len(t, mine, 9)
+	for _, q := range furtherQuestions(nil) {
+		assert.NotEmpty(t, q.words, q.port)
+		assert.False(t, slices.ContainsFunc(usual, func(u question) bool { return u.port == q.port }), "%d is asked already", q.port)
+	}
+	assert.Len(t, furtherQuestions([]question{{port: 3702}}), len(furtherQuestions(nil))-1, "what is declared is asked as declared")
 	speaks := map[int]probes.Speech{}
 	for _, q := range mine {
 		speaks[q.port] = q.speaks

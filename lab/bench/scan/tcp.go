@@ -46,31 +46,44 @@ func hangUp(conn net.Conn) {
 type hearing struct {
 	open    []probes.Port
 	silent  int
-	watched bool // the control answered all through the last tries
+	watched bool // the control answered all through the last tries, as soon as they asked of every port
 }
 
-// tcp tries every port, and again those that were silent.
+// tcp tries every port, and again those that were silent. A device that sleeps between two beacons may answer later than
+// any try waits: where the control does, they are tried once more, for as long as it may take.
 func (k *knocker) tcp(ctx context.Context, r probes.ScanRequest, c *control) (hearing, error) {
-	var out hearing
 	var open, silent []int
+	watched := false
 	for port := r.First; port <= r.Last; port++ {
 		silent = append(silent, port)
 	}
+	try := func(patience time.Duration) error {
+		more, still, steady, err := k.pass(ctx, silent, patience, c)
+		open, silent, watched = append(open, more...), still, steady
+		return err
+	}
 	for _, patience := range k.patience.TCP {
-		more, still, watched, err := k.pass(ctx, silent, patience, c)
-		if err != nil {
+		if err := try(patience); err != nil {
 			return hearing{}, err
 		}
-		open, silent, out.watched = append(open, more...), still, watched
 		if len(silent) == 0 {
 			break
 		}
 	}
+	if len(silent) > 0 && !watched && c != nil {
+		late, err := c.same(ctx, k.patience.Control)
+		if err == nil && late {
+			err = try(k.patience.Control)
+		}
+		if err != nil {
+			return hearing{}, err
+		}
+	}
+	out := hearing{silent: len(silent), watched: watched}
 	slices.Sort(open)
 	for _, port := range open {
 		out.open = append(out.open, probes.Port{Number: port, State: probes.PortOpen, Speaks: probes.SpeaksUnknown})
 	}
-	out.silent = len(silent)
 	return out, nil
 }
 
@@ -104,7 +117,7 @@ func (k *knocker) pass(ctx context.Context, ports []int, patience time.Duration,
 	}
 	done := make(chan struct{})
 	var watch sync.WaitGroup
-	watch.Go(func() { watched = c.watch(ctx, done) })
+	watch.Go(func() { watched = c.watch(ctx, patience, done) })
 	k.feed(ctx, feed, ports)
 	hands.Wait()
 	close(done)
@@ -138,15 +151,16 @@ func (k *knocker) feed(ctx context.Context, to chan<- int, ports []int) {
 	}
 }
 
-// watch asks the control again and again until done, and at least once. It tells whether it always answered.
-func (c *control) watch(ctx context.Context, done <-chan struct{}) bool {
+// watch asks the control again and again until done, and at least once. It tells whether it always answered in the time
+// that the ports get: the silence of a port shows nothing where the control itself would have been taken for silent.
+func (c *control) watch(ctx context.Context, patience time.Duration, done <-chan struct{}) bool {
 	if c == nil {
 		return false
 	}
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	for {
-		if ok, err := c.same(ctx); err != nil || !ok {
+		if ok, err := c.same(ctx, patience); err != nil || !ok {
 			return false
 		}
 		select {

@@ -70,9 +70,22 @@ func spoken(application string) (probes.Speech, bool) {
 	return probes.SpeaksUnknown, false
 }
 
-// udp asks every port, all at the same time.
+// udp asks every port: first those that are declared or usual, then the further ones, for a device tells only of a few
+// closed ports a second (RFC 1812, 4.3.2.8), and of a declared one it should.
 func (k *knocker) udp(ctx context.Context, declared []Socket) ([]probes.Port, error) {
-	asked := questions(declared)
+	first := questions(declared)
+	out, err := together(first, func(q question) (probes.Port, error) { return k.ask(ctx, q) })
+	if err != nil {
+		return out, err
+	}
+	more, err := together(furtherQuestions(first), func(q question) (probes.Port, error) { return k.askFurther(ctx, q) })
+	out = append(out, more...)
+	slices.SortFunc(out, byNumber)
+	return out, err
+}
+
+// together asks ports all at the same time.
+func together(asked []question, ask func(question) (probes.Port, error)) ([]probes.Port, error) {
 	out := make([]probes.Port, len(asked))
 	var hands sync.WaitGroup
 	var once sync.Once
@@ -80,7 +93,7 @@ func (k *knocker) udp(ctx context.Context, declared []Socket) ([]probes.Port, er
 	for i, q := range asked {
 		hands.Go(func() {
 			var err error
-			if out[i], err = k.ask(ctx, q); err != nil {
+			if out[i], err = ask(q); err != nil {
 				once.Do(func() { failed = fmt.Errorf("ask udp port %d: %w", q.port, err) })
 			}
 		})

@@ -16,7 +16,7 @@ import (
 func Kind() probes.Kind {
 	return probes.Kind{
 		Name:    "credentials/bruteforce",
-		Version: "1",
+		Version: "2", // 1 took one lost answer for a limit
 		Asks:    "Does the interface limit wrong login tries in a row?",
 		Needs: []probes.Need{
 			{Instrument: probes.InstrumentDevice},
@@ -41,7 +41,7 @@ type Probe struct {
 // Facts is what the interface did.
 type Facts struct {
 	Interface      string  `json:"interface"`        // "http"
-	Tries          int     `json:"tries"`            // wrong tries made: 12, or fewer where a limit showed earlier
+	Tries          int     `json:"tries"`            // wrong tries made: 12, or fewer where a limit showed earlier; one that was made again since nothing came back counts once
 	WrongRefused   int     `json:"wrong_refused"`    // tries that met the interface's way of saying no
 	WrongAccepted  int     `json:"wrong_accepted"`   // tries that got in
 	RightBefore    bool    `json:"right_before"`     // control: the right login got in before the tries
@@ -81,6 +81,26 @@ func (p *Probe) Ask(ctx context.Context, b *probes.Bench) (probes.Facts, error) 
 	return f, nil
 }
 
+// nothing came back.
+var nothing = []probes.Outcome{probes.Unreachable, probes.Silent, probes.Reset}
+
+// again is the pause before a try without an answer is made once more.
+const again = 200 * time.Millisecond
+
+// knock makes a try, and once more where nothing came back that is not its usual answer: a lost packet is no limit.
+func knock(ctx context.Context, clock probes.Clock, door *credentials.Door, l probes.Login, usual probes.Outcome) (probes.Outcome, time.Duration, error) {
+	for attempt := 0; ; attempt++ {
+		start := clock.Now()
+		out, err := door.Knock(ctx, l)
+		if err != nil || attempt > 0 || out == usual || !slices.Contains(nothing, out) {
+			return out, clock.Now().Sub(start), err
+		}
+		if err := clock.Wait(ctx, again); err != nil {
+			return "", 0, fmt.Errorf("credentials/bruteforce: wait: %w", err)
+		}
+	}
+}
+
 // guess makes the wrong tries.
 func (p *Probe) guess(ctx context.Context, clock probes.Clock, door *credentials.Door, f *Facts) error {
 	var first probes.Outcome
@@ -89,13 +109,11 @@ func (p *Probe) guess(ctx context.Context, clock probes.Clock, door *credentials
 	delay := time.Duration(p.DelaySeconds * float64(time.Second))
 	begun := clock.Now()
 	for f.Tries < p.Tries && f.LimitedBy == "" {
-		start := clock.Now()
-		out, err := door.Knock(ctx, door.Wrong())
+		out, took, err := knock(ctx, clock, door, door.Wrong(), first)
 		if err != nil {
 			return err
 		}
 		f.Tries++
-		took := clock.Now().Sub(start)
 		if f.Tries == 1 {
 			first, quickest = out, took
 		}
@@ -112,7 +130,7 @@ func (p *Probe) guess(ctx context.Context, clock probes.Clock, door *credentials
 			} else if slow++; slow == 2 { // one slow answer may be chance
 				f.LimitedBy = "delay"
 			}
-		case f.WrongRefused > 0 && slices.Contains([]probes.Outcome{probes.Unreachable, probes.Silent, probes.Reset}, out):
+		case f.WrongRefused > 0 && slices.Contains(nothing, out):
 			f.LimitedBy = "silence" // it said no at first, and now says nothing
 		}
 		quickest = min(quickest, took)
@@ -130,7 +148,7 @@ func (p *Probe) guess(ctx context.Context, clock probes.Clock, door *credentials
 // after knocks with the right login at once, and until it works again.
 func after(ctx context.Context, clock probes.Clock, door *credentials.Door, f *Facts) error {
 	ended := clock.Now()
-	during, err := door.Knock(ctx, door.Own())
+	during, _, err := knock(ctx, clock, door, door.Own(), "")
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,18 @@ func TestAsk(t *testing.T) {
 		{Name: "says-no-by-silence-and-never-locks", With: map[string]any{"interface": "coap"},
 			Script: script(probetest.Credentials{NoLock: true, Says: probes.Silent}),
 			Want:   map[string]any{"tries": 12, "wrong_refused": 12, "limited": false}},
+		{Name: "counts-what-may-be-a-pin", With: http, Script: script(probetest.Credentials{
+			Form: "^[0-9]{6}$", Login: probes.Login{Username: "admin", Password: "830617", LockoutAfter: 5, LockoutLasts: 2 * time.Second},
+		}), Want: map[string]any{"wrong_refused": 5, "limited": true, "limited_by": "answer", "limited_after": 5, "right_later": true}},
+		{Name: "loses-an-answer-and-never-locks", With: http, Script: script(probetest.Credentials{NoLock: true, Flaky: 7}), Want: map[string]any{
+			"tries": 12, "wrong_refused": 12, "limited": false, "limited_by": "", "right_during": true, "right_later": true,
+		}},
+		{Name: "loses-the-last-answer-and-never-locks", With: http, Script: script(probetest.Credentials{NoLock: true, Flaky: 14}), Want: map[string]any{
+			"tries": 12, "wrong_refused": 12, "limited": false, "limited_by": "", "right_during": true, "right_later": true,
+		}},
+		{Name: "loses-the-first-answer-and-locks", With: http, Script: script(probetest.Credentials{Flaky: 2, Locked: probes.Unreachable}), Want: map[string]any{
+			"limited": true, "limited_by": "silence", "right_later": true,
+		}},
 		{Name: "breaks", With: http, Script: script(probetest.Credentials{Locked: probes.Unreachable, LockEnds: time.Hour}), Want: map[string]any{
 			"limited": false, "right_later": false,
 		}},

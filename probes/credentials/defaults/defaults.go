@@ -14,7 +14,7 @@ import (
 func Kind() probes.Kind {
 	return probes.Kind{
 		Name:    "credentials/defaults",
-		Version: "1",
+		Version: "2", // 1 took an odd answer to another account for a no, and locked other accounts by its own tries
 		Asks:    "Which logins open the interface besides the one on the label?",
 		Needs: []probes.Need{
 			{Instrument: probes.InstrumentDevice},
@@ -22,7 +22,7 @@ func Kind() probes.Kind {
 			{Operation: probes.LoginPrefix + "{interface}"},
 		},
 		Touch:   probes.Interact,
-		Typical: 30, // a login at a terminal waits three seconds after each wrong try
+		Typical: 60, // a login at a terminal waits three seconds after each of a hundred wrong tries
 		New:     func() probes.Probe { return &Probe{WaitSeconds: 30} },
 		Facts:   func() probes.Facts { return Facts{} },
 	}

@@ -59,6 +59,8 @@ func TestAsk(t *testing.T) {
 			Want:   but(map[string]any{"derived_accepted": true, "derived_from": "mac"})},
 		{Name: "open", With: http, Script: script(login{Open: true}),
 			Want: but(map[string]any{"none_accepted": true, "outcome_none": "done", "defaults_tried": 0})},
+		{Name: "open-and-loses-an-answer", With: map[string]any{"interface": "coap"}, Script: script(login{Login: psk, Open: true, Flaky: 2}),
+			Want: map[string]any{"none_accepted": true, "outcome_none": "done", "right_accepted": true, "right_accepted_after": true}},
 		{Name: "any-password", With: http, Script: script(login{Any: true}),
 			Want: but(map[string]any{"wrong_accepted": true, "wrong_refused": false, "outcome_wrong": "done", "defaults_tried": 0})},
 		{Name: "says-no-by-silence", With: map[string]any{"interface": "coap"}, Script: script(login{Login: psk, Says: probes.Silent, NoLock: true}),
@@ -85,6 +87,20 @@ func TestAsk(t *testing.T) {
 		{Name: "locks-in-secret-for-good", With: http, Script: script(login{Login: undeclared, LockAt: 3, Locked: probes.Refused, LockEnds: time.Hour}),
 			Want: map[string]any{"right_accepted": true, "right_accepted_after": false}, Check: func(t *testing.T, f probes.Facts) {
 				assert.Greater(t, f.(defaults.Facts).Unanswered, 50, "a locked door turns everybody away")
+			}},
+		{Name: "no-is-odd", With: http, Script: script(login{Says: probes.Unexpected, Also: []probes.Login{{Username: "user", Password: "user"}}, AlsoSees: probes.Unexpected}),
+			Want: map[string]any{"wrong_refused": true, "right_accepted_after": true, "default_accepted": false}, Check: func(t *testing.T, f probes.Facts) {
+				assert.Positive(t, f.(defaults.Facts).Unanswered, "an account may have got in to a prompt that the recipe does not know")
+			}},
+		{Name: "locks-each-account-by-itself", With: http,
+			Script: script(login{ByName: true, LockAt: 3, Locked: probes.Refused, Also: []probes.Login{{Username: "root", Password: "toor"}},
+				Login: probes.Login{Username: "admin", Password: "Vq7mK2xRt9Ls", LockoutAfter: 3, LockoutLasts: 2 * time.Second}}),
+			Want: but(map[string]any{"default_accepted": true, "default_pair": "root/toor"})},
+		{Name: "locks-each-account-for-long", With: http,
+			Script: script(login{ByName: true, LockAt: 3, LockEnds: time.Hour, Locked: probes.Refused, Also: []probes.Login{{Username: "root", Password: "toor"}},
+				Login: probes.Login{Username: "admin", Password: "Vq7mK2xRt9Ls", LockoutAfter: 3, LockoutLasts: time.Hour}}),
+			Want: map[string]any{"right_accepted_after": true, "default_accepted": false}, Check: func(t *testing.T, f probes.Facts) {
+				assert.Positive(t, f.(defaults.Facts).Unanswered, "nobody knows what root would have said unlocked")
 			}},
 		{Name: "now-and-then-silent", With: http, Script: script(login{Flaky: 7}), Want: good},
 		{Name: "locks-for-an-hour", With: http, Script: script(login{LockAt: 2, LockEnds: time.Hour}),

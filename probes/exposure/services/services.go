@@ -15,7 +15,7 @@ import (
 func Kind() probes.Kind {
 	return probes.Kind{
 		Name:    "exposure/services",
-		Version: "2", // 1 knew one address of the device
+		Version: "3", // 1 knew one address of the device; 2 heard no login whose prompt came late, and asked eight UDP ports
 		Asks:    "At which network ports does the device answer?",
 		Needs: []probes.Need{
 			{Instrument: probes.InstrumentDevice},

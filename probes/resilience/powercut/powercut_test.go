@@ -31,6 +31,8 @@ func TestAsk(t *testing.T) {
 		{Name: "restarts-for-ever", Script: script(probetest.Powering{Loops: true}), Want: map[string]any{"silent_off": true, "healthy_after": false}},
 		{Name: "another-version", Script: script(probetest.Powering{Reverts: true}), Want: map[string]any{"version_before": "1.0.0", "version_after": "0.9.0"}},
 		{Name: "unfair-battery", Script: script(probetest.Powering{Battery: true}), Want: map[string]any{"silent_off": false, "healthy_after": true}},
+		{Name: "unfair-battery-and-a-lost-answer", With: map[string]any{"off_seconds": 0.05}, Script: script(probetest.Powering{Battery: true, Loses: 2}),
+			Want: map[string]any{"silent_off": false, "healthy_after": true}},
 		{Name: "unfair-mute-afterwards", Script: script(probetest.Powering{Reads: true}), Want: map[string]any{"stored_seen": 2, "kept": 0, "lost": []any{}, "healthy_after": true}},
 		{Name: "unfair-ill", Script: probetest.Script{Answers: map[string]probes.Outcome{probes.Health: probes.Unreachable}},
 			Want: map[string]any{"healthy_before": false, "silent_off": false, "stored": 0}},

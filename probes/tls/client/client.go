@@ -18,7 +18,7 @@ import (
 func Kind() probes.Kind {
 	return probes.Kind{
 		Name:    "tls/client",
-		Version: "1",
+		Version: "2", // 1 told no lowest version of a client that names only its highest, and that one old
 		Asks:    "Which versions and cipher suites does the device offer when it calls its cloud?",
 		Needs: []probes.Need{
 			{Instrument: probes.InstrumentDevice},
@@ -44,7 +44,7 @@ type Facts struct {
 	Via          string   `json:"via"`           // "mqtts"
 	Called       bool     `json:"called"`        // a ClientHello of it was seen
 	Calls        int      `json:"calls"`         // 1
-	LowestKnown  bool     `json:"lowest_known"`  // every call listed its versions; else lowest is only what was agreed on
+	LowestKnown  bool     `json:"lowest_known"`  // every call listed its versions; else lowest is the older of what was agreed on and the highest
 	Lowest       string   `json:"lowest"`        // lowest version that it offered: "TLS 1.2"
 	Highest      string   `json:"highest"`       // highest: "TLS 1.3"
 	OffersOld    bool     `json:"offers_old"`    // it offered TLS 1.1 or older
@@ -124,7 +124,7 @@ func (f *Facts) note(calls []probes.Call) {
 		low := c.Lowest
 		if low == "" {
 			f.LowestKnown = false
-			low = c.Version
+			low = older(c.Version, c.Highest) // whose highest is TLS 1.0 offers nothing newer
 		}
 		f.Lowest, f.Highest = older(f.Lowest, low), newer(f.Highest, c.Highest)
 		for i, id := range c.Ciphers {

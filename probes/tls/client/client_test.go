@@ -29,7 +29,10 @@ func TestAsk(t *testing.T) {
 			"weak_ciphers": []any{"TLS_RSA_WITH_RC4_128_SHA", "TLS_RSA_WITH_3DES_EDE_CBC_SHA"},
 		}},
 		{Name: "does-not-say", With: with, Script: offers(probes.Call{Highest: "TLS 1.2"}), Want: map[string]any{
-			"lowest_known": false, "lowest": "TLS 1.3", "highest": "TLS 1.2", "offers_old": false,
+			"lowest_known": false, "lowest": "TLS 1.2", "highest": "TLS 1.2", "offers_old": false,
+		}},
+		{Name: "knows-old-ones-only", With: with, Script: offers(probes.Call{Highest: "TLS 1.0", Ended: true, Alert: "protocol version"}), Want: map[string]any{
+			"lowest_known": false, "lowest": "TLS 1.0", "highest": "TLS 1.0", "offers_old": true,
 		}},
 		{Name: "fetches", With: map[string]any{"via": "https"}, Want: map[string]any{"called": true, "version": "TLS 1.3"}},
 		{Name: "deaf", With: with, Script: probetest.Script{Calling: probetest.Calling{Deaf: true}}, Want: map[string]any{
