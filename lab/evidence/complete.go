@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"assay/firmware/strictjson"
 	"assay/probes"
 )
 
@@ -12,10 +13,19 @@ import (
 // newer programs may write more.
 func decodeBody[T any](r Record) (T, error) {
 	var v T
-	if err := json.Unmarshal(r.Body, &v); err != nil {
-		return v, fmt.Errorf("%s: %w", r.Kind, err)
+	return v, r.Decode(&v)
+}
+
+// Decode reads a record's body into a struct, and refuses one that another reader would read otherwise.
+func (r Record) Decode(v any) error {
+	err := strictjson.Fields(r.Body, v)
+	if err == nil {
+		err = json.Unmarshal(r.Body, v)
 	}
-	return v, nil
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.Kind, err)
+	}
+	return nil
 }
 
 // checkRecord checks what one record must say by itself.
@@ -219,7 +229,11 @@ func (e *Evidence) checkFrames(f *probes.Frames, counts map[string]uint64) error
 	if f.First == 0 || f.Last < f.First-1 {
 		return fmt.Errorf("frames %d to %d are no range", f.First, f.Last)
 	}
-	if n, ok := counts[f.File]; ok && f.Last > n {
+	n, ok := counts[f.File]
+	if !ok {
+		return fmt.Errorf("its frames are in %s, and no record tells how many that has", f.File)
+	}
+	if f.Last > n {
 		return fmt.Errorf("frame %d of %s, which has %d", f.Last, f.File, n)
 	}
 	return nil

@@ -49,15 +49,15 @@ func TestFramesAreCounted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, piece := range []int{1, 5, 12, 4096} {
-				f := &frameCheck{a: Artefact{Name: "capture.pcapng"}, want: 7}
+				f := &frameCheck{want: map[string]uint64{"capture.pcapng": 7}}
 				for b := c.b; len(b) > 0; b = b[min(piece, len(b)):] {
 					_, _ = f.Write(b[:min(piece, len(b))])
 				}
 				if c.want == "" {
-					require.NoError(t, f.result())
+					require.NoError(t, f.result(Artefact{}))
 					continue
 				}
-				require.ErrorContains(t, f.result(), c.want)
+				require.ErrorContains(t, f.result(Artefact{}), c.want)
 			}
 		})
 	}
@@ -68,7 +68,7 @@ func TestCaptureWithFewerFramesIsNeverSealed(t *testing.T) {
 	j, err := Create(t.TempDir(), ticking())
 	require.NoError(t, err)
 	must(t, j, KindBegin, nil)
-	_, err = j.AddBytes("capture.pcapng", typePcapng, pcapng(binary.LittleEndian, 6))
+	_, err = j.AddBytes("capture.pcapng", "application/x-pcapng", pcapng(binary.LittleEndian, 6))
 	require.NoError(t, err)
 	must(t, j, KindEnd, map[string]any{"capture": "capture.pcapng", "frames": 7})
 	require.NoError(t, j.Close())
@@ -76,6 +76,18 @@ func TestCaptureWithFewerFramesIsNeverSealed(t *testing.T) {
 	b := requireBroken(t, Seal(t.Context(), j.Dir(), filepath.Join(t.TempDir(), "x.assay"), p.signer, nil))
 	require.Equal(t, layerComplete, b.What)
 	require.Contains(t, b.Why, "has 6 frames, the journal says 7")
+}
+
+// TestEveryCaptureIsCounted has a second name for a file, and a capture that calls itself something else.
+func TestEveryCaptureIsCounted(t *testing.T) {
+	j := startRun(t, t.TempDir())
+	_, err := j.AddBytes("empty.pcapng", "text/plain", capture())
+	require.NoError(t, err)
+	must(t, j, KindCapture, Capture{File: "empty.pcapng", Frames: 8})
+	must(t, j, KindEnd, nil)
+	require.NoError(t, j.Close())
+	b := requireBroken(t, Seal(t.Context(), j.Dir(), filepath.Join(t.TempDir(), "x.assay"), newPair(t).signer, nil))
+	require.Contains(t, b.Why, "empty.pcapng has 7 frames, the journal says 8")
 }
 
 // TestBundleWithFewerFrames is sealed by a lab that did not look.

@@ -121,7 +121,7 @@ func writeArtefact(ctx context.Context, w *writer, e *Evidence, a Artefact, coun
 	frames := e.frameCheck(a, counts)
 	leaf, err := w.file(ctx, a, io.TeeReader(r, frames.beside(io.Discard)))
 	if err == nil {
-		err = frames.result()
+		err = frames.result(a)
 	}
 	return leaf, err
 }

@@ -200,7 +200,7 @@ func (c *container) verifyFile(ctx context.Context, a Artefact, frames *frameChe
 	if m.crc != e.crc {
 		return digest{}, broken(layerContainer, e.name, "its CRC-32 is another one")
 	}
-	return m.leafDigest(), frames.result()
+	return m.leafDigest(), frames.result(a)
 }
 
 // verifyTree compares the tree in the archive with the recomputed one, leaf by leaf

@@ -339,6 +339,7 @@ func TestIncompleteIsNeverSealed(t *testing.T) {
 		"frames beyond":          {KindObservation, frames("capture.pcapng", 5, 8), "which has 7"},
 		"frame zero":             {KindObservation, frames("capture.pcapng", 0, 3), "no range"},
 		"frames backwards":       {KindObservation, frames("capture.pcapng", 5, 3), "no range"},
+		"frames of no capture":   {KindObservation, frames("dossier.yaml", 1, 1), "no record tells how many"},
 		"capture nowhere":        {KindCapture, Capture{File: "other.pcapng"}, "no artefact"},
 		"a part nowhere":         {KindCapture, Capture{File: "capture.pcapng", Frames: 7, Parts: []Part{{"capture.pcapng", 4}, {"capture.00002.pcapng", 3}}}, "a part of capture.pcapng, is no artefact"},
 		"two frame counts":       {KindCapture, Capture{File: "capture.pcapng", Frames: 6}, "7 before"},
