@@ -159,7 +159,7 @@ func since(ev *evidence.Evidence, checked bool) (*later, error) {
 	if r != nil {
 		l.Amended = r.Profiles[0].Conformity
 	}
-	l.Approval, err = reports.Approve(ev, standing)
+	l.Approval, err = reports.Approve(ev, checked)
 	if unjudgeable(err) {
 		err = nil
 	}
