@@ -220,3 +220,18 @@ func TestOneFileOfManyNames(t *testing.T) {
 	assert.Less(t, info.Size(), int64(20<<20))
 	assert.Contains(t, assay(t, exitUnverified, "verify", s.file, "--key", s.pub).said(), "bytes together")
 }
+
+// TestResumeStaysInItsFolder goes on with a run whose name, or whose unit's, leads elsewhere.
+func TestResumeStaysInItsFolder(t *testing.T) {
+	t.Parallel()
+	same := func(b []byte) []byte { return b }
+	s := sealedAs(t, lab.Begin{Run: "run"}, "", func(*evidence.Journal) {}, same)
+	assay(t, exitIncomplete, "resume", filepath.Join(s.dir, "run"), "--key", s.key)
+	assert.FileExists(t, filepath.Join(s.dir, "run", "run.assay"))
+	for name, b := range map[string]lab.Begin{"run": {Run: "../elsewhere"}, "nothing": {}, "unit": {Run: "run", Unit: lab.Unit{ID: "../../elsewhere"}}} {
+		s := sealedAs(t, b, "", func(*evidence.Journal) {}, same)
+		r := assay(t, exitUnverified, "resume", filepath.Join(s.dir, "run"), "--key", s.key)
+		assert.Contains(t, r.told(), "is no name of a file", name)
+		assert.NoFileExists(t, filepath.Join(s.dir, "elsewhere.assay"))
+	}
+}

@@ -54,6 +54,12 @@ func sealedWith(t *testing.T, more string, files map[string]string, change func(
 // sealedAfter seals a run in which more happens.
 func sealedAfter(t *testing.T, more string, happens func(*evidence.Journal), change func([]byte) []byte) *sealed {
 	t.Helper()
+	return sealedAs(t, lab.Begin{Run: "run"}, more, happens, change)
+}
+
+// sealedAs seals a run that calls itself something.
+func sealedAs(t *testing.T, b lab.Begin, more string, happens func(*evidence.Journal), change func([]byte) []byte) *sealed {
+	t.Helper()
 	s := &sealed{t: t, dir: t.TempDir()}
 	s.file = filepath.Join(s.dir, "run.assay")
 	s.key, s.pub = keyPair(t, "lab")
@@ -74,7 +80,8 @@ func sealedAfter(t *testing.T, more string, happens func(*evidence.Journal), cha
 	require.NoError(t, err)
 	p, err := plan.Make(d, set, nil, nil, nil)
 	require.NoError(t, err)
-	require.NoError(t, lab.Open(j, lab.Begin{Run: "run", Operator: "O. Perator", Product: d.Product, Profile: "p", Edition: "1", Key: "lab"}, d, set, nil, map[string]string{"mode": "none"}, p))
+	b.Operator, b.Product, b.Profile, b.Edition, b.Key = "O. Perator", d.Product, "p", "1", "lab"
+	require.NoError(t, lab.Open(j, b, d, set, nil, map[string]string{"mode": "none"}, p))
 	_, err = j.AddBytes("device.log", "text/plain", []byte("it says: my owner is Jane\n"))
 	require.NoError(t, err)
 	happens(j)
