@@ -235,3 +235,41 @@ func TestResumeStaysInItsFolder(t *testing.T) {
 		assert.NoFileExists(t, filepath.Join(s.dir, "elsewhere.assay"))
 	}
 }
+
+// TestEveryFaceIsPlain puts what moves a cursor, turns the direction of writing or begins a tag into each word of a record.
+func TestEveryFaceIsPlain(t *testing.T) {
+	t.Parallel()
+	bad := "x\x1b[8m\u202e\u009b\r\n# Head\n<script>alert(1)</script>|a|[l](javascript:x)"
+	b := lab.Begin{Run: "r" + bad, Note: "n" + bad, Received: "d" + bad, State: "s" + bad, Lab: &lab.Laboratory{Name: "l" + bad, Address: "a" + bad, Accreditation: "c" + bad},
+		Unit: lab.Unit{ID: "u" + bad, Serial: "s" + bad, MAC: "m" + bad}, Tool: lab.Tool{Version: "v" + bad}}
+	s := sealedAs(t, b, "", func(j *evidence.Journal) {
+		_, err := j.Append(evidence.KindGap, lab.Gap{What: lab.Interruption, Capture: bad, Changed: []string{bad}, Operator: bad, UnderWay: []lab.UnderWay{{Observation: bad}}})
+		require.NoError(t, err)
+		_, err = j.Append(evidence.KindSelfTest, lab.SelfTest{When: bad, NotDone: bad, Mend: bad, Device: bad})
+		require.NoError(t, err)
+		_, err = j.Append(evidence.KindObservation, map[string]any{"id": "o" + bad, "step": "s" + bad, "attempt": 1, "probe": bad, "version": bad, "error": bad, "unit": bad})
+		require.NoError(t, err)
+		_, err = j.Append(evidence.KindReview, review.Review{Units: []string{"s/3-f.a"}, Answer: review.NotMet, Statement: "Bad" + bad,
+			By: review.Person{Name: "R" + bad, Role: "ro" + bad, Organisation: bad}, Date: "2026-11-01", Expires: "2099-01-01", Product: review.Product{Manufacturer: "Acme", Model: "Gate 7", Firmware: "2.30"}})
+		require.NoError(t, err)
+	}, func(b []byte) []byte { return b })
+	runs := [][]string{{"verify", s.file, "--key", s.pub}, {"show", s.file, "3"}, {"show", s.file, "s/3-f.a"}, {"show", s.file, "o" + bad}, {"diff", s.file, s.file}, {"judge", s.file},
+		{"report", s.file, "--format", "crosswalk"}, {"report", s.file, "--format", "crosswalk-html"}}
+	for _, f := range []string{"text", "html", "markdown", "junit", "ics", "annexvii"} { // JSON is for programs, and a pdf has fonts
+		require.Contains(t, formats(), f)
+		runs = append(runs, []string{"report", s.file, "--format", f})
+	}
+	for _, args := range runs {
+		r := launch(t, nil, args...)
+		require.NotEqual(t, exitUnusable, r.code(), args)
+		said := r.said() + r.told()
+		require.Contains(t, said, "x\uFFFD", args)
+		never := []string{"\x1b", "\u202e", "\u009b", "\r", "\n# Head"}
+		if face := args[len(args)-1]; strings.Contains(face, "html") || face == "junit" {
+			never = []string{"\x1b", "\u202e", "\u009b", "\r", "<script>"}
+		}
+		for _, c := range never {
+			assert.NotContains(t, said, c, "%q", args)
+		}
+	}
+}
