@@ -52,7 +52,7 @@ func TestRecipeForCertificates(t *testing.T) {
 		require.NoError(t, err)
 		s := newSealed(t, "")
 		file := filepath.Join(s.dir, "keyless.assay")
-		_, err = evidence.SealStamped(t.Context(), filepath.Join(s.dir, "run"), file, k, nil, a.URL)
+		_, err = evidence.SealStamped(t.Context(), filepath.Join(s.dir, "run"), file, k, a.URL)
 		require.NoError(t, err)
 		said, err := check(file, f.Root, a.Root, signer, fulciotest.Issuer)
 		require.NoError(t, err, said)

@@ -95,7 +95,7 @@ func sealedAs(t *testing.T, b lab.Begin, more string, happens func(*evidence.Jou
 	require.NoError(t, j.Close())
 	signer, err := evidence.LoadSigner(s.key, nil)
 	require.NoError(t, err)
-	require.NoError(t, evidence.Seal(t.Context(), dir, s.file, signer, nil))
+	require.NoError(t, evidence.Seal(t.Context(), dir, s.file, signer))
 	return s
 }
 

@@ -73,7 +73,7 @@ func TestCaptureWithFewerFramesIsNeverSealed(t *testing.T) {
 	must(t, j, KindEnd, map[string]any{"capture": "capture.pcapng", "frames": 7})
 	require.NoError(t, j.Close())
 	p := newPair(t)
-	b := requireBroken(t, Seal(t.Context(), j.Dir(), filepath.Join(t.TempDir(), "x.assay"), p.signer, nil))
+	b := requireBroken(t, Seal(t.Context(), j.Dir(), filepath.Join(t.TempDir(), "x.assay"), p.signer))
 	require.Equal(t, layerComplete, b.What)
 	require.Contains(t, b.Why, "has 6 frames, the journal says 7")
 }
@@ -86,7 +86,7 @@ func TestEveryCaptureIsCounted(t *testing.T) {
 	must(t, j, KindCapture, Capture{File: "empty.pcapng", Frames: 8})
 	must(t, j, KindEnd, nil)
 	require.NoError(t, j.Close())
-	b := requireBroken(t, Seal(t.Context(), j.Dir(), filepath.Join(t.TempDir(), "x.assay"), newPair(t).signer, nil))
+	b := requireBroken(t, Seal(t.Context(), j.Dir(), filepath.Join(t.TempDir(), "x.assay"), newPair(t).signer))
 	require.Contains(t, b.Why, "empty.pcapng has 7 frames, the journal says 8")
 }
 

@@ -150,7 +150,7 @@ func TestTornTailIsReportedAndCutOff(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 1, e.Torn)
 	p := newPair(t)
-	b := requireBroken(t, Seal(t.Context(), j.Dir(), filepath.Join(t.TempDir(), "x.assay"), p.signer, nil))
+	b := requireBroken(t, Seal(t.Context(), j.Dir(), filepath.Join(t.TempDir(), "x.assay"), p.signer))
 	require.Equal(t, "journal line 9", b.Where)
 
 	clock := ticking()
