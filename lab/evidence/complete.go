@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"assay/firmware/strictjson"
 	"assay/probes"
@@ -171,6 +172,7 @@ func (e *Evidence) checkSteps(asked map[Step]bool) error {
 // records say so.
 func (e *Evidence) frameCounts() (counts, files map[string]uint64, err error) {
 	counts, files = map[string]uint64{}, map[string]uint64{}
+	several := map[string][]Part{} // by the name of the first
 	for i, r := range e.Records {
 		file, frames := "", (*uint64)(nil)
 		switch r.Kind {
@@ -187,6 +189,12 @@ func (e *Evidence) frameCounts() (counts, files map[string]uint64, err error) {
 					return nil, nil, broken(layerComplete, lineName(i+1), "capture %s has %d frames here and %d before", p.File, p.Frames, n)
 				}
 				files[p.File] = p.Frames
+			}
+			if before, ok := several[c.File]; ok && !slices.Equal(before, c.Parts) {
+				return nil, nil, broken(layerComplete, lineName(i+1), "capture %s goes on in other files here than before", c.File)
+			}
+			if len(c.Parts) > 0 {
+				several[c.File] = c.Parts
 			}
 			file, frames = c.File, &c.Frames
 		case KindEnd:
@@ -211,8 +219,11 @@ func (e *Evidence) frameCounts() (counts, files map[string]uint64, err error) {
 		counts[file] = *frames
 	}
 	for file, n := range counts {
-		if _, part := files[file]; !part {
+		part, ok := files[file]
+		if !ok {
 			files[file] = n
+		} else if _, first := several[file]; !first && part != n {
+			return nil, nil, broken(layerComplete, journalName, "capture %s has %d frames by itself and %d as a part of another", file, n, part)
 		}
 	}
 	return counts, files, nil

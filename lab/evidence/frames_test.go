@@ -90,6 +90,35 @@ func TestEveryCaptureIsCounted(t *testing.T) {
 	require.Contains(t, b.Why, "empty.pcapng has 7 frames, the journal says 8")
 }
 
+// TestPartsOfOneCapture has a file be a part of a capture and a longer capture by itself, and a capture go on in two ways.
+func TestPartsOfOneCapture(t *testing.T) {
+	parts := func(second string) Capture {
+		return Capture{File: "c.pcapng", Frames: 14, Parts: []Part{{"c.pcapng", 7}, {second, 7}}}
+	}
+	for want, more := range map[string][]Capture{
+		"":                                 {parts("c.00002.pcapng"), {File: "c.00002.pcapng", Frames: 7}},
+		"1000 frames by itself and 7 as a": {parts("c.00002.pcapng"), {File: "c.00002.pcapng", Frames: 1000}},
+		"goes on in other files here":      {parts("c.00002.pcapng"), parts("d.pcapng")},
+	} {
+		j := startRun(t, t.TempDir())
+		for _, name := range []string{"c.pcapng", "c.00002.pcapng", "d.pcapng"} {
+			_, err := j.AddBytes(name, "application/x-pcapng", capture())
+			require.NoError(t, err)
+		}
+		for _, c := range more {
+			must(t, j, KindCapture, c)
+		}
+		must(t, j, KindEnd, map[string]any{"capture": "c.pcapng", "frames": 14})
+		require.NoError(t, j.Close())
+		err := Seal(t.Context(), j.Dir(), filepath.Join(t.TempDir(), "x.assay"), newPair(t).signer)
+		if want == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.Contains(t, requireBroken(t, err).Why, want)
+	}
+}
+
 // TestBundleWithFewerFrames is sealed by a lab that did not look.
 func TestBundleWithFewerFrames(t *testing.T) {
 	p := newPair(t)
