@@ -144,24 +144,49 @@ func letters(name string) string {
 	}, norm.NFKD.String(strings.ToLower(strings.ToUpper(norm.NFKD.String(name)))))
 }
 
-// match gives each role a sign-off of its own and tells the best that there is: a person who signed
+// maxMatches bounds the search among sign-offs: a file can hold thousands, under names and keys of their author's choice.
+const maxMatches = 1 << 14
+
+// A signer is who signed off, told apart by name and by key.
+type signer struct{ role, by, name, key string }
+
+// match gives each role a sign-off of its own and tells the best that it finds: a person who signed
 // in two roles stands for one of them only.
 func match(roles []string, signed []evidence.Amendment) *Approval {
+	var all []signer
+	seen := map[signer]bool{}
+	for _, a := range signed {
+		s := signer{a.Role, a.By, letters(a.By), a.Hint}
+		if one := (signer{s.role, "", s.name, s.key}); !seen[one] {
+			seen[one] = true
+			all = append(all, s)
+		}
+	}
+	left := maxMatches
+	return matchWithin(&left, roles, all)
+}
+
+func matchWithin(left *int, roles []string, signed []signer) *Approval {
+	*left--
 	if len(roles) == 0 {
 		return &Approval{Approved: true}
 	}
-	best := match(roles[1:], signed)
-	best = &Approval{By: best.By, Missing: append([]string{roles[0]}, best.Missing...)}
-	seen := map[string]bool{}
-	for _, a := range signed {
-		who := a.By + "\x00" + a.Hint
-		if a.Role != roles[0] || seen[who] {
+	best := &Approval{Missing: roles}
+	for _, s := range signed {
+		if s.role != roles[0] || *left <= 0 {
 			continue
 		}
-		seen[who] = true
-		rest := slices.DeleteFunc(slices.Clone(signed), func(b evidence.Amendment) bool { return same(a.By, b.By) || a.Hint == b.Hint })
-		if got := match(roles[1:], rest); len(got.Missing) < len(best.Missing) {
-			best = &Approval{Approved: got.Approved, By: append([]string{a.Role + " " + a.By}, got.By...), Missing: got.Missing}
+		rest := slices.DeleteFunc(slices.Clone(signed), func(o signer) bool { return s.name == o.name || s.key == o.key })
+		if got := matchWithin(left, roles[1:], rest); len(got.Missing) < len(best.Missing) {
+			best = &Approval{Approved: got.Approved, By: append([]string{s.role + " " + s.by}, got.By...), Missing: got.Missing}
+		}
+		if best.Approved {
+			return best
+		}
+	}
+	if *left > 0 {
+		if got := matchWithin(left, roles[1:], signed); len(got.Missing)+1 < len(best.Missing) {
+			best = &Approval{By: got.By, Missing: append([]string{roles[0]}, got.Missing...)}
 		}
 	}
 	return best
