@@ -27,8 +27,11 @@ const (
 	FileVerdicts = "verdicts.json"  // as judged on the day; anybody recomputes it
 )
 
-// maxInput bounds what is read back of a dossier or a profile file.
-const maxInput = 16 << 20
+// maxInput bounds what is read back of a dossier or a profile file, maxPackage all files of a profile.
+const (
+	maxInput   = 16 << 20
+	maxPackage = 64 << 20
+)
 
 // Begin tells who tests what with which tool.
 type Begin struct {
@@ -171,7 +174,7 @@ func Begun(ev *evidence.Evidence) (Begin, error) {
 	if len(ev.Records) == 0 {
 		return b, errors.New("read the first record: there is none")
 	}
-	if err := json.Unmarshal(ev.Records[0].Body, &b); err != nil {
+	if err := ev.Records[0].Decode(&b); err != nil {
 		return b, fmt.Errorf("read record 1: %w", err)
 	}
 	return b, nil
@@ -190,9 +193,13 @@ func Read(ev *evidence.Evidence) (*Inputs, error) {
 	if in.Dossier, err = dossier.ParseRecorded(FileDossier, raw); err != nil {
 		return nil, fmt.Errorf("read the recorded dossier: %w", err)
 	}
-	files := map[string][]byte{}
+	files, total := map[string][]byte{}, int64(0)
 	for _, a := range ev.Artefacts {
 		if name, ok := strings.CutPrefix(a.Name, FileProfile); ok {
+			// One file may be on record under any number of names.
+			if total += a.Size; total > maxPackage {
+				return nil, fmt.Errorf("read the recorded profile: its files have more than %d bytes together", maxPackage)
+			}
 			if files[name], err = Artefact(ev, a.Name); err != nil {
 				return nil, err
 			}
@@ -239,8 +246,8 @@ func (in *Inputs) records(ev *evidence.Evidence) error {
 		default:
 			continue
 		}
-		if err := json.Unmarshal(r.Body, into); err != nil {
-			return fmt.Errorf("read record %d (%s): %w", r.Seq, r.Kind, err)
+		if err := r.Decode(into); err != nil {
+			return fmt.Errorf("read record %d: %w", r.Seq, err)
 		}
 		if r.Kind == evidence.KindSelfTest {
 			vouched.test(in.SelfTests[len(in.SelfTests)-1].SelfTest)

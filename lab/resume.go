@@ -2,7 +2,6 @@ package lab
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -100,8 +99,8 @@ func stepsUnderWay(ev *evidence.Evidence, observations []probes.Observation) ([]
 			continue
 		}
 		var u UnderWay
-		if err := json.Unmarshal(r.Body, &u); err != nil {
-			return nil, fmt.Errorf("read record %d (%s): %w", r.Seq, r.Kind, err)
+		if err := r.Decode(&u); err != nil {
+			return nil, fmt.Errorf("read record %d: %w", r.Seq, err)
 		}
 		if u.Began = r.Time; !seen[u.Observation] {
 			list = append(list, u)

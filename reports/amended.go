@@ -5,7 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
+	"unicode"
 
+	"golang.org/x/text/unicode/norm"
+
+	"assay/firmware/strictjson"
 	"assay/lab"
 	"assay/lab/evidence"
 	"assay/profiles"
@@ -18,7 +23,14 @@ func Reviewed(amendments []evidence.Amendment) (*review.File, error) {
 	for _, a := range amendments {
 		for _, raw := range a.Reviews {
 			var r review.Review
-			if err := json.Unmarshal(raw, &r); err != nil {
+			err := strictjson.Fields(raw, &r)
+			if err == nil {
+				err = json.Unmarshal(raw, &r)
+			}
+			if err == nil {
+				err = owned(a, r)
+			}
+			if err != nil {
 				return nil, fmt.Errorf("read the reviews of amendment %d: %w", a.Number, err)
 			}
 			f.Reviews = append(f.Reviews, r)
@@ -28,6 +40,20 @@ func Reviewed(amendments []evidence.Amendment) (*review.File, error) {
 		return nil, nil
 	}
 	return f, nil
+}
+
+// owned demands that whoever signed gave the answer, and not before its day.
+func owned(a evidence.Amendment, r review.Review) error {
+	day, _, err := r.Days()
+	switch {
+	case r.By.Name != a.By:
+		return fmt.Errorf("an answer by %.80q in what %.80q signed", r.By.Name, a.By)
+	case err != nil:
+		return err
+	case day.After(a.Time.Add(24 * time.Hour)): // a day begins earlier in the east
+		return fmt.Errorf("an answer of %s in what was signed on %s", r.Date, a.Time.Format(time.DateOnly))
+	}
+	return nil
 }
 
 // Amended judges a record by its own profile with the reviews that amendments brought. The sealed
@@ -48,9 +74,10 @@ type Approval struct {
 }
 
 // Approve matches sign-offs with what a profile wants: distinct persons with distinct keys, none of them
-// the run's operator or the seal's key. A sign-off covers what stood before it, so that a later
-// review or correction wants new ones. nil where the profile wants none.
-func Approve(ev *evidence.Evidence, standing []evidence.Amendment) (*Approval, error) {
+// one of the run's operators or the seal's key. A sign-off covers what stood before it, so that a later
+// review, correction or withdrawal of one wants new ones. checked counts only amendments whose signature holds
+// under a given key. nil where the profile wants none.
+func Approve(ev *evidence.Evidence, checked bool) (*Approval, error) {
 	in, err := Inputs(ev)
 	if err != nil {
 		return nil, err
@@ -59,16 +86,33 @@ func Approve(ev *evidence.Evidence, standing []evidence.Amendment) (*Approval, e
 	if wants == nil {
 		return nil, nil
 	}
+	stands := map[int]bool{}
+	for _, a := range ev.Standing(checked) {
+		stands[a.Number] = true
+	}
 	var signed []evidence.Amendment
-	for _, a := range standing {
+	for _, a := range ev.Amendments {
 		switch {
-		case a.Kind == evidence.AmendReview || a.Kind == evidence.AmendCorrection:
+		case checked && !a.Checked:
+		case a.Kind != evidence.AmendSignOff && !withdrawsSignOff(ev, a):
 			signed = nil
-		case a.Kind == evidence.AmendSignOff && !same(a.By, in.Begin.Operator) && a.Hint != ev.Hint:
+		case stands[a.Number] && a.Kind == evidence.AmendSignOff && !operates(in, a.By) && a.Hint != ev.Hint:
 			signed = append(signed, a)
 		}
 	}
 	return match(rolesOf(wants), signed), nil
+}
+
+// withdrawsSignOff tells a withdrawal that leaves what others signed off as it was.
+func withdrawsSignOff(ev *evidence.Evidence, a evidence.Amendment) bool {
+	return a.Kind == evidence.AmendWithdrawal && slices.ContainsFunc(ev.Amendments, func(b evidence.Amendment) bool {
+		return b.Kind == evidence.AmendSignOff && a.Of == fmt.Sprintf("amendment/%d", b.Number)
+	})
+}
+
+// operates tells whether somebody began the run, or went on with it.
+func operates(in *lab.Inputs, name string) bool {
+	return same(name, in.Begin.Operator) || slices.ContainsFunc(in.Gaps, func(g lab.Gap) bool { return same(name, g.Operator) })
 }
 
 func rolesOf(w *profiles.Approvals) []string {
@@ -82,28 +126,67 @@ func rolesOf(w *profiles.Approvals) []string {
 	return roles
 }
 
+// same tells whether two names can be one person's: letters and digits count, whatever their case and however they
+// are composed. Who has no name is nobody.
 func same(a, b string) bool {
-	return strings.EqualFold(strings.Join(strings.Fields(a), " "), strings.Join(strings.Fields(b), " "))
+	if a = letters(a); a == "" {
+		return false
+	}
+	return a == letters(b)
 }
 
-// match gives each role a sign-off of its own and tells the best that there is: a person who signed
+func letters(name string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			return -1
+		}
+		return r
+	}, norm.NFKD.String(strings.ToLower(strings.ToUpper(norm.NFKD.String(name)))))
+}
+
+// maxMatches bounds the search among sign-offs: a file can hold thousands, under names and keys of their author's choice.
+const maxMatches = 1 << 14
+
+// A signer is who signed off, told apart by name and by key.
+type signer struct{ role, by, name, key string }
+
+// match gives each role a sign-off of its own and tells the best that it finds: a person who signed
 // in two roles stands for one of them only.
 func match(roles []string, signed []evidence.Amendment) *Approval {
+	var all []signer
+	seen := map[signer]bool{}
+	for _, a := range signed {
+		s := signer{a.Role, a.By, letters(a.By), a.Hint}
+		if one := (signer{s.role, "", s.name, s.key}); !seen[one] {
+			seen[one] = true
+			all = append(all, s)
+		}
+	}
+	left := maxMatches
+	return matchWithin(&left, roles, all)
+}
+
+func matchWithin(left *int, roles []string, signed []signer) *Approval {
+	*left--
 	if len(roles) == 0 {
 		return &Approval{Approved: true}
 	}
-	best := match(roles[1:], signed)
-	best = &Approval{By: best.By, Missing: append([]string{roles[0]}, best.Missing...)}
-	seen := map[string]bool{}
-	for _, a := range signed {
-		who := a.By + "\x00" + a.Hint
-		if a.Role != roles[0] || seen[who] {
+	best := &Approval{Missing: roles}
+	for _, s := range signed {
+		if s.role != roles[0] || *left <= 0 {
 			continue
 		}
-		seen[who] = true
-		rest := slices.DeleteFunc(slices.Clone(signed), func(b evidence.Amendment) bool { return same(a.By, b.By) || a.Hint == b.Hint })
-		if got := match(roles[1:], rest); len(got.Missing) < len(best.Missing) {
-			best = &Approval{Approved: got.Approved, By: append([]string{a.Role + " " + a.By}, got.By...), Missing: got.Missing}
+		rest := slices.DeleteFunc(slices.Clone(signed), func(o signer) bool { return s.name == o.name || s.key == o.key })
+		if got := matchWithin(left, roles[1:], rest); len(got.Missing) < len(best.Missing) {
+			best = &Approval{Approved: got.Approved, By: append([]string{s.role + " " + s.by}, got.By...), Missing: got.Missing}
+		}
+		if best.Approved {
+			return best
+		}
+	}
+	if *left > 0 {
+		if got := matchWithin(left, roles[1:], signed); len(got.Missing)+1 < len(best.Missing) {
+			best = &Approval{By: got.By, Missing: append([]string{roles[0]}, got.Missing...)}
 		}
 	}
 	return best

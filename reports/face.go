@@ -5,11 +5,16 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
+
+	"golang.org/x/text/runes"
+	"golang.org/x/text/transform"
 
 	"assay/profiles"
 	"assay/reports/verdict"
@@ -187,6 +192,18 @@ func Plain(s string) string {
 		}
 		return c
 	}, strings.ToValidUTF8(s, "\uFFFD"))
+}
+
+// Plainly writes a page of several lines and takes from it what Plain takes from a line: escaping alone lets an
+// override of the direction of writing turn a verdict around.
+func Plainly(w io.Writer, page func(io.Writer) error) error {
+	to := transform.NewWriter(w, runes.Map(func(c rune) rune {
+		if c != '\n' && c != '\t' && unicode.Is(unicode.Other, c) {
+			return unicode.ReplacementChar
+		}
+		return c
+	}))
+	return errors.Join(page(to), to.Close())
 }
 
 // Clip is Plain of at most so many characters.

@@ -2,12 +2,14 @@ package reports
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"assay/firmware/strictjson"
 	"assay/lab"
 	"assay/lab/evidence"
 	"assay/reports/verdict"
@@ -30,17 +32,28 @@ func recorded(ev *evidence.Evidence) (recordedVerdicts, error) {
 	if err != nil {
 		return r, err
 	}
+	// No two readers may see two statements in it.
+	if err := errors.Join(strictjson.Exact(b, maxDepth), strictjson.Fields(b, &r)); err != nil {
+		return recordedVerdicts{}, fmt.Errorf("read the recorded verdicts: %w", err)
+	}
 	if err := json.Unmarshal(b, &r); err != nil {
-		return r, fmt.Errorf("read the recorded verdicts: %w", err)
+		return recordedVerdicts{}, fmt.Errorf("read the recorded verdicts: %w", err)
 	}
 	r.all = b
 	return r, nil
 }
 
+// maxDepth is how deep verdicts are nested at most.
+const maxDepth = 64
+
 // Attested reads the statement of conformity as it was recorded, without recomputing it.
 func Attested(ev *evidence.Evidence) (verdict.Conformity, error) {
 	r, err := recorded(ev)
-	return r.Conformity, err
+	switch r.Conformity {
+	case verdict.Conformant, verdict.ConformantWithWaivers, verdict.NonConformant, verdict.Incomplete:
+		return r.Conformity, err
+	}
+	return "", cmp.Or(err, fmt.Errorf("read the recorded verdicts: %.80q is no statement of conformity", r.Conformity))
 }
 
 // OtherJudge says that the verdicts on record are another edition's of the judge, and that this one cannot come to the
@@ -64,8 +77,11 @@ func (o *OtherJudge) Error() string {
 	return fmt.Sprintf("the verdicts on record are of edition %d of the judge, this program has edition %d: %s", o.Edition, o.Own, what)
 }
 
-// maxTold is how many differences are told in one sentence.
-const maxTold = 8
+// maxTold is how many differences are told in one sentence, maxWord how long a word on record is told.
+const (
+	maxTold = 8
+	maxWord = 200
+)
 
 func few(what []string) string {
 	if n := len(what) - maxTold; n > 0 {
@@ -90,7 +106,11 @@ func otherJudge(ev *evidence.Evidence) (*OtherJudge, recordedVerdicts) {
 // compare notes what this judge sees otherwise than the verdicts on record.
 func (o *OtherJudge) compare(recorded recordedVerdicts, own *verdict.Result) {
 	var r verdict.Result
-	if err := json.Unmarshal(recorded.all, &r); err != nil {
+	err := strictjson.Fields(recorded.all, &r)
+	if err == nil {
+		err = json.Unmarshal(recorded.all, &r)
+	}
+	if err != nil {
 		o.Differs = []string{"what is on record has another form: " + err.Error()}
 		return
 	}
@@ -136,7 +156,8 @@ func Recheck(ev *evidence.Evidence) error {
 	}
 	var unreadable *OtherJudge
 	switch {
-	case errors.Is(err, evidence.ErrWithheld) || ev.Redacted && err == nil:
+	// Of files the judge needs the dossier and the profile: without one of them there is an error. Of records it may need any.
+	case errors.Is(err, evidence.ErrWithheld) || withholdsRecords(ev) && err == nil:
 		return fmt.Errorf("%w: %s withheld", ErrAttested, strings.Join(ev.Withheld, ", "))
 	case errors.As(err, &unreadable):
 		return unreadable
@@ -148,50 +169,80 @@ func Recheck(ev *evidence.Evidence) error {
 	return &evidence.Broken{What: "verdicts", Where: lab.FileVerdicts, Why: "judging the observations again gives other verdicts"}
 }
 
-// differs lists what two judges see otherwise: the statement, and the verdict of each requirement, unit and check.
+func withholdsRecords(ev *evidence.Evidence) bool {
+	return slices.ContainsFunc(ev.Records, func(r evidence.Record) bool { return r.Kind == evidence.KindWithheld })
+}
+
+// differs lists what two judges see otherwise: the profile and the statement; of each requirement, unit and check the
+// verdict, how much it weighs and what it rests on.
 func differs(recorded, own *verdict.Result) []string {
 	var out []string
-	if recorded.Conformity != own.Conformity {
-		out = append(out, fmt.Sprintf("%s on record, %s by this judge", orNone(recorded.Conformity), own.Conformity))
-	}
-	then, now := words(recorded), words(own)
-	for id, v := range now {
-		if then[id] != v {
-			out = append(out, fmt.Sprintf("%s: %s on record, %s by this judge", id, orNone(then[id]), v))
+	tell := func(what string, then, now []string) {
+		for n := range max(len(then), len(now)) {
+			var a, b string
+			if n < len(then) {
+				a = then[n]
+			}
+			if n < len(now) {
+				b = now[n]
+			}
+			if a != b {
+				out = append(out, fmt.Sprintf("%s%s on record, %s by this judge", Clip(what, maxWord), Clip(orNone(a), maxWord), Clip(orNone(b), maxWord)))
+			}
 		}
 	}
-	for id, v := range then {
+	tell("", []string{string(recorded.Conformity)}, []string{string(own.Conformity)})
+	tell("judged on: ", []string{recorded.Judged}, []string{own.Judged})
+	tell("profile: ", []string{recorded.ID + " " + recorded.Version}, []string{own.ID + " " + own.Version})
+	then, now := words(recorded), words(own)
+	for id := range now {
+		tell(id+": ", then[id], now[id])
+	}
+	for id := range then {
 		if _, ok := now[id]; !ok {
-			out = append(out, fmt.Sprintf("%s: %s on record, nothing by this judge", id, v))
+			tell(id+": ", then[id], nil)
 		}
 	}
 	slices.Sort(out)
 	return out
 }
 
-// words are a result's verdicts by what they are of.
-func words(r *verdict.Result) map[string]verdict.Verdict {
-	out := map[string]verdict.Verdict{}
+// words are a result's verdicts by what they are of. Something that is there twice has two.
+func words(r *verdict.Result) map[string][]string {
+	out := map[string][]string{}
+	for _, s := range r.Standards {
+		out["standard "+s.ID] = append(out["standard "+s.ID], "edition "+s.Edition)
+	}
 	for _, q := range r.Requirements {
 		id := q.Standard + " " + q.ID
-		out[id] = q.Verdict
+		is := string(q.Verdict) + " (" + q.Level + ", edition " + q.Edition + ")"
 		if q.Waived {
-			out[id] += ", waived"
+			is += ", waived"
 		}
+		out[id] = append(out[id], is)
 		for _, c := range q.Cases {
-			out[id+", "+c.ID] = c.Verdict
+			unit := id + ", case " + c.ID
+			out[unit] = append(out[unit], string(c.Verdict))
 			for _, u := range c.Units {
-				out[id+", "+c.ID+"."+u.ID] = u.Verdict
+				out[unit+"."+u.ID] = append(out[unit+"."+u.ID], string(u.Verdict))
 			}
 		}
 		for _, c := range q.Checks {
-			out[id+", "+c.ID] = c.Verdict
+			is := string(c.Verdict)
+			if c.Observation != "" {
+				is += " after " + c.Observation
+			}
+			out[id+", check "+c.ID] = append(out[id+", check "+c.ID], is)
 		}
+	}
+	for _, w := range r.Waivers {
+		id := "waiver of " + w.Requirement
+		out[id] = append(out[id], fmt.Sprintf("counts: %v", w.Counts))
 	}
 	return out
 }
 
-func orNone[T ~string](v T) T {
+func orNone(v string) string {
 	if v == "" {
 		return "nothing"
 	}

@@ -159,7 +159,7 @@ func since(ev *evidence.Evidence, checked bool) (*later, error) {
 	if r != nil {
 		l.Amended = r.Profiles[0].Conformity
 	}
-	l.Approval, err = reports.Approve(ev, standing)
+	l.Approval, err = reports.Approve(ev, checked)
 	if unjudgeable(err) {
 		err = nil
 	}
@@ -194,7 +194,11 @@ func (l *later) say(w io.Writer, asked bool) {
 	switch a := l.Approval; {
 	case a == nil:
 	case a.Approved:
-		fmt.Fprintf(w, "approved: %s\n", clean(strings.Join(a.By, ", ")))
+		fmt.Fprintf(w, "approved: %s", clean(strings.Join(a.By, ", ")))
+		if !asked {
+			fmt.Fprint(w, " (says the file, NOT CHECKED: `assay verify` does, under their keys)")
+		}
+		fmt.Fprintln(w)
 	default:
 		fmt.Fprintf(w, "NOT YET APPROVED: a sign-off is missing of: %s\n", strings.Join(a.Missing, ", "))
 	}

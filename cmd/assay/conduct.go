@@ -227,7 +227,7 @@ func (s *session) seal(ctx context.Context) (*reports.Report, error) {
 	if err := os.WriteFile(filepath.Join(s.dir, "lab.pub"), s.signer.public, 0o644); err != nil {
 		return nil, s.cannotWrite(err)
 	}
-	if err := evidence.Seal(ctx, s.dir, file, s.signer.signer, nil); err != nil {
+	if err := evidence.Seal(ctx, s.dir, file, s.signer.signer); err != nil {
 		return nil, benchFailed(fmt.Errorf("seal the evidence: %w", err), "the observations are safe in "+s.dir+"; `assay verify` reads them")
 	}
 	r, err := s.readBack(ctx)

@@ -127,7 +127,7 @@ func (s *session) sealKeyless(ctx context.Context) error {
 		return s.cannotWrite(err)
 	}
 	s.progress.doing("sealing the evidence, and asking for its time-stamp")
-	stamp, err := evidence.SealStamped(ctx, s.dir, s.bundle(), k, nil, s.stamps.tsa)
+	stamp, err := evidence.SealStamped(ctx, s.dir, s.bundle(), k, s.stamps.tsa)
 	if err != nil {
 		return benchFailed(err, again)
 	}

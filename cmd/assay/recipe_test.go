@@ -1,9 +1,14 @@
 package main
 
 import (
+	"archive/zip"
+	"bytes"
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,7 +52,7 @@ func TestRecipeForCertificates(t *testing.T) {
 		require.NoError(t, err)
 		s := newSealed(t, "")
 		file := filepath.Join(s.dir, "keyless.assay")
-		_, err = evidence.SealStamped(t.Context(), filepath.Join(s.dir, "run"), file, k, nil, a.URL)
+		_, err = evidence.SealStamped(t.Context(), filepath.Join(s.dir, "run"), file, k, a.URL)
 		require.NoError(t, err)
 		said, err := check(file, f.Root, a.Root, signer, fulciotest.Issuer)
 		require.NoError(t, err, said)
@@ -93,4 +98,51 @@ func TestRecipeWithPublicTools(t *testing.T) {
 	b[len(b)/2] ^= 1
 	_, err = check(written(t, s.dir, "flipped.assay", string(b)), s.pub)
 	require.Error(t, err)
+}
+
+// TestRecipeWritesNothingElsewhere hands the script archives that would lead it out of its folder, or that hold more than a run.
+func TestRecipeWritesNothingElsewhere(t *testing.T) {
+	t.Parallel()
+	check := recipe(t)
+	s := newSealed(t, "")
+	whole, err := zip.OpenReader(s.file)
+	require.NoError(t, err)
+	defer whole.Close()
+	victim := written(t, s.dir, "victim", "precious")
+	more := []byte("nobody recorded this")
+	for name, c := range map[string]struct {
+		name, content string
+		mode          os.FileMode
+		want          string
+	}{
+		"a link":        {"payload", victim, os.ModeSymlink | 0o777, "FAIL these belong to no run"},
+		"a known link":  {"seal/timestamp.tsr", victim, os.ModeSymlink | 0o777, "FAIL a link"},
+		"a report":      {"report.html", "conformant", 0o644, "FAIL these belong to no run"},
+		"twice":         {"tree.json", "{}", 0o644, "FAIL a name is there twice"},
+		"of no record":  {fmt.Sprintf("files/%x", sha256.Sum256(more)), string(more), 0o644, "is in no record"},
+		"out of folder": {"../x", "x", 0o644, "FAIL these belong to no run"},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
+			var b bytes.Buffer
+			w := zip.NewWriter(&b)
+			for _, f := range whole.File {
+				require.NoError(t, w.Copy(f))
+			}
+			h := &zip.FileHeader{Name: c.name}
+			h.SetMode(c.mode)
+			to, err := w.CreateHeader(h)
+			require.NoError(t, err)
+			_, err = to.Write([]byte(c.content))
+			require.NoError(t, err)
+			require.NoError(t, w.Close())
+			file := written(t, t.TempDir(), "x.assay", b.String())
+			said, err := check(file, s.pub)
+			require.Error(t, err, said)
+			assert.Contains(t, said, c.want)
+			assay(t, exitUnverified, "verify", file, "--key", s.pub)
+			left, err := os.ReadFile(victim)
+			require.NoError(t, err)
+			assert.Equal(t, "precious", string(left))
+		})
+	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -69,18 +70,19 @@ func (f *finding) redacted(ev *evidence.Evidence, attested bool) {
 
 // sayRun tells what the run found, and what that rests on.
 func (f *finding) sayRun(w io.Writer) {
+	run, conformity := clean(f.Run), cmp.Or(f.Conformity, "no statement that this program knows")
 	switch {
 	case !f.Attested:
-		fmt.Fprintf(w, "run %s: %s, recomputed from the observations\n", f.Run, f.Conformity)
+		fmt.Fprintf(w, "run %s: %s, recomputed from the observations\n", run, conformity)
 	case f.Judge != nil:
-		fmt.Fprintf(w, "run %s: %s, NOT RECOMPUTED: the lab's word under its seal.\n", f.Run, f.Conformity)
+		fmt.Fprintf(w, "run %s: %s, NOT RECOMPUTED: the lab's word under its seal.\n", run, conformity)
 		fmt.Fprintf(w, "%s\nthe run was begun by %s: that program recomputes them\n", clean(f.Judge.Error()), clean(madeBy(f.Judge)))
 	case f.Conformity == "":
-		fmt.Fprintf(w, "run %s: its verdicts are withheld\n", f.Run)
+		fmt.Fprintf(w, "run %s: its verdicts are withheld\n", run)
 	default:
-		fmt.Fprintf(w, "run %s: %s, ATTESTED ONLY: the lab's word under its seal; what is withheld keeps it from being recomputed\n", f.Run, f.Conformity)
+		fmt.Fprintf(w, "run %s: %s, ATTESTED ONLY: the lab's word under its seal; what is withheld keeps it from being recomputed\n", run, conformity)
 	}
 	if f.Redacted {
-		fmt.Fprintf(w, "redacted copy; withheld: %s\n", strings.Join(f.Withheld, ", "))
+		fmt.Fprintf(w, "redacted copy; withheld: %s\n", clean(strings.Join(f.Withheld, ", ")))
 	}
 }

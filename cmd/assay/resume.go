@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -173,6 +174,12 @@ func readStopped(ctx context.Context, dir string) (*stopped, error) {
 	}
 	if run.in, err = lab.Read(run.ev); err != nil {
 		return nil, unverified(err, "`assay verify` tells what is broken")
+	}
+	// Files are written by these names, and the record may be anybody's.
+	for _, name := range []string{run.in.Begin.Run, cmp.Or(run.in.Begin.Unit.ID, "unit")} {
+		if name != filepath.Base(name) || !filepath.IsLocal(name) || name == "." {
+			return nil, unverified(fmt.Errorf("go on with %s: its first record calls the run or its unit %q, which is no name of a file", dir, name), "it was not written by assay")
+		}
 	}
 	var b struct {
 		Mode string `json:"mode"`

@@ -74,16 +74,26 @@ func complain(w io.Writer, err error) int {
 		}
 	}
 	if c.err != nil {
-		fmt.Fprintf(w, "assay: %s\n", strings.TrimRight(c.err.Error(), "\n"))
+		fmt.Fprintf(w, "assay: %s\n", cleanLines(strings.TrimRight(c.err.Error(), "\n")))
 	}
 	if c.hint != "" {
-		fmt.Fprintf(w, "assay: hint: %s\n", c.hint)
+		fmt.Fprintf(w, "assay: hint: %s\n", cleanLines(c.hint))
 	}
 	return c.code
 }
 
 // clean keeps what files say from moving a terminal's cursor.
 var clean = interview.Clean
+
+// cleanLines is clean for complaints of several lines.
+func cleanLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for n, line := range lines {
+		indent := line[:len(line)-len(strings.TrimLeft(line, "\t"))]
+		lines[n] = indent + clean(line[len(indent):])
+	}
+	return strings.Join(lines, "\n")
+}
 
 func quote(s string) string { return strconv.Quote(s) }
 

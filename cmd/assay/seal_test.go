@@ -39,6 +39,27 @@ func newSealed(t *testing.T, more string, said ...review.Review) *sealed {
 // sealedWith seals a run with more files of a profile, and with the verdicts that change makes of the judge's.
 func sealedWith(t *testing.T, more string, files map[string]string, change func([]byte) []byte, said ...review.Review) *sealed {
 	t.Helper()
+	return sealedAfter(t, more, func(j *evidence.Journal) {
+		for name, text := range files {
+			_, err := j.AddBytes(lab.FileProfile+name, "text/plain", []byte(text))
+			require.NoError(t, err)
+		}
+		for _, r := range said {
+			_, err := j.Append(evidence.KindReview, r)
+			require.NoError(t, err)
+		}
+	}, change)
+}
+
+// sealedAfter seals a run in which more happens.
+func sealedAfter(t *testing.T, more string, happens func(*evidence.Journal), change func([]byte) []byte) *sealed {
+	t.Helper()
+	return sealedAs(t, lab.Begin{Run: "run"}, more, happens, change)
+}
+
+// sealedAs seals a run that calls itself something.
+func sealedAs(t *testing.T, b lab.Begin, more string, happens func(*evidence.Journal), change func([]byte) []byte) *sealed {
+	t.Helper()
 	s := &sealed{t: t, dir: t.TempDir()}
 	s.file = filepath.Join(s.dir, "run.assay")
 	s.key, s.pub = keyPair(t, "lab")
@@ -59,23 +80,14 @@ func sealedWith(t *testing.T, more string, files map[string]string, change func(
 	require.NoError(t, err)
 	p, err := plan.Make(d, set, nil, nil, nil)
 	require.NoError(t, err)
-	require.NoError(t, lab.Open(j, lab.Begin{Run: "run", Operator: "O. Perator", Product: d.Product, Profile: "p", Edition: "1", Key: "lab"}, d, set, nil, map[string]string{"mode": "none"}, p))
+	b.Operator, b.Product, b.Profile, b.Edition, b.Key = "O. Perator", d.Product, "p", "1", "lab"
+	require.NoError(t, lab.Open(j, b, d, set, nil, map[string]string{"mode": "none"}, p))
 	_, err = j.AddBytes("device.log", "text/plain", []byte("it says: my owner is Jane\n"))
 	require.NoError(t, err)
-	for name, text := range files {
-		_, err = j.AddBytes(lab.FileProfile+name, "text/plain", []byte(text))
-		require.NoError(t, err)
-	}
-	for _, r := range said {
-		_, err = j.Append(evidence.KindReview, r)
-		require.NoError(t, err)
-	}
+	happens(j)
 	ev, err := evidence.Open(dir)
 	require.NoError(t, err)
-	verdicts, err := reports.Verdicts(ev)
-	if files == nil {
-		require.NoError(t, err)
-	}
+	verdicts, _ := reports.Verdicts(ev) // none of a profile that cannot be read: change brings its own
 	_, err = j.AddBytes(lab.FileVerdicts, "application/json", change(verdicts))
 	require.NoError(t, err)
 	_, err = j.Append(evidence.KindEnd, lab.End{Outcome: "finished"})
@@ -83,7 +95,7 @@ func sealedWith(t *testing.T, more string, files map[string]string, change func(
 	require.NoError(t, j.Close())
 	signer, err := evidence.LoadSigner(s.key, nil)
 	require.NoError(t, err)
-	require.NoError(t, evidence.Seal(t.Context(), dir, s.file, signer, nil))
+	require.NoError(t, evidence.Seal(t.Context(), dir, s.file, signer))
 	return s
 }
 

@@ -172,7 +172,7 @@ func sayFinding(w io.Writer, path string, f finding, format string) error {
 	}
 	switch {
 	case !f.Verified:
-		fmt.Fprintf(w, "%s does NOT verify: %s: %s: %s\n", path, f.Broken, f.Where, f.Why)
+		fmt.Fprintf(w, "%s does NOT verify: %s: %s: %s\n", path, f.Broken, clean(f.Where), clean(f.Why))
 	case !f.Complete:
 		fmt.Fprintf(w, "%s is incomplete: never sealed. %d records in an unbroken chain, %d observations, %d artefacts", path, f.Records, f.Observations, f.Artefacts)
 		if f.Torn > 0 {

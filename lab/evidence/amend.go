@@ -321,6 +321,8 @@ func (e *Evidence) checkOf(a Amendment) error {
 		return nil
 	case a.Kind == AmendWithdrawal && what != "amendment":
 		return errors.New("a withdrawal is of the run, or of amendment/N")
+	case (what == "record" || what == "amendment") && (err != nil || number != strconv.Itoa(n)):
+		return fmt.Errorf("it is about %.80q: %s/ wants a number", a.Of, what)
 	case what == "record" && err == nil:
 		if n < 1 || n > len(e.Records) {
 			return fmt.Errorf("it is about record %d of %d", n, len(e.Records))

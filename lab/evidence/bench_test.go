@@ -38,7 +38,7 @@ func largeRun(tb testing.TB, p pair, n int64) string {
 	must(tb, j, KindEnd, nil)
 	require.NoError(tb, j.Close())
 	path := filepath.Join(dir, "run.assay")
-	require.NoError(tb, Seal(tb.Context(), j.Dir(), path, p.signer, nil))
+	require.NoError(tb, Seal(tb.Context(), j.Dir(), path, p.signer))
 	return path
 }
 

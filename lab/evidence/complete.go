@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
+	"assay/firmware/strictjson"
 	"assay/probes"
 )
 
@@ -12,10 +14,19 @@ import (
 // newer programs may write more.
 func decodeBody[T any](r Record) (T, error) {
 	var v T
-	if err := json.Unmarshal(r.Body, &v); err != nil {
-		return v, fmt.Errorf("%s: %w", r.Kind, err)
+	return v, r.Decode(&v)
+}
+
+// Decode reads a record's body into a struct, and refuses one that another reader would read otherwise.
+func (r Record) Decode(v any) error {
+	err := strictjson.Fields(r.Body, v)
+	if err == nil {
+		err = json.Unmarshal(r.Body, v)
 	}
-	return v, nil
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.Kind, err)
+	}
+	return nil
 }
 
 // checkRecord checks what one record must say by itself.
@@ -161,6 +172,7 @@ func (e *Evidence) checkSteps(asked map[Step]bool) error {
 // records say so.
 func (e *Evidence) frameCounts() (counts, files map[string]uint64, err error) {
 	counts, files = map[string]uint64{}, map[string]uint64{}
+	several := map[string][]Part{} // by the name of the first
 	for i, r := range e.Records {
 		file, frames := "", (*uint64)(nil)
 		switch r.Kind {
@@ -177,6 +189,12 @@ func (e *Evidence) frameCounts() (counts, files map[string]uint64, err error) {
 					return nil, nil, broken(layerComplete, lineName(i+1), "capture %s has %d frames here and %d before", p.File, p.Frames, n)
 				}
 				files[p.File] = p.Frames
+			}
+			if before, ok := several[c.File]; ok && !slices.Equal(before, c.Parts) {
+				return nil, nil, broken(layerComplete, lineName(i+1), "capture %s goes on in other files here than before", c.File)
+			}
+			if len(c.Parts) > 0 {
+				several[c.File] = c.Parts
 			}
 			file, frames = c.File, &c.Frames
 		case KindEnd:
@@ -201,8 +219,11 @@ func (e *Evidence) frameCounts() (counts, files map[string]uint64, err error) {
 		counts[file] = *frames
 	}
 	for file, n := range counts {
-		if _, part := files[file]; !part {
+		part, ok := files[file]
+		if !ok {
 			files[file] = n
+		} else if _, first := several[file]; !first && part != n {
+			return nil, nil, broken(layerComplete, journalName, "capture %s has %d frames by itself and %d as a part of another", file, n, part)
 		}
 	}
 	return counts, files, nil
@@ -219,7 +240,11 @@ func (e *Evidence) checkFrames(f *probes.Frames, counts map[string]uint64) error
 	if f.First == 0 || f.Last < f.First-1 {
 		return fmt.Errorf("frames %d to %d are no range", f.First, f.Last)
 	}
-	if n, ok := counts[f.File]; ok && f.Last > n {
+	n, ok := counts[f.File]
+	if !ok {
+		return fmt.Errorf("its frames are in %s, and no record tells how many that has", f.File)
+	}
+	if f.Last > n {
 		return fmt.Errorf("frame %d of %s, which has %d", f.Last, f.File, n)
 	}
 	return nil

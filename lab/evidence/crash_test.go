@@ -126,7 +126,7 @@ func TestKilledWriterLosesNothing(t *testing.T) {
 		require.NoError(t, j.Close())
 		out := filepath.Join(dir, "run.assay")
 		p := newPair(t)
-		require.NoError(t, Seal(t.Context(), run, out, p.signer, nil))
+		require.NoError(t, Seal(t.Context(), run, out, p.signer))
 		_, err = Verify(t.Context(), out, p.keys())
 		require.NoError(t, err)
 	}

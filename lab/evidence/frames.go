@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 )
 
 // Block types and the byte-order magic of pcapng (draft-ietf-opsawg-pcapng sections 4.1, 4.3, 4.4 and A.1).
@@ -16,9 +18,6 @@ const (
 	pcapngMagic   = 0x1a2b3c4d
 	lenBlock      = 12
 )
-
-// typePcapng is the media type of a capture whose frames are counted.
-const typePcapng = "application/x-pcapng"
 
 // A frameCounter counts the frames of a pcapng file that is written to it. It looks at nothing but the
 // blocks' frames, so that no byte of a device can mislead it, and it never fails a write.
@@ -92,18 +91,21 @@ func (c *frameCounter) check(a Artefact, want uint64) error {
 // A frameCheck counts an artefact's frames where the journal says how many there are.
 type frameCheck struct {
 	frameCounter
-	a    Artefact
-	want uint64
+	want map[string]uint64 // by the names that it has
 }
 
 // frameCheck is nil where nothing is to be counted.
 func (e *Evidence) frameCheck(a Artefact, counts map[string]uint64) *frameCheck {
+	want := map[string]uint64{}
 	for _, other := range e.Artefacts {
-		if want, ok := counts[other.Name]; ok && other.SHA256 == a.SHA256 && other.MediaType == typePcapng {
-			return &frameCheck{a: other, want: want}
+		if n, ok := counts[other.Name]; ok && other.SHA256 == a.SHA256 {
+			want[other.Name] = n
 		}
 	}
-	return nil
+	if len(want) == 0 {
+		return nil
+	}
+	return &frameCheck{want: want}
 }
 
 // beside lets w see what goes to a counter, too.
@@ -114,9 +116,15 @@ func (f *frameCheck) beside(w io.Writer) io.Writer {
 	return io.MultiWriter(w, f)
 }
 
-func (f *frameCheck) result() error {
+func (f *frameCheck) result(a Artefact) error {
 	if f == nil {
 		return nil
 	}
-	return f.check(f.a, f.want)
+	for _, name := range slices.Sorted(maps.Keys(f.want)) {
+		a.Name = name
+		if err := f.check(a, f.want[name]); err != nil {
+			return err
+		}
+	}
+	return nil
 }

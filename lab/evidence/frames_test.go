@@ -49,15 +49,15 @@ func TestFramesAreCounted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, piece := range []int{1, 5, 12, 4096} {
-				f := &frameCheck{a: Artefact{Name: "capture.pcapng"}, want: 7}
+				f := &frameCheck{want: map[string]uint64{"capture.pcapng": 7}}
 				for b := c.b; len(b) > 0; b = b[min(piece, len(b)):] {
 					_, _ = f.Write(b[:min(piece, len(b))])
 				}
 				if c.want == "" {
-					require.NoError(t, f.result())
+					require.NoError(t, f.result(Artefact{}))
 					continue
 				}
-				require.ErrorContains(t, f.result(), c.want)
+				require.ErrorContains(t, f.result(Artefact{}), c.want)
 			}
 		})
 	}
@@ -68,14 +68,55 @@ func TestCaptureWithFewerFramesIsNeverSealed(t *testing.T) {
 	j, err := Create(t.TempDir(), ticking())
 	require.NoError(t, err)
 	must(t, j, KindBegin, nil)
-	_, err = j.AddBytes("capture.pcapng", typePcapng, pcapng(binary.LittleEndian, 6))
+	_, err = j.AddBytes("capture.pcapng", "application/x-pcapng", pcapng(binary.LittleEndian, 6))
 	require.NoError(t, err)
 	must(t, j, KindEnd, map[string]any{"capture": "capture.pcapng", "frames": 7})
 	require.NoError(t, j.Close())
 	p := newPair(t)
-	b := requireBroken(t, Seal(t.Context(), j.Dir(), filepath.Join(t.TempDir(), "x.assay"), p.signer, nil))
+	b := requireBroken(t, Seal(t.Context(), j.Dir(), filepath.Join(t.TempDir(), "x.assay"), p.signer))
 	require.Equal(t, layerComplete, b.What)
 	require.Contains(t, b.Why, "has 6 frames, the journal says 7")
+}
+
+// TestEveryCaptureIsCounted has a second name for a file, and a capture that calls itself something else.
+func TestEveryCaptureIsCounted(t *testing.T) {
+	j := startRun(t, t.TempDir())
+	_, err := j.AddBytes("empty.pcapng", "text/plain", capture())
+	require.NoError(t, err)
+	must(t, j, KindCapture, Capture{File: "empty.pcapng", Frames: 8})
+	must(t, j, KindEnd, nil)
+	require.NoError(t, j.Close())
+	b := requireBroken(t, Seal(t.Context(), j.Dir(), filepath.Join(t.TempDir(), "x.assay"), newPair(t).signer))
+	require.Contains(t, b.Why, "empty.pcapng has 7 frames, the journal says 8")
+}
+
+// TestPartsOfOneCapture has a file be a part of a capture and a longer capture by itself, and a capture go on in two ways.
+func TestPartsOfOneCapture(t *testing.T) {
+	parts := func(second string) Capture {
+		return Capture{File: "c.pcapng", Frames: 14, Parts: []Part{{"c.pcapng", 7}, {second, 7}}}
+	}
+	for want, more := range map[string][]Capture{
+		"":                                 {parts("c.00002.pcapng"), {File: "c.00002.pcapng", Frames: 7}},
+		"1000 frames by itself and 7 as a": {parts("c.00002.pcapng"), {File: "c.00002.pcapng", Frames: 1000}},
+		"goes on in other files here":      {parts("c.00002.pcapng"), parts("d.pcapng")},
+	} {
+		j := startRun(t, t.TempDir())
+		for _, name := range []string{"c.pcapng", "c.00002.pcapng", "d.pcapng"} {
+			_, err := j.AddBytes(name, "application/x-pcapng", capture())
+			require.NoError(t, err)
+		}
+		for _, c := range more {
+			must(t, j, KindCapture, c)
+		}
+		must(t, j, KindEnd, map[string]any{"capture": "c.pcapng", "frames": 14})
+		require.NoError(t, j.Close())
+		err := Seal(t.Context(), j.Dir(), filepath.Join(t.TempDir(), "x.assay"), newPair(t).signer)
+		if want == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.Contains(t, requireBroken(t, err).Why, want)
+	}
 }
 
 // TestBundleWithFewerFrames is sealed by a lab that did not look.

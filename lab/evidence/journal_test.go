@@ -150,7 +150,7 @@ func TestTornTailIsReportedAndCutOff(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 1, e.Torn)
 	p := newPair(t)
-	b := requireBroken(t, Seal(t.Context(), j.Dir(), filepath.Join(t.TempDir(), "x.assay"), p.signer, nil))
+	b := requireBroken(t, Seal(t.Context(), j.Dir(), filepath.Join(t.TempDir(), "x.assay"), p.signer))
 	require.Equal(t, "journal line 9", b.Where)
 
 	clock := ticking()
@@ -314,4 +314,25 @@ func read(t testing.TB, path string) []byte {
 func put(t testing.TB, path string, b []byte) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(path, b, 0o600))
+}
+
+// TestKeysInOneCase refuses what this program would read and everybody else would not.
+func TestKeysInOneCase(t *testing.T) {
+	j, err := Create(t.TempDir(), ticking())
+	require.NoError(t, err)
+	defer j.Close()
+	must(t, j, KindBegin, nil)
+	for kind, body := range map[string]string{
+		KindObservation: `{"id":"o-001","step":"s","facts":{"trusted":true},"Facts":{"trusted":false}}`,
+		KindStep:        `{"Step":"s"}`,
+		KindCapture:     `{"file":"c.pcapng","frames":1,"FRAMES":7}`,
+	} {
+		_, err := j.Append(kind, json.RawMessage(body))
+		require.ErrorContains(t, err, "readers differ", kind)
+	}
+	must(t, j, KindObservation, json.RawMessage(`{"id":"o-001","step":"s","facts":{"Host":1,"host":2}}`))
+	var v struct {
+		Run string `json:"run"`
+	}
+	require.Error(t, Record{Kind: KindBegin, Body: json.RawMessage(`{"run":"a","Run":"b"}`)}.Decode(&v))
 }

@@ -184,7 +184,7 @@ func (env *envelope) signer() (*x509.Certificate, *Certified, error) {
 
 // SealStamped is Seal under a certificate that lives some minutes: the bundle has its name only when an
 // authority's time-stamp in it says that it was signed in these. Whatever ends this before leaves none.
-func SealStamped(ctx context.Context, dir, out string, signer *KeylessSigner, meta *Meta, authority string) (*Stamp, error) {
+func SealStamped(ctx context.Context, dir, out string, signer *KeylessSigner, authority string) (*Stamp, error) {
 	switch _, err := os.Lstat(out); {
 	case err == nil:
 		return nil, fmt.Errorf("seal %s: %s: %w", dir, out, fs.ErrExist)
@@ -194,7 +194,7 @@ func SealStamped(ctx context.Context, dir, out string, signer *KeylessSigner, me
 	part := filepath.Join(filepath.Dir(out), ".assay-unstamped-"+filepath.Base(out))
 	_ = os.Remove(part) // of a seal that was interrupted
 	defer os.Remove(part)
-	if err := Seal(ctx, dir, part, signer, meta); err != nil {
+	if err := Seal(ctx, dir, part, signer); err != nil {
 		return nil, err
 	}
 	s, err := AddStamp(ctx, part, authority)

@@ -68,7 +68,7 @@ func sealKeyless(t testing.TB, k *KeylessSigner, a *stamptest.Authority) string 
 	t.Helper()
 	dir := ended(t)
 	path := filepath.Join(filepath.Dir(dir), "run.assay")
-	_, err := SealStamped(t.Context(), dir, path, k, nil, a.URL)
+	_, err := SealStamped(t.Context(), dir, path, k, a.URL)
 	require.NoError(t, err)
 	return path
 }
@@ -119,12 +119,12 @@ func TestKeylessSealIsRefused(t *testing.T) {
 	path := sealKeyless(t, certified(t, f, f.Mail(t, owner)), a)
 	stranger, later := fulciotest.New(t, time.Now), stamptest.New(t, time.Now)
 	plain := filepath.Join(t.TempDir(), "plain.assay")
-	require.NoError(t, Seal(t.Context(), ended(t), plain, certified(t, f, f.Mail(t, owner)), nil))
+	require.NoError(t, Seal(t.Context(), ended(t), plain, certified(t, f, f.Mail(t, owner))))
 	late := filepath.Join(t.TempDir(), "late.assay")
 	old := certifiedFor(t, f, func(c *x509.Certificate) {
 		c.NotBefore, c.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(-50*time.Minute)
 	})
-	require.NoError(t, Seal(t.Context(), ended(t), late, old, nil))
+	require.NoError(t, Seal(t.Context(), ended(t), late, old))
 	_, err := AddStamp(t.Context(), late, a.URL)
 	require.NoError(t, err)
 	_, underKey := sealRun(t, newPair(t))
@@ -332,7 +332,7 @@ func TestSealStampedLeavesNothingHalf(t *testing.T) {
 	silent := stamptest.New(t, time.Now)
 	silent.Answer = func([]byte) []byte { return nil }
 	for want, a := range map[string]*stamptest.Authority{"outside the life": slow, "not a time-stamp response": silent} {
-		_, err := SealStamped(t.Context(), dir, out, certified(t, f, f.Mail(t, owner)), nil, a.URL)
+		_, err := SealStamped(t.Context(), dir, out, certified(t, f, f.Mail(t, owner)), a.URL)
 		require.ErrorContains(t, err, want)
 		left, err := filepath.Glob(filepath.Join(dir, "*.assay*"))
 		require.NoError(t, err)
@@ -341,10 +341,10 @@ func TestSealStampedLeavesNothingHalf(t *testing.T) {
 		require.Empty(t, append(left, hidden...))
 	}
 	a := stamptest.New(t, time.Now)
-	_, err := SealStamped(t.Context(), dir, out, certified(t, f, f.Mail(t, owner)), nil, a.URL)
+	_, err := SealStamped(t.Context(), dir, out, certified(t, f, f.Mail(t, owner)), a.URL)
 	require.NoError(t, err)
 	before := read(t, out)
-	_, err = SealStamped(t.Context(), dir, out, certified(t, f, f.Mail(t, owner)), nil, a.URL)
+	_, err = SealStamped(t.Context(), dir, out, certified(t, f, f.Mail(t, owner)), a.URL)
 	require.ErrorIs(t, err, os.ErrExist)
 	require.Equal(t, before, read(t, out))
 }

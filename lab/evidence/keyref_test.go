@@ -73,7 +73,7 @@ func TestOpenSigner(t *testing.T) {
 		require.NoError(t, err, ref)
 		run, _ := sealRun(t, p)
 		out := filepath.Join(t.TempDir(), "held.assay")
-		require.NoError(t, Seal(t.Context(), run, out, s, nil))
+		require.NoError(t, Seal(t.Context(), run, out, s))
 		_, err = Verify(t.Context(), out, p.keys())
 		require.NoError(t, err)
 

@@ -3,7 +3,6 @@ package evidence
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,16 +16,13 @@ import (
 // Seal makes one signed bundle at out of a run directory whose journal has ended. It
 // verifies the directory first: what would not verify is never sealed. The bundle
 // appears under its name only when it is whole and on the disk; one that is there
-// already is never overwritten. The directory stays as it is. meta may be nil.
-func Seal(ctx context.Context, dir, out string, signer signature.Signer, meta *Meta) (err error) {
+// already is never overwritten. The directory stays as it is.
+func Seal(ctx context.Context, dir, out string, signer signature.Signer) (err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("seal %s: %w", dir, err)
 		}
 	}()
-	if meta == nil {
-		meta = &Meta{}
-	}
 	e, c, err := openDir(dir)
 	if err != nil {
 		return err
@@ -35,9 +31,6 @@ func Seal(ctx context.Context, dir, out string, signer signature.Signer, meta *M
 		return broken(layerChain, lineName(len(c.lines)+1), "it was never finished")
 	}
 	if err := e.checkComplete(); err != nil {
-		return err
-	}
-	if err := checkSubjects(e, meta.Subjects); err != nil {
 		return err
 	}
 	switch _, err := os.Lstat(out); {
@@ -51,7 +44,7 @@ func Seal(ctx context.Context, dir, out string, signer signature.Signer, meta *M
 		return err
 	}
 	defer os.Remove(f.Name()) // it has another name by then, if all went well
-	err = writeBundle(ctx, f, e, c, signer, meta)
+	err = writeBundle(ctx, f, e, c, signer)
 	if err == nil {
 		err = f.Sync()
 	}
@@ -64,7 +57,7 @@ func Seal(ctx context.Context, dir, out string, signer signature.Signer, meta *M
 	return syncDir(filepath.Dir(out))
 }
 
-func writeBundle(ctx context.Context, f *os.File, e *Evidence, c *chain, signer signature.Signer, meta *Meta) error {
+func writeBundle(ctx context.Context, f *os.File, e *Evidence, c *chain, signer signature.Signer) error {
 	w := &writer{f: f}
 	if err := w.bytes(mimeName, []byte(mimeType)); err != nil {
 		return err
@@ -98,11 +91,7 @@ func writeBundle(ctx context.Context, f *os.File, e *Evidence, c *chain, signer 
 	if err := w.bytes(treeName, treeJSON); err != nil {
 		return err
 	}
-	totals, err := encodeTotals(meta.Totals)
-	if err != nil {
-		return err
-	}
-	seal, err := signStatement(state(e, t.Root, treeJSON, meta.Subjects, totals), signer)
+	seal, err := signStatement(state(e, t.Root, treeJSON), signer)
 	if err != nil {
 		return err
 	}
@@ -121,19 +110,7 @@ func writeArtefact(ctx context.Context, w *writer, e *Evidence, a Artefact, coun
 	frames := e.frameCheck(a, counts)
 	leaf, err := w.file(ctx, a, io.TeeReader(r, frames.beside(io.Discard)))
 	if err == nil {
-		err = frames.result()
+		err = frames.result(a)
 	}
 	return leaf, err
-}
-
-// encodeTotals encodes the sealer's totals. They are compared after decoding, so keys must not occur twice.
-func encodeTotals(totals any) (json.RawMessage, error) {
-	if totals == nil {
-		return nil, nil
-	}
-	b, err := json.Marshal(totals)
-	if err != nil {
-		return nil, fmt.Errorf("encode totals: %w", err)
-	}
-	return b, checkBody(b)
 }

@@ -44,27 +44,20 @@ type Subject struct {
 	Digest map[string]string `json:"digest"` // algorithm to hex, e.g. sha256
 }
 
-// A Predicate is what the statement says about a run.
+// A Predicate is what the statement says about a run: nothing but what whoever verifies recomputes.
 type Predicate struct {
-	Records   int             `json:"records"`
-	Artefacts int             `json:"artefacts"`
-	Head      string          `json:"head"` // hex SHA-256 of the journal's last line
-	Begun     time.Time       `json:"begun"`
-	Ended     time.Time       `json:"ended"`
-	Totals    json.RawMessage `json:"totals,omitempty"` // the sealer's words, e.g. in-toto test-result
-}
-
-// Meta is what the sealer adds to what follows from the record itself.
-type Meta struct {
-	Subjects []Subject // e.g. the device's image and unit
-	Totals   any       // encoded as JSON, e.g. the fields of in-toto test-result
+	Records   int       `json:"records"`
+	Artefacts int       `json:"artefacts"`
+	Head      string    `json:"head"` // hex SHA-256 of the journal's last line
+	Begun     time.Time `json:"begun"`
+	Ended     time.Time `json:"ended"`
 }
 
 // state makes the statement about evidence whose tree is known.
-func state(e *Evidence, root string, treeJSON []byte, subjects []Subject, totals json.RawMessage) *Statement {
+func state(e *Evidence, root string, treeJSON []byte) *Statement {
 	sum := sha256.Sum256(treeJSON)
 	first, last := e.Records[0], e.Records[len(e.Records)-1]
-	s := &Statement{
+	return &Statement{
 		Type: StatementType,
 		Subject: []Subject{
 			{Name: SubjectJournal, Digest: map[string]string{"sha256": root}},
@@ -73,27 +66,9 @@ func state(e *Evidence, root string, treeJSON []byte, subjects []Subject, totals
 		PredicateType: PredicateType,
 		Predicate: Predicate{
 			Records: len(e.Records), Artefacts: len(e.Artefacts), Head: last.Digest,
-			Begun: first.Time, Ended: last.Time, Totals: totals,
+			Begun: first.Time, Ended: last.Time,
 		},
 	}
-	s.Subject = append(s.Subject, subjects...)
-	return s
-}
-
-// checkSubjects checks the subjects that the sealer added.
-func checkSubjects(e *Evidence, subjects []Subject) error {
-	for _, s := range subjects {
-		if s.Name == "" || s.Name == SubjectJournal || s.Name == SubjectTree {
-			return fmt.Errorf("subject %q has no name of its own", s.Name)
-		}
-		if !isDigest(s.Digest["sha256"]) {
-			return fmt.Errorf("subject %q has no SHA-256 digest", s.Name)
-		}
-		if a, ok := e.Find(s.Name); ok && a.SHA256 != s.Digest["sha256"] {
-			return fmt.Errorf("subject %q has another digest than the artefact of that name", s.Name)
-		}
-	}
-	return nil
 }
 
 // envelope is a Sigstore bundle v0.3 with a DSSE envelope in it, of which bundles

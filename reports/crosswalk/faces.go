@@ -21,7 +21,9 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 }).Parse(pageText))
 
 // HTML writes the table as one page without scripts.
-func (t *Table) HTML(w io.Writer) error { return page.Execute(w, t) }
+func (t *Table) HTML(w io.Writer) error {
+	return reports.Plainly(w, func(w io.Writer) error { return page.Execute(w, t) })
+}
 
 // noStatement says why a standard has no statement here.
 func noStatement(id string) string {
@@ -52,7 +54,7 @@ func class(v verdict.Verdict) string {
 // Text writes the table for a terminal.
 func (t *Table) Text(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintf(tw, "%s, run %s, beside every scheme\n\n", t.Device, t.Run)
+	fmt.Fprintf(tw, "%s, run %s, beside every scheme\n\n", reports.Plain(t.Device), reports.Plain(t.Run))
 	fmt.Fprintf(tw, "SCHEME\tEDITION\tSTATEMENT\tPASS\tFAIL\tOPEN\tN/A\n")
 	for _, s := range t.Schemes {
 		statement := string(s.Conformity)

@@ -37,7 +37,7 @@ func Write(w io.Writer, r *reports.Report) error {
 	if t = t.Lookup("page.tmpl"); t == nil {
 		return errors.New("read the page's templates: there is no page.tmpl")
 	}
-	if err := t.Execute(w, view(r)); err != nil {
+	if err := reports.Plainly(w, func(w io.Writer) error { return t.Execute(w, view(r)) }); err != nil {
 		return fmt.Errorf("render report %s: %w", r.Run, err)
 	}
 	return nil

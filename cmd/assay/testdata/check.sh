@@ -9,11 +9,17 @@ run=$(realpath "$1") key=$(realpath "$2") root=${3:+$(realpath "$3")} signer=${4
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir"
+# Nothing but what is checked below, nothing twice, and no link that would lead what is written here elsewhere.
+names=$(unzip -Z1 "$run")
+[ -z "$(printf '%s\n' "$names" | sort | uniq -d)" ] || { echo "FAIL a name is there twice"; exit 1; }
+if printf '%s\n' "$names" | grep -vxE 'mimetype|journal\.jsonl|tree\.json|seal/(statement\.sigstore\.json|timestamp\.tsr)|files/[0-9a-f]{64}|amendments/[0-9]{4}\.sigstore\.json'; then echo "FAIL these belong to no run"; exit 1; fi
 unzip -q "$run"
+[ -z "$(find . ! -type f ! -type d)" ] || { echo "FAIL a link"; exit 1; }
 
 # 1. Each file is what its name says, and what a record says.
 for f in files/*; do [ "$(sha256sum <"$f" | cut -d' ' -f1)" = "${f#files/}" ] || { echo "FAIL $f"; exit 1; }; done
 jq -r 'select(.kind=="artefact").body.sha256' journal.jsonl | sort -u | while read -r d; do [ -f "files/$d" ] || { echo "FAIL files/$d is missing"; exit 1; }; done
+for f in files/*; do jq -r 'select(.kind=="artefact").body.sha256' journal.jsonl | grep -qx "${f#files/}" || { echo "FAIL $f is in no record"; exit 1; }; done
 
 # 2. Each line of the journal names the one before it.
 prev=$(printf '%064d' 0)
