@@ -172,7 +172,10 @@ func recorded(path string) (*evidence.Evidence, error) {
 		return nil, err
 	}
 	ev, err := evidence.Open(path)
-	if err != nil {
+	switch {
+	case err != nil && !errors.Is(err, evidence.ErrBroken):
+		return nil, unusable(fmt.Errorf("read %s: %w", path, err), "name a file that assay sealed, RUN.assay, or the folder of one run, with a journal in it")
+	case err != nil:
 		return nil, unverified(fmt.Errorf("read %s: %w", path, err), "`assay verify` tells what is broken")
 	}
 	if !begun(ev) {
