@@ -33,7 +33,10 @@ type inputs struct {
 // readInputs reads dossier, profile and bench file; each complaint names file, line and key.
 func readInputs(dossierPath, profile, benchPath, unit string) (*inputs, error) {
 	in := &inputs{kinds: catalog.All()}
-	var err error
+	err := readable(dossierPath, "dossier")
+	if err != nil {
+		return nil, err
+	}
 	if in.dossier, err = dossier.Read(dossierPath); err != nil {
 		return nil, unusable(err, "mend the dossier; `assay demo` leaves a complete one in its run folder to compare with")
 	}

@@ -118,6 +118,9 @@ func madeBy(o *reports.OtherJudge) string {
 // into writes to a file where one is named, or else to w.
 func into(w io.Writer, out string, write func(io.Writer) error) error {
 	if out != "" {
+		if holdsEvidence(out) {
+			return unusable(fmt.Errorf("write the report: %s is a sealed file, and it would be lost", out), "choose another file with --out")
+		}
 		f, err := os.Create(out)
 		if err != nil {
 			return unusable(fmt.Errorf("write the report: %w", err), "choose a writable file with --out")
@@ -129,6 +132,21 @@ func into(w io.Writer, out string, write func(io.Writer) error) error {
 		return benchFailed(fmt.Errorf("print the report: %w", err), "is the disk full?")
 	}
 	return nil
+}
+
+// holdsEvidence tells whether a file that is there is an archive, as sealed evidence is and no report.
+func holdsEvidence(path string) bool {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return false // /dev/stdout, a named pipe: nobody looks into those
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	magic := make([]byte, 4)
+	_, err = io.ReadFull(f, magic)
+	return err == nil && string(magic) == "PK\x03\x04"
 }
 
 // sideBySide judges a record by every embedded standard and prints them beside each other.
@@ -172,7 +190,10 @@ func recorded(path string) (*evidence.Evidence, error) {
 		return nil, err
 	}
 	ev, err := evidence.Open(path)
-	if err != nil {
+	switch {
+	case err != nil && !errors.Is(err, evidence.ErrBroken):
+		return nil, unusable(fmt.Errorf("read %s: %w", path, err), "name a file that assay sealed, RUN.assay, or the folder of one run, with a journal in it")
+	case err != nil:
 		return nil, unverified(fmt.Errorf("read %s: %w", path, err), "`assay verify` tells what is broken")
 	}
 	if !begun(ev) {

@@ -228,7 +228,7 @@ func hold(ctx context.Context, dir string) (io.Closer, error) {
 // noJournal says what a folder is that has no journal to go on from.
 func noJournal(dir string, err error) error {
 	if !errors.Is(err, fs.ErrNotExist) && !strings.HasSuffix(dir, ".assay") {
-		return unusable(err, "")
+		return unusable(err, "name the folder of a run that was interrupted")
 	}
 	sealed, _ := filepath.Glob(filepath.Join(dir, "*.assay"))
 	if info, serr := os.Stat(dir); serr == nil && !info.IsDir() {

@@ -152,17 +152,32 @@ func (b *Bench) Restore(ctx context.Context) error {
 
 // Healthy tells whether the device answers now: by its health operation, or where the dossier has
 // none by the gentlest other operation that it has.
-func (b *Bench) Healthy(ctx context.Context) bool {
+func (b *Bench) Healthy(ctx context.Context) bool { return b.ails(ctx) == "" }
+
+// ails tells what keeps the device from being called healthy, in its own words where it has any: a
+// login of the dossier that it refuses is mended elsewhere than a device that is silent. Empty: it is well.
+func (b *Bench) ails(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, healthTime)
 	defer cancel()
 	for _, name := range []string{probes.Health, probes.ReadVersion} {
-		if slices.Contains(b.driver.Operations(), name) {
-			r, err := b.driver.Do(ctx, name, nil)
-			return err == nil && r.Outcome == probes.Done
+		if !slices.Contains(b.driver.Operations(), name) {
+			continue
 		}
+		r, err := b.driver.Do(ctx, name, nil)
+		switch {
+		case err != nil:
+			return err.Error()
+		case r.Outcome == probes.Done:
+			return ""
+		case r.Detail == "":
+			return fmt.Sprintf("operation %s: %s", name, r.Outcome)
+		}
+		return fmt.Sprintf("operation %s: %s (%s)", name, r.Outcome, r.Detail)
 	}
-	answered, _ := b.answers(ctx)
-	return answered
+	if answered, tried := b.answers(ctx); !answered {
+		return "it answers none of " + strings.Join(tried, ", ")
+	}
+	return ""
 }
 
 // Close ends every instrument, the last one first. A second Close does nothing.
@@ -277,18 +292,29 @@ func (o Options) file(base, ending string) string {
 func (b *Bench) awaitUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, upTime)
 	defer cancel()
+	var why string
 	for {
-		if b.Host() != "" && b.Healthy(ctx) {
+		if b.well(ctx, &why) {
 			return nil
 		}
 		if err := b.Probes.Clock.Wait(ctx, upInterval); err != nil {
-			what := "it has not asked for an address"
-			if b.Host() != "" {
-				what = "it does not answer its health operation"
-			}
-			return fmt.Errorf("wait for the device: %s: %w: %w", what, err, probes.ErrBench)
+			return fmt.Errorf("wait for the device: %s: %w: %w", why, err, probes.ErrBench)
 		}
 	}
+}
+
+// well looks once whether the device is well, for whoever waits for it, and keeps what it ailed when last seen:
+// a look that the end of the wait cut short tells nothing of the device.
+func (b *Bench) well(ctx context.Context, why *string) bool {
+	if b.Host() == "" {
+		*why = "it has not asked for an address"
+		return false
+	}
+	now := b.ails(ctx)
+	if *why == "" || ctx.Err() == nil {
+		*why = now
+	}
+	return now == ""
 }
 
 // around builds a bench of a mode around a real device, by its bench file. What was begun is ended where it

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 
 	"fmt"
@@ -158,8 +159,9 @@ func (b *Bench) awaitWell(ctx context.Context, settle time.Duration) error {
 	defer cancel()
 	clock := b.Probes.Clock
 	var since time.Time
+	var why string
 	for {
-		if b.Host() == "" || !b.Healthy(ctx) {
+		if !b.well(ctx, &why) {
 			since = time.Time{}
 		} else if since.IsZero() {
 			since = clock.Now()
@@ -168,7 +170,7 @@ func (b *Bench) awaitWell(ctx context.Context, settle time.Duration) error {
 			return nil
 		}
 		if err := clock.Wait(ctx, bootPause); err != nil {
-			return fmt.Errorf("wait for the device: it does not answer its health operation: %w: %w", err, probes.ErrBench)
+			return fmt.Errorf("wait for the device: %s: %w: %w", cmp.Or(why, "it was not well for long enough"), err, probes.ErrBench)
 		}
 	}
 }

@@ -84,7 +84,7 @@ func (x *scope) coapAsk(s step) (coapAsk, error) {
 	c := s.CoAP
 	if x.login && x.bare && (credentials(c.Identity) || credentials(c.Key)) {
 		return ask, fmt.Errorf("identity, key: DTLS with a pre-shared key knows no login without one; "+
-			"give the operation an anonymous recipe: %w", probes.ErrBench)
+			"give the operation an anonymous recipe: %w", probes.ErrNoOperation)
 	}
 	var err error
 	for _, f := range []struct {

@@ -127,7 +127,7 @@ func TestCoAPLogin(t *testing.T) {
 	assert.Equal(t, probes.Done, do(t, d, right).Outcome)
 
 	_, err := d.Do(t.Context(), "login-it", nil)
-	require.ErrorIs(t, err, probes.ErrBench)
+	require.ErrorIs(t, err, probes.ErrNoOperation, "nobody can be tried; candidates can")
 	assert.ErrorContains(t, err, "anonymous recipe")
 }
 

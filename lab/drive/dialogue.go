@@ -66,7 +66,7 @@ func (x *scope) script(s step, ending string) ([]string, error) {
 		}
 		if x.login && x.bare && credentials(*l.send) {
 			return nil, fmt.Errorf("dialogue: line %d sends a credential; give the operation an anonymous recipe "+
-				"for a login without one: %w", i+1, probes.ErrBench)
+				"for a login without one: %w", i+1, probes.ErrNoOperation)
 		}
 		text, err := x.text(fmt.Sprintf("dialogue: line %d: send", i+1), *l.send)
 		if err != nil {

@@ -142,7 +142,7 @@ func TestTelnetDialogue(t *testing.T) {
 func TestDialogueWithoutCredentials(t *testing.T) {
 	step := telnetLogin(tcp(t, talks("login: ")), 0.3)
 	_, err := driver(t, steps(step)).Do(t.Context(), "login-it", nil)
-	require.ErrorIs(t, err, probes.ErrBench)
+	require.ErrorIs(t, err, probes.ErrNoOperation, "nobody can be tried; candidates can")
 	assert.ErrorContains(t, err, "dialogue: line 1 sends a credential; give the operation an anonymous recipe")
 
 	open := dossier.Step{Telnet: &dossier.TelnetStep{URL: "telnet://" + tcp(t, talks("# ")), Dialogue: []dossier.Line{expects("# $")}}}

@@ -234,7 +234,7 @@ func (c *checker) retry(key string, s *Step) {
 	case float64(r.Times)*wait+float64(r.Times+1)*s.Takes() > maxSeconds:
 		c.doc.Complain(key, "may take %.0f seconds, wants at most %d: fewer times, or shorter", float64(r.Times)*wait+float64(r.Times+1)*s.Takes(), maxSeconds)
 	}
-	c.condition(key+".until", r.Until)
+	c.condition(key+".until", r.Until, s.transports()[0].name)
 }
 
 // triedOnce keeps retries out of logins: how often one is tried is what the probes count.

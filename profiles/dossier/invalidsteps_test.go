@@ -17,6 +17,8 @@ func invalidSteps() []rule {
 		{"dialogue-raw", `d.yaml:6:80: operations.it.steps[0].telnet.dialogue[0].raw: is for what is sent, and nothing is`},
 		{"dialogue-template", `d.yaml:6:70: operations.it.steps[0].telnet.dialogue[0].send: {{pass word}} is not a variable: there are host, serial, mac, unit, bench, login.<interface>.username and .password, arguments and captured values`},
 		{"dialogue-long", `d.yaml:6:52: operations.it.steps[0].telnet.dialogue: has 65 lines, more than the 64 that are done`},
+		{"reply-field", `d.yaml:6:87: operations.it.steps[0].limited: the reply over telnet has no "txt": there is matched, text`},
+		{"reply-capture", `d.yaml:6:66: operations.it.steps[0].capture.token: the reply over http has no "jsn": there is body, headers, json, redirects, status, url`},
 		{"serial-port", `d.yaml:6:17: operations.it.steps[0].serial.port: is missing or empty`},
 		{"serial-speed", `d.yaml:6:48: operations.it.steps[0].serial.speed: is 9600000, wants at most 4000000`},
 		{"serial-frame", `d.yaml:6:48: operations.it.steps[0].serial.frame: is "8n1", wants 8N1, 8E1, 8O1, 7E1, 7O1 or 8N2`},

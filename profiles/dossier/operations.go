@@ -78,9 +78,10 @@ func (c *checker) step(key string, s *Step) {
 	}
 	c.exchange(key, s)
 	c.retry(key, s)
-	c.condition(key+".success", s.Success)
-	c.condition(key+".refused", s.Refused)
-	c.condition(key+".limited", s.Limited)
+	way := transports[0].name
+	c.condition(key+".success", s.Success, way)
+	c.condition(key+".refused", s.Refused, way)
+	c.condition(key+".limited", s.Limited, way)
 	for _, name := range slices.Sorted(maps.Keys(s.Capture)) {
 		where := key + ".capture." + name
 		switch {
@@ -95,12 +96,14 @@ func (c *checker) step(key string, s *Step) {
 			c.doc.Complain(where, "%v", err)
 		case !p.Texts():
 			c.doc.Complain(where, "column 1 of the expression: wants a text")
+		default:
+			c.reads(where, p, way)
 		}
 	}
 	visit(reflect.ValueOf(transports[0].value), key+"."+transports[0].name, c.template)
 }
 
-func (c *checker) condition(key, src string) {
+func (c *checker) condition(key, src, way string) {
 	if src == "" {
 		return
 	}
@@ -110,6 +113,31 @@ func (c *checker) condition(key, src string) {
 		c.doc.Complain(key, "%v", err)
 	case !p.Condition():
 		c.doc.Complain(key, "column 1 of the expression: wants true or false")
+	default:
+		c.reads(key, p, way)
+	}
+}
+
+// replies are what conditions and captures find in the reply of each exchange.
+var replies = map[string][]string{
+	"http":    {"body", "headers", "json", "redirects", "status", "url"},
+	"mqtt":    {"connack", "disconnect", "messages", "puback", "reason", "suback"},
+	"coap":    {"code", "json", "notifications", "payload"},
+	"ssh":     {"exit", "host_key", "matched", "server", "stderr", "text"},
+	"telnet":  {"matched", "text"},
+	"serial":  {"matched", "text"},
+	"command": {"exit", "json", "stdout"},
+	"person":  {"answer"},
+	"button":  {"pressed"},
+}
+
+// reads refuses what no reply of the exchange has: such a condition would never hold, and a lock-out that it
+// should know would pass for none.
+func (c *checker) reads(key string, p *expr.Program, way string) {
+	for _, field := range p.Reads() {
+		if has := replies[way]; !slices.Contains(has, field) {
+			c.doc.Complain(key, "the reply over %s has no %q: there is %s", way, field, strings.Join(has, ", "))
+		}
 	}
 }
 

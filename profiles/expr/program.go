@@ -3,6 +3,7 @@ package expr
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"cel.dev/cel-go/cel"
@@ -26,6 +27,21 @@ func (p *Program) Refers() []string { return p.refs[p.env.scopes[0].variable] }
 
 // RefersTo lists the fields of one variable that the expression names, sorted.
 func (p *Program) RefersTo(variable string) []string { return p.refs[variable] }
+
+// Reads lists the fields that the expression names of a variable whose fields the environment does not know, as the reply is, sorted.
+func (p *Program) Reads() []string {
+	var names []string
+	ast.PreOrderVisit(p.ast.Expr(), ast.NewExprVisitor(func(x ast.Expr) {
+		if x.Kind() != ast.SelectKind {
+			return
+		}
+		if s := x.AsSelect(); s.Operand().Kind() == ast.IdentKind && s.Operand().AsIdent() == p.env.scopes[0].variable {
+			names = append(names, s.FieldName())
+		}
+	}))
+	slices.Sort(names)
+	return slices.Compact(names)
+}
 
 // Bool evaluates a condition. An error means that it has no answer for this value,
 // e.g. because a field is missing: it is neither true nor false.

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"assay/profiles"
 	"assay/profiles/dossier"
@@ -43,6 +44,10 @@ func Outlooks(d *dossier.Dossier, set *profiles.Set, p *Plan, reviews []review.R
 			}
 		}
 	}
+	denied := map[string]bool{} // checks that do not apply to the product, by the dossier
+	for _, c := range set.Checks() {
+		denied[c.ID] = !c.When.Holds(d.Spared)
+	}
 	answered := map[string]bool{}
 	for _, r := range reviews {
 		for _, u := range r.Units {
@@ -59,7 +64,7 @@ func Outlooks(d *dossier.Dossier, set *profiles.Set, p *Plan, reviews []review.R
 		}
 		if why, condemned := d.Condemns(r); condemned {
 			o.Prospect, o.Because = Failing, []string{why}
-			o.count(r, answered)
+			o.count(r, answered, denied)
 			o.Because = o.Because[:1] // whatever else is open, this decides
 			out = append(out, o)
 			continue
@@ -71,7 +76,7 @@ func Outlooks(d *dossier.Dossier, set *profiles.Set, p *Plan, reviews []review.R
 				o.Because = append(o.Because, why)
 			}
 		}
-		o.count(r, answered)
+		o.count(r, answered, denied)
 		if len(o.Because) > 0 {
 			o.Prospect = OpenEnd
 		}
@@ -81,8 +86,8 @@ func Outlooks(d *dossier.Dossier, set *profiles.Set, p *Plan, reviews []review.R
 }
 
 // count adds what persons have to answer, and what nobody can.
-func (o *Outlook) count(r profiles.Required, answered map[string]bool) {
-	var waiting, nothing []string
+func (o *Outlook) count(r profiles.Required, answered, denied map[string]bool) {
+	var waiting, nothing, idle []string
 	for _, c := range r.Cases {
 		for _, u := range c.Units {
 			switch {
@@ -93,6 +98,8 @@ func (o *Outlook) count(r profiles.Required, answered map[string]bool) {
 				}
 			case len(u.Checks) == 0:
 				nothing = append(nothing, c.ID+"."+u.ID)
+			case !slices.ContainsFunc(u.Checks, func(id string) bool { return !denied[id] }):
+				idle = append(idle, c.ID+"."+u.ID)
 			}
 		}
 	}
@@ -102,6 +109,9 @@ func (o *Outlook) count(r profiles.Required, answered map[string]bool) {
 	}
 	if len(nothing) > 0 {
 		o.Because = append(o.Because, "nothing answers "+few(nothing)+" yet")
+	}
+	if len(idle) > 0 {
+		o.Because = append(o.Because, "by what the dossier denies, no check of "+few(idle)+" applies to this product: nothing will show that it is met")
 	}
 	if len(r.Cases) == 0 {
 		o.Because = append(o.Because, "nothing answers it yet")

@@ -136,3 +136,17 @@ func TestOutlookOfTheBaseline(t *testing.T) {
 		assert.NotZero(t, o.Checks, o.ID)
 	}
 }
+
+// A denial that takes away every check of a unit leaves the unit open, and the judge says so: the plan does, too.
+func TestOutlookWithoutAnyCheck(t *testing.T) {
+	d := whole()
+	d.Features["update_https"], d.Features["update_coap"] = dossier.Feature{Because: "no updates"}, dossier.Feature{Because: "no updates"}
+	all := plan.Outlooks(d, baseline(t), made(t, d, every, nil), nil)
+	got := outlook(t, all, "5.3-2")
+	assert.Equal(t, plan.OpenEnd, got.Prospect)
+	assert.Equal(t, []string{"by what the dossier denies, no check of 5.3-2-2.b applies to this product: nothing will show that it is met"}, got.Because)
+	assert.Equal(t, plan.Decided, outlook(t, all, "5.1-1").Prospect)
+
+	d.Features["update_coap"] = dossier.Feature{Present: true}
+	assert.Equal(t, plan.Decided, outlook(t, plan.Outlooks(d, baseline(t), made(t, d, every, nil), nil), "5.3-2").Prospect, "one way is enough to ask")
+}

@@ -71,6 +71,7 @@ type Doc struct {
 	root ast.Node
 	at   map[string]position
 	errs Errors
+	more int // complaints beyond maxErrors
 }
 
 // Parse reads one YAML document.
@@ -222,6 +223,8 @@ func (d *Doc) Note(key, format string, args ...any) *Error {
 func (d *Doc) add(p position, key, problem string) {
 	if len(d.errs) < maxErrors {
 		d.errs = append(d.errs, &Error{File: d.name, Line: p.line, Column: p.column, Key: key, Problem: problem})
+	} else {
+		d.more++
 	}
 }
 
@@ -236,6 +239,9 @@ func (d *Doc) Err() error {
 		}
 		return a.Column - b.Column
 	})
+	if d.more > 0 {
+		return append(slices.Clip(d.errs), &Error{File: d.name, Problem: fmt.Sprintf("and %d more places", d.more)})
+	}
 	return d.errs
 }
 

@@ -111,6 +111,22 @@ func TestComplainAboutWhatIsMissing(t *testing.T) {
 	assert.EqualError(t, doc.Err(), "f.yaml:1:1: list[7].name: is missing\nf.yaml:1:1: other: is missing\nf.yaml:2:5: list[0].rate: is missing")
 }
 
+// Whoever mends the complaints that are shown knows that there are others.
+func TestComplaintsThatAreNotShown(t *testing.T) {
+	doc, err := Parse("f.yaml", []byte("a: 1\n"))
+	require.NoError(t, err)
+	for range 20 {
+		doc.Complain("a", "is wrong")
+	}
+	assert.Equal(t, 20, strings.Count(doc.Err().Error(), "is wrong"))
+	assert.NotContains(t, doc.Err().Error(), "more")
+	for range 3 {
+		doc.Complain("a", "is wrong")
+	}
+	assert.Equal(t, 20, strings.Count(doc.Err().Error(), "is wrong"))
+	assert.True(t, strings.HasSuffix(doc.Err().Error(), "\nf.yaml: and 3 more places"), doc.Err())
+}
+
 // What a bundle or a prankster may send must end in an error, and soon.
 func TestBombs(t *testing.T) {
 	many := func(n int, f func(i int) string) string {

@@ -235,7 +235,7 @@ func TestFlaws(t *testing.T) {
 		{"no CoAP", map[string]change{"exposure/services": {"udp_answering": []string{}, "udp_closed": []string{"udp/5684"}, "services": []string{"tcp/8443 tls", "tcp/8884 tls"}}},
 			"exposure/missing", "", "5.6-1"},
 		{"answers everywhere", map[string]change{"exposure/services": {"tcp_open_count": 65535, "tcp_open": []string{"tcp/1", "tcp/2"}, "services": []string{"tcp/1 unknown", "tcp/2 unknown"}}},
-			"exposure/undeclared", "exposure/missing", "5.5-5 5.6-1"},
+			"exposure/undeclared", "exposure/missing exposure/undeclared-login", "5.5-5 5.6-1"},
 		{"leaves data in the API", map[string]change{"wipe/residue command": {"api_found": true}}, "wipe/api-command", "", "5.11-1"},
 		{"leaves a copy in flash", map[string]change{"wipe/residue": {"flash_found": true, "flash_encodings": "base64"}}, "wipe/flash-button wipe/flash-command", "", "5.11-1"},
 		{"leaves messages", map[string]change{"wipe/residue button": {"retained_found": true}}, "wipe/retained-button", "", "5.11-2"},

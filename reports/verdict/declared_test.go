@@ -115,6 +115,30 @@ func TestNothingUnused(t *testing.T) {
 	assert.Equal(t, verdict.Inconclusive, requirement(t, judge(t, d, set, obs...), "5.6-1").Verdict, "nobody could look")
 }
 
+// A port that nobody recognised may be a login, and so may one that is not even listed: no undeclared login is claimed for either.
+func TestUnrecognisedPortMayBeALogin(t *testing.T) {
+	const login = "exposure/undeclared-login"
+	set := baseline(t)
+	odd := change{
+		"tcp_open": []string{"tcp/2323", "tcp/8443", "tcp/8884"}, "tcp_open_count": 3,
+		"services": []string{"tcp/2323 unknown", "tcp/8443 tls", "tcp/8884 tls", "udp/5684 dtls"},
+	}
+	d := thermostat()
+	r := judge(t, d, set, look(t, d, set, map[string]change{"exposure/services": odd})...)
+	assert.Equal(t, verdict.Inconclusive, check(t, r, login).Verdict)
+	assert.Equal(t, verdict.Inconclusive, requirement(t, r, "5.1-1").Verdict)
+	assert.Equal(t, verdict.Fail, check(t, r, "exposure/undeclared").Verdict)
+
+	d.IXIT.LogIntf = append(d.IXIT.LogIntf, listens("LogIntf-4", "enabled", "tcp", 2323, nil))
+	r = judge(t, d, set, look(t, d, set, map[string]change{"exposure/services": odd})...)
+	assert.Equal(t, verdict.Pass, check(t, r, login).Verdict, "who declares the port has said what it is")
+
+	d = thermostat()
+	r = judge(t, d, set, look(t, d, set, map[string]change{"exposure/services": {"tcp_open_count": 65}})...)
+	assert.Equal(t, verdict.Inconclusive, check(t, r, login).Verdict)
+	assert.Equal(t, verdict.Inconclusive, check(t, r, "exposure/undeclared").Verdict)
+}
+
 // On a bench without a scanner nothing is known about ports, and nothing is claimed.
 func TestWithoutScanner(t *testing.T) {
 	set, d := baseline(t), thermostat()
