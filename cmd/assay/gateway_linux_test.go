@@ -53,6 +53,7 @@ do_it() {
 }
 case "$1" in
 button) do_it "button $2 $3" "button $2" ;;
+power) do_it "power $2" "power $2" ;;
 restore) do_it "power off" "power off"; cp %[3]s %[4]s; do_it "power on" "power on" ;;
 esac
 `, answers, line, pristine, unit.Flash))
@@ -61,7 +62,7 @@ esac
 	text = strings.Replace(text, "\noperations:\n", "\noperations:\n  restore:\n    steps:\n      - command: {run: [sh, "+hand+", restore]}\n        seconds: 20\n", 1)
 	w.dossier = w.product.Dossier
 	require.NoError(t, os.WriteFile(w.dossier, []byte(text), 0o600))
-	w.bench = written(t, w.dir, "gateway.yaml", "assay: bench/v1\nmode: gateway\ninterface: eth1\nflash: {file: "+unit.Flash+"}\nbutton: {command: [sh, "+hand+", button, '{{button}}', '{{seconds}}']}\n")
+	w.bench = written(t, w.dir, "gateway.yaml", "assay: bench/v1\nmode: gateway\ninterface: eth1\nflash: {file: "+unit.Flash+"}\nbutton: {command: [sh, "+hand+", button, '{{button}}', '{{seconds}}']}\npower: {command: [sh, "+hand+", power, '{{state}}']}\n")
 	started(t, "eth1", unit, line, answers)
 	return w
 }

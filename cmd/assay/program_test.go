@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 }
 
 // runLimit bounds one run of assay in a test; the longest, a port scan over IPv4 and IPv6 at a gentle rate, a third of it.
-const runLimit = 6 * time.Minute
+const runLimit = 10 * time.Minute
 
 // A running is assay as a process of its own, its words in files: a pipe would be held open by whatever survives it.
 type running struct {

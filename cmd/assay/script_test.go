@@ -23,7 +23,7 @@ func TestStories(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
-		Deadline:            time.Now().Add(5 * time.Minute),
+		Deadline:            time.Now().Add(10 * time.Minute),
 		Condition: func(cond string) (bool, error) {
 			switch cond {
 			case "bench":

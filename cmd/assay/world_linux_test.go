@@ -79,7 +79,7 @@ func TestInNamespaces(t *testing.T) {
 }
 
 func insideArgs() []string {
-	args := []string{"-test.run=^TestInNamespaces$", "-test.timeout=180s"}
+	args := []string{"-test.run=^TestInNamespaces$", "-test.timeout=420s"}
 	if testing.Verbose() {
 		args = append(args, "-test.v")
 	}
