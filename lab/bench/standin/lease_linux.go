@@ -15,7 +15,7 @@ import (
 // The client doubles its patience at each try.
 const (
 	firstWait = 250 * time.Millisecond
-	tries     = 3
+	tries     = 5 // nearly as long as Patience: a busy machine is late, a bench without DHCP is silent for ever
 )
 
 // lease sets the interface up, asks for an address and takes it.

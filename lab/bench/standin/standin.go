@@ -62,8 +62,8 @@ type Answer struct {
 const (
 	maxLine = 256 << 10
 	// Patience bounds one request; one exchange within it has less.
-	Patience = 4 * time.Second
-	exchange = 1500 * time.Millisecond
+	Patience = 8 * time.Second
+	exchange = 3 * time.Second
 )
 
 // Serve does what each line says until there is no further one.
