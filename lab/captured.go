@@ -51,7 +51,6 @@ func keepLeft(j *evidence.Journal, in *Inputs, name string, files []string) erro
 	}
 	body := struct {
 		evidence.Capture
-		Cut  bool   `json:"cut"`  // the last block of a file is not whole
 		Note string `json:"note"` // why nobody closed it
 	}{Capture: evidence.Capture{File: name}, Note: Interruption + ": how many frames the kernel lost after the last observation is not known"}
 	for _, file := range files {
@@ -59,7 +58,7 @@ func keepLeft(j *evidence.Journal, in *Inputs, name string, files []string) erro
 		if err != nil && unreadable(err) {
 			return err
 		}
-		body.Frames, body.Dropped, body.Cut = body.Frames+n.Frames, max(body.Dropped, n.Dropped), body.Cut || n.Cut
+		body.Frames, body.Dropped, body.Cut = body.Frames+n.Frames, max(body.Dropped, n.Dropped), n.Cut || err != nil // the last file's
 		body.Parts = append(body.Parts, evidence.Part{File: file, Frames: n.Frames})
 	}
 	if len(files) == 1 {

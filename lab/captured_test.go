@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
+	"github.com/sigstore/sigstore/pkg/signature"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -51,7 +53,7 @@ func TestFilesThatAKilledRunLeft(t *testing.T) {
 				"capture-u2.pcapng": pcapng(1, 0), "capture-2.pcapng": pcapng(9, 9), "capture-2.00002.pcapng": pcapng(9, 9),
 			}, 10,
 			map[string]evidence.Capture{
-				"capture.pcapng": {File: "capture.pcapng", Frames: 10, Dropped: 3, Parts: []evidence.Part{
+				"capture.pcapng": {File: "capture.pcapng", Frames: 10, Dropped: 3, Cut: true, Parts: []evidence.Part{
 					{File: "capture.pcapng", Frames: 5}, {File: "capture.00002.pcapng", Frames: 4}, {File: "capture.00003.pcapng", Frames: 1},
 				}},
 				"capture-u2.pcapng": {File: "capture-u2.pcapng", Frames: 1},
@@ -98,4 +100,42 @@ func TestFilesThatAKilledRunLeft(t *testing.T) {
 			assert.False(t, excepted, "the bench that is up still writes it")
 		})
 	}
+}
+
+// A run may be killed while it writes a block: what is left is sealed, wherever the file ends, with the frames that are whole.
+func TestTornCaptureIsSealed(t *testing.T) {
+	whole := pcapng(3, 0)
+	dir := t.TempDir()
+	private, _, err := evidence.GenerateKey(nil)
+	require.NoError(t, err)
+	key := filepath.Join(dir, "lab.key")
+	require.NoError(t, os.WriteFile(key, private, 0o600))
+	signer, err := evidence.LoadSigner(key, nil)
+	require.NoError(t, err)
+	_, verifier, err := evidence.Public(signer)
+	require.NoError(t, err)
+	var frames uint64
+	for n := range len(whole) + 1 {
+		run := filepath.Join(dir, strconv.Itoa(n))
+		j, err := evidence.Create(run, time.Now)
+		require.NoError(t, err)
+		_, err = j.Append(evidence.KindBegin, Begin{Run: "r"})
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(run, "capture.pcapng"), whole[:n], 0o600))
+		ev, err := evidence.Open(run)
+		require.NoError(t, err)
+		require.NoError(t, KeepLeg(j, ev, &Inputs{}))
+		_, err = j.Append(evidence.KindEnd, End{Outcome: Finished})
+		require.NoError(t, err)
+		require.NoError(t, j.Close())
+		file := filepath.Join(run, "r.assay")
+		require.NoError(t, evidence.Seal(t.Context(), run, file, signer), "%d of %d bytes", n, len(whole))
+		ev, err = evidence.Verify(t.Context(), file, []signature.Verifier{verifier})
+		require.NoError(t, err, "%d of %d bytes", n, len(whole))
+		in := &Inputs{}
+		require.NoError(t, in.records(ev))
+		require.GreaterOrEqual(t, in.Captures[0].Frames, frames)
+		frames = in.Captures[0].Frames
+	}
+	require.EqualValues(t, 3, frames)
 }

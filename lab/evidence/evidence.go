@@ -82,6 +82,8 @@ type Capture struct {
 	Dropped uint64 `json:"dropped,omitempty"` // lost by the kernel
 	// Parts are its files where it went on in further ones, File the first: frames are numbered through all of them.
 	Parts []Part `json:"parts,omitempty"`
+	// Cut: nobody closed it, and its last file ends inside a block, which counts for nothing.
+	Cut bool `json:"cut,omitempty"`
 }
 
 // A Part is one file of a capture.

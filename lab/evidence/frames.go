@@ -26,6 +26,7 @@ type frameCounter struct {
 	head   [lenBlock]byte
 	have   int
 	skip   uint32
+	packet bool // the block under way is a frame
 	order  binary.ByteOrder
 	err    error
 }
@@ -67,31 +68,51 @@ func (c *frameCounter) block() error {
 	if length < lenBlock || length%4 != 0 {
 		return fmt.Errorf("a block of %d bytes", length)
 	}
-	c.skip = length - lenBlock
+	c.skip, c.packet = length-lenBlock, false
 	switch c.order.Uint32(c.head[:]) {
 	case blockPacket, blockSimple, blockEnhanced:
+		c.packet = true
 		c.frames++
 	}
 	return nil
 }
 
-// check compares the count with what the journal says.
-func (c *frameCounter) check(a Artefact, want uint64) error {
+// check compares the count with what the journal says; cut: that the last block is not whole, too.
+func (c *frameCounter) check(a Artefact, want uint64, cut bool) error {
+	frames := c.frames
+	if c.skip > 0 && c.packet {
+		frames-- // the last one is not whole
+	}
 	switch {
 	case c.err != nil:
 		return broken(layerComplete, a.entry(), "%s is no capture that can be read: %v", a.Name, c.err)
-	case c.skip > 0 || c.have > 0:
+	case !cut && (c.skip > 0 || c.have > 0):
 		return broken(layerComplete, a.entry(), "%s ends inside a block", a.Name)
-	case c.frames != want:
-		return broken(layerComplete, a.entry(), "%s has %d frames, the journal says %d", a.Name, c.frames, want)
+	case frames != want:
+		return broken(layerComplete, a.entry(), "%s has %d frames, the journal says %d", a.Name, frames, want)
 	}
 	return nil
+}
+
+// cut tells whether a file is the last one of a capture that a killed run left in the middle of a block.
+func (e *Evidence) cut(name string) bool {
+	return slices.ContainsFunc(e.Records, func(r Record) bool {
+		if r.Kind != KindCapture {
+			return false
+		}
+		c, err := decodeBody[Capture](r)
+		if n := len(c.Parts); n > 0 {
+			c.File = c.Parts[n-1].File
+		}
+		return err == nil && c.Cut && c.File == name
+	})
 }
 
 // A frameCheck counts an artefact's frames where the journal says how many there are.
 type frameCheck struct {
 	frameCounter
 	want map[string]uint64 // by the names that it has
+	cut  func(name string) bool
 }
 
 // frameCheck is nil where nothing is to be counted.
@@ -105,7 +126,7 @@ func (e *Evidence) frameCheck(a Artefact, counts map[string]uint64) *frameCheck 
 	if len(want) == 0 {
 		return nil
 	}
-	return &frameCheck{want: want}
+	return &frameCheck{want: want, cut: e.cut}
 }
 
 // beside lets w see what goes to a counter, too.
@@ -122,7 +143,7 @@ func (f *frameCheck) result(a Artefact) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.want)) {
 		a.Name = name
-		if err := f.check(a, f.want[name]); err != nil {
+		if err := f.check(a, f.want[name], f.cut(name)); err != nil {
 			return err
 		}
 	}

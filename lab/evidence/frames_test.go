@@ -34,22 +34,27 @@ func TestFramesAreCounted(t *testing.T) {
 	for name, c := range map[string]struct {
 		b    []byte
 		want string
+		cut  bool // says the journal
 	}{
-		"as-said":       {le, ""},
-		"big-endian":    {pcapng(binary.BigEndian, 7), ""},
-		"two-sections":  {append(pcapng(binary.BigEndian, 3), pcapng(binary.LittleEndian, 4)...), ""},
-		"fewer":         {pcapng(binary.LittleEndian, 6), "has 6 frames, the journal says 7"},
-		"more":          {pcapng(binary.LittleEndian, 8), "has 8 frames"},
-		"empty":         {nil, "has 0 frames"},
-		"cut":           {le[:len(le)-1], "ends inside a block"},
-		"cut-in-a-head": {append(append([]byte{}, le...), 6, 0, 0, 0), "ends inside a block"},
-		"text":          {[]byte("this is a text of no importance"), "does not begin as a pcapng"},
-		"length-zero":   {append(append([]byte{}, le...), make([]byte, 12)...), "a block of 0 bytes"},
-		"no-magic":      {append([]byte{0x0a, 0x0d, 0x0d, 0x0a}, make([]byte, 24)...), "byte-order magic"},
+		"as-said":       {le, "", false},
+		"big-endian":    {pcapng(binary.BigEndian, 7), "", false},
+		"two-sections":  {append(pcapng(binary.BigEndian, 3), pcapng(binary.LittleEndian, 4)...), "", false},
+		"fewer":         {pcapng(binary.LittleEndian, 6), "has 6 frames, the journal says 7", false},
+		"more":          {pcapng(binary.LittleEndian, 8), "has 8 frames", false},
+		"empty":         {nil, "has 0 frames", false},
+		"cut":           {le[:len(le)-1], "ends inside a block", false},
+		"cut-in-a-head": {append(append([]byte{}, le...), 6, 0, 0, 0), "ends inside a block", false},
+		"known-cut":     {pcapng(binary.LittleEndian, 8)[:len(pcapng(binary.LittleEndian, 8))-1], "", true},
+		"known-head":    {append(append([]byte{}, le...), 6, 0, 0, 0), "", true},
+		"known-fewer":   {le[:len(le)-1], "has 6 frames, the journal says 7", true},
+		"known-text":    {[]byte("this is a text of no importance"), "does not begin as a pcapng", true},
+		"text":          {[]byte("this is a text of no importance"), "does not begin as a pcapng", false},
+		"length-zero":   {append(append([]byte{}, le...), make([]byte, 12)...), "a block of 0 bytes", false},
+		"no-magic":      {append([]byte{0x0a, 0x0d, 0x0d, 0x0a}, make([]byte, 24)...), "byte-order magic", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, piece := range []int{1, 5, 12, 4096} {
-				f := &frameCheck{want: map[string]uint64{"capture.pcapng": 7}}
+				f := &frameCheck{want: map[string]uint64{"capture.pcapng": 7}, cut: func(string) bool { return c.cut }}
 				for b := c.b; len(b) > 0; b = b[min(piece, len(b)):] {
 					_, _ = f.Write(b[:min(piece, len(b))])
 				}
