@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,10 +22,7 @@ func Reviewed(amendments []evidence.Amendment) (*review.File, error) {
 	for _, a := range amendments {
 		for _, raw := range a.Reviews {
 			var r review.Review
-			err := strictjson.Fields(raw, &r)
-			if err == nil {
-				err = json.Unmarshal(raw, &r)
-			}
+			err := strictjson.Unmarshal(raw, &r)
 			if err == nil {
 				err = owned(a, r)
 			}

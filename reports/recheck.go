@@ -3,7 +3,6 @@ package reports
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -33,10 +32,11 @@ func recorded(ev *evidence.Evidence) (recordedVerdicts, error) {
 		return r, err
 	}
 	// No two readers may see two statements in it.
-	if err := errors.Join(strictjson.Exact(b, maxDepth), strictjson.Fields(b, &r)); err != nil {
-		return recordedVerdicts{}, fmt.Errorf("read the recorded verdicts: %w", err)
+	err = strictjson.Exact(b, maxDepth)
+	if err == nil {
+		err = strictjson.Unmarshal(b, &r)
 	}
-	if err := json.Unmarshal(b, &r); err != nil {
+	if err != nil {
 		return recordedVerdicts{}, fmt.Errorf("read the recorded verdicts: %w", err)
 	}
 	r.all = b
@@ -106,11 +106,7 @@ func otherJudge(ev *evidence.Evidence) (*OtherJudge, recordedVerdicts) {
 // compare notes what this judge sees otherwise than the verdicts on record.
 func (o *OtherJudge) compare(recorded recordedVerdicts, own *verdict.Result) {
 	var r verdict.Result
-	err := strictjson.Fields(recorded.all, &r)
-	if err == nil {
-		err = json.Unmarshal(recorded.all, &r)
-	}
-	if err != nil {
+	if err := strictjson.Unmarshal(recorded.all, &r); err != nil {
 		o.Differs = []string{"what is on record has another form: " + err.Error()}
 		return
 	}

@@ -13,6 +13,14 @@ import (
 // what is kept raw, and maps, are data. b has passed Check or Exact.
 func Fields(b []byte, v any) error { return fields(b, reflect.TypeOf(v)) }
 
+// Unmarshal is json.Unmarshal of what Fields finds no fault with.
+func Unmarshal(b []byte, v any) error {
+	if err := Fields(b, v); err != nil {
+		return err
+	}
+	return json.Unmarshal(b, v)
+}
+
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
 func fields(b json.RawMessage, t reflect.Type) error {

@@ -1,7 +1,6 @@
 package evidence
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,11 +18,7 @@ func decodeBody[T any](r Record) (T, error) {
 
 // Decode reads a record's body into a struct, and refuses one that another reader would read otherwise.
 func (r Record) Decode(v any) error {
-	err := strictjson.Fields(r.Body, v)
-	if err == nil {
-		err = json.Unmarshal(r.Body, v)
-	}
-	if err != nil {
+	if err := strictjson.Unmarshal(r.Body, v); err != nil {
 		return fmt.Errorf("%s: %w", r.Kind, err)
 	}
 	return nil
